@@ -1,13 +1,20 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { type FileHandle, open } from 'node:fs/promises';
+import { Worker } from 'node:worker_threads';
 import { ModelFault } from './faults.js';
 
 /** Extensions of files that can run code when they are loaded. */
 const PICKLES = /\.(ckpt|pt|pt2|pth|bin|pkl)$/i;
 const SAFETENSORS = /\.(safetensors|sft)$/i;
 
-/** Headers of real files have some 100 KB. Parsing a larger one would hold the event loop for too long. */
-const MAX_HEADER_BYTES = 16 * 1024 * 1024;
+/** Headers of real files have some 100 KB, with the notes of their training at most a few MB. */
+const MAX_HEADER_BYTES = 4 * 1024 * 1024;
+/** A larger header is parsed in a thread of its own, because it could hold the event loop for too long. */
+const MAX_INLINE_BYTES = 128 * 1024;
+/** Memory for that, in MB, and time. */
+const THREAD_MEMORY_MB = 192;
+const THREAD_MS = 30_000;
 
 /** Throws `pickle` for a name whose files are pickles, unless those are allowed; `not_a_model` for an unknown kind. */
 export function checkName(name: string, allowPickle: boolean): void {
@@ -66,39 +73,54 @@ async function safetensorsFault(file: FileHandle, size: number, start: Buffer): 
   const incomplete = () => new ModelFault('truncated', `The file ends after ${size} bytes, before its content does.`);
   if (start[8] !== 0x7b) return invalid('its header is no JSON object');
   if (8 + headerBytes > size) return incomplete();
-  const header = parseObject((await readAt(file, 8, headerBytes)).toString('utf8'));
-  if (header === undefined) return invalid('its header is no JSON object');
-  const places: [number, number][] = [];
-  for (const [name, tensor] of Object.entries(header)) {
-    if (name === '__metadata__') continue;
-    const [begin, end] = offsetsOf(tensor);
-    if (begin === undefined || end === undefined || begin > end) return invalid('the place of a tensor is not valid');
-    places.push([begin, end]);
-  }
-  places.sort(([one, oneEnd], [other, otherEnd]) => one - other || oneEnd - otherEnd);
-  let at = 0;
-  for (const [begin, end] of places) {
-    if (begin !== at) return invalid('its tensors overlap or have gaps');
-    at = end;
-  }
-  const expected = 8 + headerBytes + at;
+  const header = (await readAt(file, 8, headerBytes)).toString('utf8');
+  const places = headerBytes > MAX_INLINE_BYTES ? await placesInThread(header) : placesIn(header);
+  if ('fault' in places) return invalid(places.fault);
+  const expected = 8 + headerBytes + places.end;
   if (size < expected) return incomplete();
   return size > expected ? invalid(`${size - expected} bytes follow its last tensor`) : undefined;
 }
 
-function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
+type Places = { readonly end: number } | { readonly fault: string };
+
+/** Where the tensors of a header end, if they are without gaps. Uses nothing outside, because threads get its source. */
+function placesIn(text: string): Places {
+  const places: number[][] = [];
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+    const header: unknown = JSON.parse(text);
+    if (typeof header !== 'object' || header === null || Array.isArray(header)) throw new Error();
+    for (const [name, tensor] of Object.entries(header)) {
+      if (name === '__metadata__') continue;
+      const offsets: unknown = tensor?.data_offsets;
+      const isValid = Array.isArray(offsets) && offsets.length === 2 && offsets.every((at) => Number.isSafeInteger(at));
+      if (!isValid || offsets[0] < 0 || offsets[0] > offsets[1]) return { fault: 'the place of a tensor is not valid' };
+      places.push(offsets);
+    }
   } catch {
-    return undefined;
+    return { fault: 'its header is no JSON object' };
   }
+  places.sort((one, other) => Number(one[0]) - Number(other[0]) || Number(one[1]) - Number(other[1]));
+  let end = 0;
+  for (const [begin, next] of places) {
+    if (begin !== end) return { fault: 'its tensors overlap or have gaps' };
+    end = Number(next);
+  }
+  return { end };
 }
 
-function offsetsOf(tensor: unknown): readonly (number | undefined)[] {
-  const offsets: unknown = (tensor as { data_offsets?: unknown } | null)?.data_offsets;
-  if (!Array.isArray(offsets) || offsets.length !== 2) return [];
-  return offsets.map((offset) => (Number.isSafeInteger(offset) && offset >= 0 ? Number(offset) : undefined));
+async function placesInThread(text: string): Promise<Places> {
+  const code = `const { parentPort, workerData } = require('node:worker_threads');
+parentPort.postMessage((${placesIn.toString()})(workerData));`;
+  const resourceLimits = { maxOldGenerationSizeMb: THREAD_MEMORY_MB };
+  const thread = new Worker(code, { eval: true, workerData: text, resourceLimits });
+  try {
+    const [places] = (await once(thread, 'message', { signal: AbortSignal.timeout(THREAD_MS) })) as [Places];
+    return places;
+  } catch {
+    return { fault: 'its header takes too much memory or time' };
+  } finally {
+    await thread.terminate();
+  }
 }
 
 function ggufFault(start: Buffer): ModelFault | undefined {
@@ -118,7 +140,7 @@ function isPickle(start: Buffer): boolean {
 }
 
 /** Bytes that are hashed in one go, which takes some ms. */
-const HASH_STEP_BYTES = 1024 * 1024;
+const HASH_STEP_BYTES = 512 * 1024;
 
 /** The SHA-256 of a file in hex. Leaves the event loop free between its steps. */
 export async function sha256Of(path: string, signal: AbortSignal): Promise<string> {

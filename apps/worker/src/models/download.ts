@@ -52,9 +52,9 @@ const MOST_FAILURES = 4;
 /** How often a download begins again because its source has changed. */
 const MOST_RESTARTS = 2;
 
-/** A source that sends fewer bytes in this time is given up, because it would hold a place for ever. */
+/** A source that sends less than 1 MiB/s for this time is given up, because it would hold a place for hours. */
 const SLOW_MS = 60_000;
-const LEAST_BYTES = 256 * 1024;
+const LEAST_BYTES = 60 * 1024 * 1024;
 
 /** The source has another content than the one that was begun. `fault`: what that is if it goes on. */
 class Changed extends Error {
@@ -74,7 +74,7 @@ export async function download(given: DownloadOptions): Promise<Downloaded> {
   const { signal, abort, end } = joinSignals([given.signal]);
   let arrived = 0;
   const slow = setInterval(() => {
-    if (arrived < LEAST_BYTES) abort(new ModelFault('not_reachable', 'The source sends too little.'));
+    if (arrived < LEAST_BYTES) abort(new ModelFault('not_reachable', 'The source sends less than 1 MiB per second.'));
     arrived = 0;
   }, SLOW_MS);
   const onProgress: DownloadOptions['onProgress'] = (progress) => {

@@ -110,6 +110,7 @@ async function fetchFrom(
 ): Promise<void> {
   const { folder, registry, rules } = options;
   const paths = await folder.part(record);
+  if (record.bytes !== null) await folder.reserve(record, record.bytes);
   for (let isResumable = true; ; isResumable = false) {
     const { bytes, sha256, isResumed } = await download({
       locate: find,

@@ -66,6 +66,15 @@ export function createKeeper(options: KeeperOptions): Keeper {
   return new FolderKeeper(options);
 }
 
+/** `abandon`: models that are being fetched although nothing wants them any more. */
+type Plan = FetchPlan & { readonly inUse: ReadonlySet<string>; readonly abandon?: readonly string[] };
+
+interface Task {
+  readonly kind: 'fetch' | 'verify' | 'evict';
+  readonly done: Promise<void>;
+  readonly abandon: () => void;
+}
+
 class FolderKeeper implements Keeper {
   readonly #options: KeeperOptions;
   #disk: FolderOnDisk | undefined;
@@ -77,7 +86,7 @@ class FolderKeeper implements Keeper {
   #savedAt = performance.now();
   #leaseUntil = Number.NEGATIVE_INFINITY;
   /** Fetches, checks and evictions in progress. */
-  readonly #tasks = new Map<string, { readonly kind: 'fetch' | 'verify' | 'evict'; readonly done: Promise<void> }>();
+  readonly #tasks = new Map<string, Task>();
   #tenure = joinSignals([]);
   readonly #retries = new Retries();
   #traffic = { bytes: 0, seconds: 0 };
@@ -204,6 +213,7 @@ class FolderKeeper implements Keeper {
     for (const id of this.#copies.all().keys()) {
       if (!this.#records.has(id) && !this.#tasks.has(id)) this.#copies.delete(id);
     }
+    for (const id of this.#tasks.keys()) if (!this.#records.has(id)) this.#abandon(id);
     await disk.sweep((id) => this.#records.has(id));
   }
 
@@ -229,9 +239,10 @@ class FolderKeeper implements Keeper {
   async #plan(disk: FolderOnDisk): Promise<void> {
     const { planner } = this.#options;
     const room = await disk.room();
-    const plan = await planner.plan({ folder: this.#folder(disk), copies: this.#copies.all(), room });
+    const plan: Plan = await planner.plan({ folder: this.#folder(disk), copies: this.#copies.all(), room });
     this.used(plan.inUse);
     for (const id of plan.forget) this.#copies.delete(id);
+    for (const id of plan.abandon ?? []) this.#abandon(id);
     for (const id of plan.noSpace) if (!this.#tasks.has(id)) this.#copies.lacksSpace(id);
     for (const id of plan.evict) this.#evict(id, disk);
     for (const planned of plan.fetch) await this.#fetch(planned, disk);
@@ -255,23 +266,30 @@ class FolderKeeper implements Keeper {
     this.#begin(id, 'fetch', (signal) => this.#runFetch(record, disk, signal));
   }
 
-  /** Runs one task for a model. Whatever it throws has been handled. */
-  #begin(id: string, kind: 'fetch' | 'verify' | 'evict', run: (signal: AbortSignal) => Promise<void>): void {
+  /** Runs one task for a model. Whatever it throws has been handled. `run` answers whether others may follow at once. */
+  #begin(id: string, kind: Task['kind'], run: (signal: AbortSignal) => Promise<boolean>): void {
     const { log } = this.#options;
-    const { signal } = this.#tenure;
+    const { signal, abort, end } = joinSignals([this.#tenure.signal]);
     const done = run(signal)
       .catch((error: unknown) => {
         if (!signal.aborted) log.error(`could not ${kind} a model`, { ...modelOf(id), error });
+        return false;
       })
-      .finally(() => {
+      .then((isDone) => {
+        end();
         this.#tasks.delete(id);
         this.#lookedAt = Number.NEGATIVE_INFINITY;
-        this.#planSoon();
+        if (isDone) this.#planSoon();
       });
-    this.#tasks.set(id, { kind, done });
+    this.#tasks.set(id, { kind, done, abandon: () => abort(new Error('nothing wants the model any more')) });
   }
 
-  async #runFetch(record: ModelRecord, disk: FolderOnDisk, signal: AbortSignal): Promise<void> {
+  #abandon(id: string): void {
+    const task = this.#tasks.get(id);
+    if (task?.kind === 'fetch') task.abandon();
+  }
+
+  async #runFetch(record: ModelRecord, disk: FolderOnDisk, signal: AbortSignal): Promise<boolean> {
     const { fetching, models, id: folder, peers, meters, log } = this.#options;
     const { kind, name } = record;
     const id = modelId(record);
@@ -290,17 +308,18 @@ class FolderKeeper implements Keeper {
       };
       await fetchModel(record, fetch, { ...fetching, folder: disk, registry: models, log });
     } catch (error) {
-      if (signal.aborted) return;
-      return this.#failed(record, faultOf(error));
+      if (!signal.aborted) this.#failed(record, faultOf(error));
+      return signal.aborted;
     }
     const seconds = (performance.now() - begin) / 1000;
     this.#learnSpeed(arrived, seconds);
     meters.fetchSeconds.observe({ kind }, seconds);
     this.#retries.succeeded(record);
     const found = await disk.look(record);
-    if (found === undefined) return;
+    if (found === undefined) return true;
     this.#copies.ready(record, found.bytes, disk.fetchedFile(record));
     log.info('fetched a model', { kind, model: name, bytes: found.bytes, seconds: Math.round(seconds) });
+    return true;
   }
 
   #failed(record: ModelRecord, fault: ModelFault): void {
@@ -324,13 +343,14 @@ class FolderKeeper implements Keeper {
       const { evictAfterMs, planner, id: folder, meters, log } = this.#options;
       await this.#announce(disk);
       await delay(evictAfterMs, undefined, { signal });
-      if ((await planner.inUse(folder)).has(id)) return;
+      if ((await planner.inUse(folder)).has(id)) return false;
       signal.throwIfAborted();
       await disk.evict(modelOf(id));
       this.#copies.delete(id);
       const { kind, name } = modelOf(id);
       meters.evictions.inc({ kind });
       log.info('evicted a model', { kind, model: name });
+      return true;
     });
   }
 
@@ -341,7 +361,7 @@ class FolderKeeper implements Keeper {
       const copy = this.#copies.get(id);
       if (askedAt === null || askedAt < now - VERIFY_MS || copy?.state !== 'ready') continue;
       if ((copy.verified_at ?? 0) >= askedAt || this.#tasks.has(id)) continue;
-      this.#begin(id, 'verify', (signal) => this.#verify(record, disk, signal));
+      this.#begin(id, 'verify', (signal) => this.#verify(record, disk, signal).then(() => false));
     }
   }
 

@@ -1,8 +1,17 @@
-import { type ModelCopy, type ModelRecord, modelId } from '@comfy-fleet/contracts';
+import { type ModelCopy, type ModelFaultCode, type ModelRecord, modelId } from '@comfy-fleet/contracts';
 import type { ModelFault } from './faults.js';
 
 const FIRST_RETRY_MS = 10_000;
 const LONGEST_RETRY_MS = 600_000;
+/** For the URL of a caller whose content is wrong: fetching it again would cost the host more than the caller. */
+const WRONG_CONTENT_MS = 3_600_000;
+const WRONG_CONTENT: ReadonlySet<ModelFaultCode> = new Set([
+  'not_a_model',
+  'pickle',
+  'wrong_hash',
+  'wrong_size',
+  'too_large',
+]);
 
 /** When models whose fetches failed are tried again: after pauses that grow, or when somebody changes something. */
 export class Retries {
@@ -16,7 +25,9 @@ export class Retries {
     const count = before?.cause === cause ? before.count + 1 : 1;
     this.#failures.set(id, { count, cause });
     const at = Date.now();
-    const pauseMs = Math.max(retryAfterMs, Math.min(FIRST_RETRY_MS * 2 ** (count - 1), LONGEST_RETRY_MS));
+    const growingMs = Math.min(FIRST_RETRY_MS * 2 ** (count - 1), LONGEST_RETRY_MS);
+    const leastMs = record.by_url && WRONG_CONTENT.has(code) ? WRONG_CONTENT_MS : 0;
+    const pauseMs = Math.max(retryAfterMs, growingMs, leastMs);
     // Without space the planner decides when there is some.
     const retry = code === 'no_space' ? {} : { retry_at: at + pauseMs };
     return {

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { safetensors } from '@comfy-fleet/testing';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { checkFile } from '../../src/models/check-file.js';
 import type { ModelFault } from '../../src/models/faults.js';
 import { temporaryFolder } from './fetching.js';
@@ -63,5 +63,21 @@ describe('checkFile', () => {
     ['anything else', Buffer.from('something'), 'not_a_model'],
   ])('judges %s with the name of a pickle where those are allowed', async (_what, content, code) => {
     expect(await codeOf('a.pt', content, true)).toBe(code);
+  });
+
+  it('leaves the event loop free while it judges a large header', async () => {
+    const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`tensor ${n}`, tensor(n, n + 1)]));
+    expect(await codeOf('a.safetensors', header(many, 20_000))).toBeUndefined();
+    expect(await codeOf('a.safetensors', header({ ...many, more: tensor(0, 1) }, 20_000))).toBe('not_a_model');
+    const path = join(await temporaryFolder(), 'file');
+    await writeFile(path, header({ a: Array.from({ length: 1_300_000 }, () => ({})) }));
+    let turns = 0;
+    const turn = setInterval(() => {
+      turns += 1;
+    }, 5);
+    onTestFinished(() => clearInterval(turn));
+    await expect(checkFile(path, 'a.safetensors', false)).rejects.toMatchObject({ code: 'not_a_model' });
+    expect(turns).toBeGreaterThan(5);
+    expect(await codeOf('a.safetensors', header({ a: 'x'.repeat(5 * 1024 * 1024) }))).toBe('not_a_model');
   });
 });

@@ -5,7 +5,9 @@ import { createLogger } from '@comfy-fleet/telemetry';
 import { safetensors, sha256, until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Credentials } from '../../src/models/credentials.js';
+import { ModelFault } from '../../src/models/faults.js';
 import { peersOf, startPeerServer } from '../../src/models/peers.js';
+import { Retries } from '../../src/models/retries.js';
 import { CELL_BYTES, type Fetching, lora, startFetching } from './fetching.js';
 
 const NAME = 'a.safetensors';
@@ -147,6 +149,17 @@ describe('fetchModel', () => {
     const fault = await fetch(lora('a.ckpt', { sources: [`${source.url}/a.ckpt`] }));
     expect(fault).toMatchObject({ code: 'pickle' });
     expect(source.requests).toEqual([]);
+  });
+});
+
+describe('Retries', () => {
+  it.each([
+    [true, 'not_a_model', 3_600_000],
+    [true, 'not_reachable', 10_000],
+    [false, 'not_a_model', 10_000],
+  ] as const)('pauses, for a URL of a caller (%s), after %s for %i ms', (by_url, code, ms) => {
+    const { error } = new Retries().failed(lora(NAME, { sources: [], by_url }), new ModelFault(code, 'It failed.'));
+    expect((error?.retry_at ?? 0) - (error?.at ?? 0)).toBe(ms);
   });
 });
 

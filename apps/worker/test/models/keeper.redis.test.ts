@@ -159,6 +159,16 @@ describe('a keeper', () => {
     expect(await readdir(join(dir, 'loras'))).toEqual(['.comfy-fleet', 'b.safetensors']);
   });
 
+  it('ends the fetch of a model that is not registered any more', async () => {
+    const fleet = await open();
+    const { id } = await fleet.startKeeper('w', await temporaryFolder());
+    fleet.source.files.set('a.safetensors', { content: safetensors(KIB), fault: 'silent' });
+    await fleet.change(A, { fetch_asked_at: Date.now() });
+    await inState(fleet, id, A, 'fetching');
+    await fleet.models.change({ kind: 'loras', name: 'a.safetensors' }, () => undefined);
+    await until('nothing is fetched', async () => (await fleet.models.copiesOf(id)).size === 0);
+  });
+
   it('evicts no model that a job uses', async () => {
     const fleet = await open();
     const dir = await temporaryFolder();
