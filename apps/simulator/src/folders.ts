@@ -58,9 +58,9 @@ export function fileOf(
 
 /** Creates the simulator's folders. If that fails, it throws an Error that says what to mount or set. */
 export function makeOwnFolders(dir: string): void {
-  const { input, output } = foldersIn(dir);
+  const { root, input, output } = foldersIn(dir);
   try {
-    for (const folder of [input, output]) mkdirSync(folder, { recursive: true });
+    for (const folder of [input, output, join(root, 'models')]) mkdirSync(folder, { recursive: true });
   } catch (cause) {
     // The code alone would mislead: Node reports ENOENT for a read-only file system.
     const { code } = cause as NodeJS.ErrnoException;

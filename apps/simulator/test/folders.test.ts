@@ -10,10 +10,10 @@ function folder(): string {
   return dir;
 }
 
-it('creates the input and output folders', () => {
+it('creates the folders of inputs, models and outputs', () => {
   const dir = folder();
   makeOwnFolders(join(dir, 'new'));
-  expect(readdirSync(join(dir, 'new')).sort()).toEqual(['input', 'output']);
+  expect(readdirSync(join(dir, 'new')).sort()).toEqual(['input', 'models', 'output']);
 });
 
 it('says what to mount or set if the folders cannot be written', () => {
