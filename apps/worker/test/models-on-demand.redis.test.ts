@@ -51,7 +51,8 @@ async function openWithModels(names: readonly string[], { maxBytes = 100 * MIB }
     return stack.startWorker(name, [], { instances, modelSetup: setup, ...more });
   };
   const has = (name: string) => existsSync(join(modelsDir, 'checkpoints', name));
-  const submit = (checkpoint: string) => stack.submit({ checkpoint });
+  const submit = (checkpoint: string, more: Parameters<Stack['submit']>[0] = {}) =>
+    stack.submit({ checkpoint, ...more });
   return { ...stack, source, modelsDir, register, startWorker, has, submit };
 }
 
@@ -73,6 +74,16 @@ it('fetches a model once for two workers that share a folder, and lets the insta
   for (const id of ids) expect(await fleet.ended(id)).toMatchObject({ status: 'succeeded', submissions: 1 });
   expect(fleet.source.sent.get('new.safetensors')).toBe(MIB);
   expect(gpus.map(starts).every((count) => count > 0)).toBe(true);
+});
+
+it('fetches nothing for a job that its instances cannot run for another reason', async () => {
+  const fleet = await openWithModels(['a.safetensors', 'b.safetensors']);
+  const gpu = await aGpu(0, { modelsDir: fleet.modelsDir });
+  await fleet.submit('a.safetensors', { sampler: 'a sampler that no instance has' });
+  const other = await fleet.submit('b.safetensors');
+  await fleet.startWorker('w', [gpu.url]);
+  expect(await fleet.ended(other)).toMatchObject({ status: 'succeeded' });
+  expect([fleet.has('a.safetensors'), fleet.has('b.safetensors')]).toEqual([false, true]);
 });
 
 it('evicts a model that no job wants for one that a job wants, and never one that is in use', async () => {

@@ -1,4 +1,4 @@
-import { type Abilities, modelId, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { type Abilities, FleetError, modelId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import {
   chooseFetches,
   type FetchPlan,
@@ -8,7 +8,7 @@ import {
   type WantedModels,
   type WorkerLedger,
 } from '@comfy-fleet/jobs';
-import { findLacks, type Lack, modelKindAt, modelsNeeded } from '@comfy-fleet/workflows';
+import { findLacks, type Lack, modelKindAt, modelsNeeded, type Workflow } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import pLimit from 'p-limit';
 import type { LoadTimes } from '../instance/held-models.js';
@@ -42,67 +42,79 @@ interface Options {
 
 /** Assumed until it was measured. */
 const LOAD_MS = 1000;
-/** Requests that are remembered, by affinity key and by job. */
+/** Jobs, and affinity keys, whose models are remembered: reading a workflow may take a request to S3. */
 const MOST_REMEMBERED = 2000;
+/** How long it is remembered what instances lack for jobs; nodes are rarely added to an instance. */
+const LACKS_MS = 60_000;
 /** Requests that are read at the same time. */
 const MOST_AT_ONCE = 16;
 
+/** What jobs with an affinity key need on the instances of a pool. */
+interface Needs {
+  readonly models: readonly string[];
+  /** The models that the most suitable instance lacks; undefined if each lacks something else. */
+  readonly lacking: readonly string[] | undefined;
+}
+
 export function createFetchPlanner(options: Options): FetchPlanner {
   const { models, workflows, instancesOf, warmUpModels, loadTimes, patienceMs, signal } = options;
-  const requests = new LRUCache<string, ResolvedRequest>({ max: MOST_REMEMBERED });
-  const lacks = new WeakMap<Abilities, LRUCache<string, readonly Lack[]>>();
+  const ofJobs = new LRUCache<string, readonly string[]>({ max: MOST_REMEMBERED });
+  const needs = new LRUCache<string, Needs>({ max: MOST_REMEMBERED, ttl: LACKS_MS });
   const forcedAt = new Map<string, number>();
   const together = pLimit(MOST_AT_ONCE);
 
-  /** The request of a job, whose workflow is loaded then. Undefined if one of the two is gone. */
-  const requestOf = async (id: string, job: string): Promise<ResolvedRequest | undefined> => {
-    const request = requests.get(id) ?? (await models.requestOf(job));
+  /**
+   * The request of a job and its workflow; undefined if one of the two is gone. Rejects if one cannot be read now:
+   * without it, models could be evicted that the job needs.
+   */
+  const read = async (job: string) => {
+    const request = await models.requestOf(job);
     if (request === undefined) return undefined;
-    requests.set(id, request);
-    const isLoaded = await workflows.load(request, signal).then(
-      () => true,
-      () => false,
-    );
-    return isLoaded ? request : undefined;
+    try {
+      return { request, workflow: await workflows.load(request, signal) };
+    } catch (error) {
+      if (error instanceof FleetError && error.code === 'workflow_missing') return undefined;
+      throw error;
+    }
   };
-  const modelsOf = (request: ResolvedRequest, abilities: Abilities): string[] => {
-    const workflow = workflows.of(request);
-    return workflow === undefined ? [] : modelsNeeded(workflow, request, abilities).map(modelId);
-  };
-  const abilitiesOf = (folder: string): Abilities =>
-    instancesOf(folder).find(({ abilities }) => abilities !== undefined)?.abilities ?? {};
+  const abilitiesOf = (instances: readonly Instance[]) =>
+    instances.map(({ abilities }) => abilities).filter((abilities) => abilities !== undefined);
 
+  const modelsOfJob = async (job: string, instances: readonly Instance[]): Promise<readonly string[]> => {
+    const known = ofJobs.get(job);
+    if (known !== undefined) return known;
+    const found = await read(job);
+    const [abilities = {}] = abilitiesOf(instances);
+    const ids = found === undefined ? [] : modelsNeeded(found.workflow, found.request, abilities).map(modelId);
+    ofJobs.set(job, ids);
+    return ids;
+  };
   const inUse = async (folder: string): Promise<ReadonlySet<string>> => {
     const users = await models.users(folder);
     const jobs = await models.heldBy(users.map(({ worker }) => worker));
-    const found = await Promise.all(jobs.map((job) => together(() => requestOf(job, job))));
-    const held = found.filter((request) => request !== undefined);
-    return new Set(held.flatMap((request) => modelsOf(request, abilitiesOf(folder))));
+    const held = await Promise.all(jobs.map((job) => together(() => modelsOfJob(job, instancesOf(folder)))));
+    return new Set(held.flat());
   };
-  const lacksOf = (affinity: string, request: ResolvedRequest, abilities: Abilities): readonly Lack[] => {
-    const known = lacks.get(abilities) ?? new LRUCache<string, readonly Lack[]>({ max: MOST_REMEMBERED });
-    lacks.set(abilities, known);
-    const workflow = workflows.of(request);
-    const found = known.get(affinity) ?? (workflow === undefined ? [] : findLacks(workflow, request, abilities));
-    known.set(affinity, found);
-    return found;
+  const needsOf = async ({ pool, affinity, job }: WaitingJobs, all: readonly Instance[]): Promise<Needs> => {
+    const id = `${pool} ${affinity}`;
+    const known = needs.get(id);
+    if (known !== undefined) return known;
+    const found = await read(job);
+    const instances = abilitiesOf(all.filter(({ pools }) => pools.includes(pool)));
+    const made = found === undefined ? { models: [], lacking: undefined } : needsOn(found, instances);
+    needs.set(id, made);
+    return made;
   };
-  /** The models that the jobs need; undefined if no instance could run them even if all registered models were there. */
+  /** What is wanted; undefined if no instance could run the jobs even if all registered models were there. */
   const wantedBy = async (
-    { affinity, job, ...waiting }: WaitingJobs,
+    waiting: WaitingJobs,
     instances: readonly Instance[],
     records: ModelRecords,
   ): Promise<WantedModels | undefined> => {
-    const request = await requestOf(affinity, job);
-    if (request === undefined) return undefined;
-    const serving = instances.filter(({ pools }) => pools.includes(waiting.pool));
-    const known = serving.map(({ abilities }) => abilities).filter((abilities) => abilities !== undefined);
-    const able = known.find((abilities) =>
-      lacksOf(affinity, request, abilities).every((lack) => records.has(idOf(lack, abilities) ?? '')),
-    );
-    if (able === undefined && known.length > 0) return undefined;
-    const ids = modelsOf(request, able ?? {}).filter((id) => records.has(id));
-    return ids.length === 0 ? undefined : { ...waiting, models: ids };
+    const { models: ids, lacking } = await needsOf(waiting, instances);
+    const registered = ids.filter((id) => records.has(id));
+    const isPossible = registered.length > 0 && lacking?.every((id) => records.has(id));
+    return isPossible ? { ...waiting, models: registered } : undefined;
   };
 
   return {
@@ -120,7 +132,7 @@ export function createFetchPlanner(options: Options): FetchPlanner {
         copies,
         records,
         wanted: (await Promise.all(rows)).filter((row) => row !== undefined),
-        kept: new Set(warmUpModels(abilitiesOf(id)).filter((model) => records.has(model))),
+        kept: new Set(warmUpModels(abilitiesOf(instances)[0] ?? {}).filter((model) => records.has(model))),
         inUse: held,
         room,
         loadMs: (model) => loadTimes.of(model.slice(model.indexOf('/') + 1)) ?? LOAD_MS,
@@ -136,6 +148,25 @@ export function createFetchPlanner(options: Options): FetchPlanner {
       return { ...plan, inUse: held };
     },
   };
+}
+
+/** If nothing is known about any instance, it is assumed that one can run the jobs. */
+function needsOn({ workflow, request }: Found, instances: readonly Abilities[]): Needs {
+  const found = instances.map((abilities) => {
+    const ids = findLacks(workflow, request, abilities).map((lack) => idOf(lack, abilities));
+    return { abilities, lacking: ids.includes(undefined) ? undefined : ids.flatMap((id) => id ?? []) };
+  });
+  const [best = { abilities: {}, lacking: [] }] = found.sort((a, b) => numberOf(a.lacking) - numberOf(b.lacking));
+  return { models: modelsNeeded(workflow, request, best.abilities).map(modelId), lacking: best.lacking };
+}
+
+interface Found {
+  readonly workflow: Workflow;
+  readonly request: ResolvedRequest;
+}
+
+function numberOf(lacking: readonly string[] | undefined): number {
+  return lacking?.length ?? Number.MAX_SAFE_INTEGER;
 }
 
 /** The model that the instance lacks; undefined if it lacks something else. */
