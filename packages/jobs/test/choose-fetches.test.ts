@@ -130,6 +130,8 @@ describe('chooseFetches: what is evicted', () => {
   it('evicts the least recently used model of ours that no job wants', () => {
     const copies = { [a]: { used_at: 3 }, [b]: { used_at: 1, is_ours: false }, [c]: { used_at: 2 } };
     expect(choose({ copies, wanted: [waits('k', d)], room: 0 })).toMatchObject({ evict: [c], fetch: [{ id: d }] });
+    const fetchedSince = { ...copies, [c]: { used_at: 0, fetched_at: 4 } };
+    expect(choose({ copies: fetchedSince, wanted: [waits('k', d)], room: 0 }).evict).toEqual([a]);
   });
 
   it('evicts nothing that is pinned, in use or wanted by a waiting job, and says that there is no space', () => {

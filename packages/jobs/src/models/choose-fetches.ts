@@ -298,7 +298,8 @@ function victimsFor(id: string, bytes: number, plan: Plan, isForced: boolean): r
     return isFree && !isPinned(other, view) && !isProtected(other, id, plan, isForced);
   });
   const orderOf = (other: string) => wants.get(other)?.order ?? Number.MAX_SAFE_INTEGER;
-  evictable.sort(([a, one], [b, other]) => orderOf(b) - orderOf(a) || one.used_at - other.used_at);
+  const lastUse = ({ used_at, fetched_at = 0 }: ModelCopy) => Math.max(used_at, fetched_at);
+  evictable.sort(([a, one], [b, other]) => orderOf(b) - orderOf(a) || lastUse(one) - lastUse(other));
   const victims: string[] = [];
   let left = bytes;
   for (const [other, copy] of evictable) {
