@@ -129,9 +129,16 @@ describe('chooseFetches: what is fetched', () => {
 describe('chooseFetches: what is evicted', () => {
   it('evicts the least recently used model of ours that no job wants', () => {
     const copies = { [a]: { used_at: 3 }, [b]: { used_at: 1, is_ours: false }, [c]: { used_at: 2 } };
-    expect(choose({ copies, wanted: [waits('k', d)], room: 0 })).toMatchObject({ evict: [c], fetch: [{ id: d }] });
+    expect(choose({ copies, wanted: [waits('k', d)], room: 0 })).toMatchObject({ evict: [c], fetch: [], noSpace: [] });
     const fetchedSince = { ...copies, [c]: { used_at: 0, fetched_at: 4 } };
     expect(choose({ copies: fetchedSince, wanted: [waits('k', d)], room: 0 }).evict).toEqual([a]);
+  });
+
+  it('makes space for the next model of a key while one is fetched', () => {
+    const copies = { [a]: { state: 'fetching' as const }, [b]: {}, [c]: { used_at: NOW + 1 } };
+    const wanted = [waits('k', a), waits('k', d)];
+    expect(choose({ copies, wanted, room: 0 })).toMatchObject({ evict: [b], fetch: [] });
+    expect(choose({ copies, wanted, room: BYTES })).toMatchObject({ evict: [], fetch: [] });
   });
 
   it('evicts nothing that is pinned, in use or wanted by a waiting job, and says that there is no space', () => {
@@ -141,9 +148,11 @@ describe('chooseFetches: what is evicted', () => {
     expect(plan).toEqual({ evict: [], fetch: [], noSpace: [d], forget: [], forced: false });
   });
 
-  it('counts the space of models that are being evicted', () => {
+  it('waits for models that are being evicted, and leaves their space to the model for which it evicts them', () => {
     const copies = { [a]: { state: 'evicting' as const }, [b]: {} };
-    expect(choose({ copies, wanted: [waits('k', c)], room: 0 })).toMatchObject({ evict: [], fetch: [{ id: c }] });
+    const wanted = [waits('k', c), waits('l', d)];
+    expect(choose({ copies, wanted, room: 0 })).toMatchObject({ evict: [b], fetch: [], noSpace: [] });
+    expect(choose({ copies: { [b]: {} }, wanted, room: BYTES })).toMatchObject({ evict: [b], fetch: [{ id: c }] });
   });
 
   it('evicts a model that is no longer registered', () => {
@@ -157,7 +166,7 @@ describe('chooseFetches: what is evicted', () => {
     const wanted = [waits('k', a), waits('k', b), waits('k', c), waits('l', d)];
     expect(choose({ folder, copies, wanted, room: 0 })).toMatchObject({
       evict: [c],
-      fetch: [{ id: d }],
+      noSpace: [],
       forced: false,
     });
   });
@@ -175,7 +184,7 @@ describe('chooseFetches: what is evicted', () => {
     const folder = aFolder('here', { max_bytes: 2 * BYTES });
     const wanted = [waits('l', a), waits('m', b), waits('k', d, { since: NOW - 30 * SECOND })];
     const waiting = { folder, copies: { [a]: {}, [b]: {} }, wanted, room: 0 };
-    expect(choose(waiting)).toMatchObject({ evict: [b], fetch: [{ id: d }], forced: true });
+    expect(choose(waiting)).toMatchObject({ evict: [b], forced: true });
     expect(choose({ ...waiting, forcedAt: NOW - 29 * SECOND })).toMatchObject({ evict: [], forced: false });
     expect(choose({ ...waiting, inUse: new Set([a, b]) })).toMatchObject({ evict: [], noSpace: [d] });
   });

@@ -41,6 +41,7 @@ export interface FetchView {
 }
 
 export interface FetchPlan {
+  /** A model for which others are evicted is fetched by the plan after that. */
   readonly evict: readonly string[];
   /** `rivals`: the other folders of the same pools; at most `most` of them may have the model when the fetch begins. */
   readonly fetch: readonly { readonly id: string; readonly most: number; readonly rivals: readonly string[] }[];
@@ -106,7 +107,9 @@ export function chooseFetches(view: FetchView): FetchPlan {
     ...holdings(view, wants),
   };
   const evicting = [...copies].filter(([, { state }]) => state === 'evicting').map(([id]) => id);
-  let room = view.room + bytesOfAll([...evicting, ...unregistered], view);
+  // What there is now, and what there will be once the evicted files are deleted.
+  let room = view.room;
+  let roomSoon = view.room + bytesOfAll([...evicting, ...unregistered], view);
   let forced = false;
   const fetch: FetchPlan['fetch'][number][] = [];
   const rivals = rivalsOf(view).map(({ folder: { id } }) => id);
@@ -114,23 +117,31 @@ export function chooseFetches(view: FetchView): FetchPlan {
 
   const running = [...copies].filter(([, { state }]) => state === 'fetching').map(([id]) => id);
   const busyKeys = new Set(running.map((id) => wants.get(id)?.key));
+  let count = running.length;
+  let isAhead = false;
   for (const id of candidatesOf(plan)) {
     const want = wants.get(id);
-    if (running.length + fetch.length >= MOST_FETCHES) break;
-    // One at a time of each key, so that none has to wait for all files of another.
-    if (busyKeys.has(want?.key)) continue;
-    const missing = bytesOf(id, view) - room;
-    const mayForce = want !== undefined && !forced && isOverdue(want, view);
-    const isFree = victimsFor(id, missing, plan, false);
-    const victims = isFree ?? (mayForce ? victimsFor(id, missing, plan, true) : undefined);
+    const bytes = bytesOf(id, view);
+    // One at a time of each key, so that none has to wait for all files of another. Space is made for the next one.
+    const isLater = count >= MOST_FETCHES || busyKeys.has(want?.key);
+    if (isLater && isAhead) continue;
+    isAhead ||= isLater;
+    const mayForce = want !== undefined && !isLater && !forced && isOverdue(want, view);
+    const isFree = victimsFor(id, bytes - roomSoon, plan, false);
+    const victims = isFree ?? (mayForce ? victimsFor(id, bytes - roomSoon, plan, true) : undefined);
     if (victims === undefined) {
-      noSpace.push(id);
+      if (!isLater) noSpace.push(id);
       continue;
     }
     forced ||= isFree === undefined;
     for (const victim of victims) plan.evict.add(victim);
-    room += bytesOfAll(victims, view) - bytesOf(id, view);
+    roomSoon += bytesOfAll(victims, view) - bytes;
+    if (isLater) continue;
     busyKeys.add(want?.key);
+    count += 1;
+    // Otherwise a later plan fetches it, when files have been deleted.
+    if (bytes > room) continue;
+    room -= bytes;
     fetch.push({ id, most: plan.holdersOf(id).length, rivals });
   }
   return { evict: [...plan.evict], fetch, noSpace, forget: unwantedFailures(view), forced };
