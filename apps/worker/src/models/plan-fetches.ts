@@ -100,8 +100,11 @@ export function createFetchPlanner(options: Options): FetchPlanner {
     const known = needs.get(id);
     if (known !== undefined) return known;
     const found = await read(job);
-    const instances = abilitiesOf(all.filter(({ pools }) => pools.includes(pool)));
+    const serving = all.filter(({ pools }) => pools.includes(pool));
+    const instances = abilitiesOf(serving);
     const made = found === undefined ? { models: [], lacking: undefined } : needsOn(found, instances);
+    // Instances that have not been asked yet may be unable for another reason.
+    if (serving.length > 0 && instances.length === 0) return { ...made, lacking: undefined };
     needs.set(id, made);
     return made;
   };
@@ -150,7 +153,7 @@ export function createFetchPlanner(options: Options): FetchPlanner {
   };
 }
 
-/** If nothing is known about any instance, it is assumed that one can run the jobs. */
+/** If only other workers have instances of the pool, it is assumed that one can run the jobs. */
 function needsOn({ workflow, request }: Found, instances: readonly Abilities[]): Needs {
   const found = instances.map((abilities) => {
     const ids = findLacks(workflow, request, abilities).map((lack) => idOf(lack, abilities));
