@@ -59,7 +59,7 @@ const fetched = (plan: ReturnType<typeof chooseFetches>) => plan.fetch.map(({ id
 
 describe('chooseFetches: what is fetched', () => {
   it('fetches nothing if no job waits', () => {
-    expect(choose({})).toEqual({ evict: [], fetch: [], noSpace: [], forget: [], forced: false });
+    expect(choose({})).toEqual({ evict: [], fetch: [], noSpace: [], forget: [], abandon: [], forced: false });
   });
 
   it('fetches a wanted model that no folder of the pool has', () => {
@@ -108,7 +108,7 @@ describe('chooseFetches: what is fetched', () => {
       [d, modelRecord(d, { fetch_asked_at: NOW, fetch_pools: ['other'], pinned_in: ['other'] })],
     ]);
     const wanted = [waits('k', a)];
-    expect(fetched(choose({ records, wanted }))).toEqual([c, a]);
+    expect(fetched(choose({ records, wanted }))).toEqual([c, b]);
     expect(fetched(choose({ records, wanted, copies: { [c]: {} } }))).toEqual([b, a]);
     expect(fetched(choose({ records, wanted, copies: { [c]: {}, [b]: {} } }))).toEqual([a]);
     expect(fetched(choose({ records, kept: new Set([d]), copies: { [c]: {}, [b]: {} } }))).toEqual([d]);
@@ -145,7 +145,7 @@ describe('chooseFetches: what is evicted', () => {
     const records = new Map(ALL.map((id) => [id, modelRecord(id, id === a ? { pinned_in: [POOL] } : {})]));
     const wanted = [waits('k', c), waits('k', d)];
     const plan = choose({ records, copies: { [a]: {}, [b]: {}, [c]: {} }, inUse: new Set([b]), wanted, room: 0 });
-    expect(plan).toEqual({ evict: [], fetch: [], noSpace: [d], forget: [], forced: false });
+    expect(plan).toEqual({ evict: [], fetch: [], noSpace: [d], forget: [], abandon: [], forced: false });
   });
 
   it('waits for models that are being evicted, and leaves their space to the model for which it evicts them', () => {
@@ -202,6 +202,48 @@ describe('chooseFetches: what is evicted', () => {
     expect(choose({ copies, wanted: older, room: 0 })).toMatchObject({ evict: [], noSpace: [d] });
     const younger = [waits('k', a), waits('k', b), waits('k', d, { since })];
     expect(choose({ copies, wanted: younger, room: 0 })).toMatchObject({ evict: [b], forced: true });
+  });
+});
+
+describe('chooseFetches: models from URLs of callers', () => {
+  const urlOf = (id: string, key: string) => [id, modelRecord(id, { by_url: true, keys: [key] })] as const;
+  const fetching = { state: 'fetching' as const };
+
+  it('gives up a fetch that nothing wants any more, and one whose model is not registered any more', () => {
+    expect(choose({ copies: { [a]: fetching, [b]: fetching }, wanted: [waits('k', a)] }).abandon).toEqual([b]);
+    expect(choose({ copies: { [a]: fetching }, wanted: [waits('k', a)], records: new Map() }).abandon).toEqual([a]);
+  });
+
+  it('fetches one of them at a time, and one of a key even if no job of the key waits for the first', () => {
+    const records = new Map([urlOf(a, 'k'), urlOf(b, 'l'), [c, modelRecord(c)], [d, modelRecord(d)]]);
+    const wanted = [waits('l', b), waits('k', c), waits('m', d)];
+    expect(fetched(choose({ records, copies: { [a]: fetching }, wanted }))).toEqual([d]);
+  });
+
+  it('fetches a pinned model while one is fetched that no job wants', () => {
+    const records = new Map([
+      [a, modelRecord(a)],
+      [b, modelRecord(b, { pinned_in: [POOL] })],
+    ]);
+    expect(fetched(choose({ records, copies: { [a]: fetching } }))).toEqual([b]);
+  });
+
+  it('evicts nothing of others for a key whose models from URLs would take more than its share', () => {
+    const records = new Map([urlOf(a, 'k'), [b, modelRecord(b)], urlOf(d, 'k')]);
+    const folder = aFolder('here', { max_bytes: 4 * BYTES });
+    const wanted = [waits('k', d), waits('l', c)];
+    const copies = { [a]: fetching, [b]: {}, [d]: { state: 'failed' as const, bytes: 2 * BYTES } };
+    const large = new Map([...records, [d, { ...modelRecord(d, { by_url: true, keys: ['k'] }), bytes: 2 * BYTES }]]);
+    expect(
+      choose({ records: large, folder, copies: { ...copies, [a]: {} }, inUse: new Set([a]), wanted, room: 0 }),
+    ).toMatchObject({
+      evict: [],
+      noSpace: [d],
+    });
+    expect(choose({ records, folder, copies: { [a]: {}, [b]: { used_at: 1 } }, wanted, room: 0 })).toMatchObject({
+      evict: [a],
+      noSpace: [],
+    });
   });
 });
 

@@ -49,11 +49,15 @@ export interface FetchPlan {
   readonly noSpace: readonly string[];
   /** Models whose fetch failed and that nothing wants any more. */
   readonly forget: readonly string[];
+  /** Models that are being fetched although nothing wants them any more. */
+  readonly abandon: readonly string[];
   /** A wanted model is evicted for one that has been wanted for too long. */
   readonly forced: boolean;
 }
 
 const MOST_FETCHES = 2;
+/** Of these, models that callers named by a URL: their sources may be slow on purpose. */
+const MOST_URL_FETCHES = 1;
 /** How long a request to fetch a model holds. */
 const ASKED_MS = 3_600_000;
 /** Assumed until it was measured. */
@@ -116,14 +120,20 @@ export function chooseFetches(view: FetchView): FetchPlan {
   const noSpace: string[] = [];
 
   const running = [...copies].filter(([, { state }]) => state === 'fetching').map(([id]) => id);
-  const busyKeys = new Set(running.map((id) => wants.get(id)?.key));
+  // A caller's URL belongs to its key, even if none of its jobs waits any more.
+  const keyOf = (id: string) => ownerOf(id, view) ?? wants.get(id)?.key;
+  const busyKeys = new Set(running.flatMap((id) => keyOf(id) ?? []));
   let count = running.length;
+  let urls = running.filter((id) => ownerOf(id, view) !== undefined).length;
   let isAhead = false;
   for (const id of candidatesOf(plan)) {
     const want = wants.get(id);
     const bytes = bytesOf(id, view);
     // One at a time of each key, so that none has to wait for all files of another. Space is made for the next one.
-    const isLater = count >= MOST_FETCHES || busyKeys.has(want?.key);
+    const key = keyOf(id);
+    const isUrl = ownerOf(id, view) !== undefined;
+    const isKeyBusy = key !== undefined && busyKeys.has(key);
+    const isLater = count >= MOST_FETCHES || isKeyBusy || (isUrl && urls >= MOST_URL_FETCHES);
     if (isLater && isAhead) continue;
     isAhead ||= isLater;
     const mayForce = want !== undefined && !isLater && !forced && isOverdue(want, view);
@@ -137,14 +147,18 @@ export function chooseFetches(view: FetchView): FetchPlan {
     for (const victim of victims) plan.evict.add(victim);
     roomSoon += bytesOfAll(victims, view) - bytes;
     if (isLater) continue;
-    busyKeys.add(want?.key);
+    if (key !== undefined) busyKeys.add(key);
+    if (isUrl) urls += 1;
     count += 1;
     // Otherwise a later plan fetches it, when files have been deleted.
     if (bytes > room) continue;
     room -= bytes;
     fetch.push({ id, most: plan.holdersOf(id).length, rivals });
   }
-  return { evict: [...plan.evict], fetch, noSpace, forget: unwantedFailures(view), forced };
+  const unwanted = unwantedCopies(view);
+  const forget = unwanted.filter((id) => copies.get(id)?.state === 'failed');
+  const abandon = unwanted.filter((id) => copies.get(id)?.state === 'fetching');
+  return { evict: [...plan.evict], fetch, noSpace, forget, abandon, forced };
 }
 
 /** The wanted models that can be had. */
@@ -167,10 +181,30 @@ function wantsOf({ wanted, folder, copies, now }: FetchView): ReadonlyMap<string
   return wants;
 }
 
-function unwantedFailures(view: FetchView): string[] {
+function unwantedCopies(view: FetchView): string[] {
   const wanted = new Set(view.wanted.flatMap(({ models }) => models));
-  const failed = [...view.copies].filter(([, { state }]) => state === 'failed').map(([id]) => id);
-  return failed.filter((id) => !wanted.has(id) && !isPinned(id, view) && !isAsked(id, view));
+  const isWanted = (id: string) => view.records.has(id) && (wanted.has(id) || isPinned(id, view) || isAsked(id, view));
+  return [...view.copies.keys()].filter((id) => !isWanted(id));
+}
+
+/** The key that named the model by a URL; undefined for the models of operators. */
+function ownerOf(id: string, { records }: FetchView): string | undefined {
+  const record = records.get(id);
+  return record?.by_url ? record.keys?.[0] : undefined;
+}
+
+/**
+ * Whether all models from URLs of its key would take more than the key's share of the folder, no matter whether jobs
+ * wait for them: a source can announce any size.
+ */
+function exceedsShare(id: string, { view, wants, evict }: Plan): boolean {
+  const owner = ownerOf(id, view);
+  if (owner === undefined) return false;
+  const there = [...view.copies].filter(([other, { state }]) => state !== 'failed' && !evict.has(other));
+  const owners = there.flatMap(([other]) => ownerOf(other, view) ?? []);
+  const keys = new Set([owner, ...owners, ...[...wants.values()].flatMap(({ byKey }) => [...byKey.keys()])]);
+  const own = there.map(([other]) => other).filter((other) => other !== id && ownerOf(other, view) === owner);
+  return bytesOfAll(own, view) + bytesOf(id, view) > view.folder.max_bytes / keys.size;
 }
 
 function isFailing(copy: ModelCopy | undefined, now: number): boolean {
@@ -300,17 +334,25 @@ function longestWaitMs(id: string, view: FetchView): number {
 
 /**
  * The models to evict so that so many bytes are free: unwanted ones, the least recently used first, then wanted ones,
- * the last to be used again first. Undefined if these are not enough.
+ * the last to be used again first. For a caller's URL, models from URLs of the same key go first, and no others if they
+ * take more than its share. Undefined if these are not enough.
  */
 function victimsFor(id: string, bytes: number, plan: Plan, isForced: boolean): readonly string[] | undefined {
   const { view, wants, evict } = plan;
+  const owner = ownerOf(id, view);
+  const isOwn = (other: string) => owner !== undefined && ownerOf(other, view) === owner;
+  const isOwnOnly = exceedsShare(id, plan);
   const evictable = [...view.copies].filter(([other, { state, is_ours }]) => {
+    if (isOwnOnly && !isOwn(other)) return false;
     const isFree = state === 'ready' && is_ours && !evict.has(other) && !view.inUse.has(other);
     return isFree && !isPinned(other, view) && !isProtected(other, id, plan, isForced);
   });
   const orderOf = (other: string) => wants.get(other)?.order ?? Number.MAX_SAFE_INTEGER;
   const lastUse = ({ used_at, fetched_at = 0 }: ModelCopy) => Math.max(used_at, fetched_at);
-  evictable.sort(([a, one], [b, other]) => orderOf(b) - orderOf(a) || lastUse(one) - lastUse(other));
+  evictable.sort(
+    ([a, one], [b, other]) =>
+      orderOf(b) - orderOf(a) || Number(isOwn(b)) - Number(isOwn(a)) || lastUse(one) - lastUse(other),
+  );
   const victims: string[] = [];
   let left = bytes;
   for (const [other, copy] of evictable) {
