@@ -209,8 +209,10 @@ describe('chooseFetches: models from URLs of callers', () => {
   const urlOf = (id: string, key: string) => [id, modelRecord(id, { by_url: true, keys: [key] })] as const;
   const fetching = { state: 'fetching' as const };
 
-  it('gives up a fetch that nothing wants any more, and one whose model is not registered any more', () => {
-    expect(choose({ copies: { [a]: fetching, [b]: fetching }, wanted: [waits('k', a)] }).abandon).toEqual([b]);
+  it('gives up the fetch of one that nothing wants any more, and of a model that is not registered any more', () => {
+    const records = new Map([urlOf(a, 'k'), urlOf(b, 'k'), [c, modelRecord(c)]]);
+    const copies = { [a]: fetching, [b]: fetching, [c]: fetching };
+    expect(choose({ records, copies, wanted: [waits('k', a)] }).abandon).toEqual([b]);
     expect(choose({ copies: { [a]: fetching }, wanted: [waits('k', a)], records: new Map() }).abandon).toEqual([a]);
   });
 

@@ -66,8 +66,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
   return new FolderKeeper(options);
 }
 
-/** `abandon`: models that are being fetched although nothing wants them any more. */
-type Plan = FetchPlan & { readonly inUse: ReadonlySet<string>; readonly abandon?: readonly string[] };
+type Plan = FetchPlan & { readonly inUse: ReadonlySet<string> };
 
 interface Task {
   readonly kind: 'fetch' | 'verify' | 'evict';
@@ -242,7 +241,7 @@ class FolderKeeper implements Keeper {
     const plan: Plan = await planner.plan({ folder: this.#folder(disk), copies: this.#copies.all(), room });
     this.used(plan.inUse);
     for (const id of plan.forget) this.#copies.delete(id);
-    for (const id of plan.abandon ?? []) this.#abandon(id);
+    for (const id of plan.abandon) this.#abandon(id);
     for (const id of plan.noSpace) if (!this.#tasks.has(id)) this.#copies.lacksSpace(id);
     for (const id of plan.evict) this.#evict(id, disk);
     for (const planned of plan.fetch) await this.#fetch(planned, disk);

@@ -49,7 +49,7 @@ export interface FetchPlan {
   readonly noSpace: readonly string[];
   /** Models whose fetch failed and that nothing wants any more. */
   readonly forget: readonly string[];
-  /** Models that are being fetched although nothing wants them any more. */
+  /** Models of callers' URLs, and unregistered ones, that are being fetched although nothing wants them any more. */
   readonly abandon: readonly string[];
   /** A wanted model is evicted for one that has been wanted for too long. */
   readonly forced: boolean;
@@ -157,7 +157,9 @@ export function chooseFetches(view: FetchView): FetchPlan {
   }
   const unwanted = unwantedCopies(view);
   const forget = unwanted.filter((id) => copies.get(id)?.state === 'failed');
-  const abandon = unwanted.filter((id) => copies.get(id)?.state === 'fetching');
+  // Models of operators are worth having even if the job that wanted them was canceled.
+  const mayAbandon = (id: string) => !records.has(id) || ownerOf(id, view) !== undefined;
+  const abandon = unwanted.filter((id) => copies.get(id)?.state === 'fetching' && mayAbandon(id));
   return { evict: [...plan.evict], fetch, noSpace, forget, abandon, forced };
 }
 
