@@ -68,7 +68,7 @@ describe('GET /me', () => {
   it('shows that everyone may do everything if the service has no keys', async () => {
     const open = await startApi(inject('redisUrl'));
     const me = (await (await open.get('/me')).json()) as Me;
-    expect([me.key, me.rights.toSorted()]).toEqual([null, ['admin', 'graphs', 'jobs']]);
+    expect([me.key, me.rights.toSorted()]).toEqual([null, ['admin', 'graphs', 'jobs', 'models']]);
     expect(new Set(Object.values(me.limits))).toEqual(new Set([null]));
     expect(await (await open.get('/keys')).json()).toEqual({ data: [], has_more: false, next_cursor: null });
     await open.close();

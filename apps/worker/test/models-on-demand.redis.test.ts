@@ -94,9 +94,9 @@ it('fetches nothing for a job that its instances cannot run for another reason',
 
 it('evicts a model that no job wants for one that a job wants, and never one that is in use', async () => {
   const fleet = await openWithModels(['a.safetensors', 'b.safetensors'], { maxBytes: ROOM });
-  const gpu = await aGpu(5000, { modelsDir: fleet.modelsDir });
+  const gpu = await aGpu(1000, { modelsDir: fleet.modelsDir });
   await fleet.startWorker('w', [gpu.url]);
-  const first = await fleet.submit('a.safetensors');
+  const first = await fleet.submit('a.safetensors', { steps: 150 });
   await fleet.running(first);
   const second = await fleet.submit('b.safetensors');
   const { models } = fleet.ledger;
