@@ -86,6 +86,15 @@ it('counts each own graph that killed an instance once, canceled or not, but not
   expect(await kills()).toEqual([{ key: 'mallory', workflow: 'graph', rests: 0, until: expect.any(Number) }]);
 });
 
+it('counts a kill by a job of a published workflow that names a model by a URL', async () => {
+  const { submit, source, kills } = await graphFleet();
+  const name = 'url/0123456789abcdef0123456789abcdef.safetensors';
+  await submit({ key: 'mallory', request: { inputs: { lora: name } } });
+  const { claim, promptId } = await startNext(source);
+  expect(await claim.kill(promptId)).toBe('ok');
+  expect(await kills()).toMatchObject([{ key: 'mallory', workflow: 'text2img', rests: 0 }]);
+});
+
 it('hands out one own graph of a key at a time after a kill, to any worker, and all other jobs as before', async () => {
   const { order, orderAndKill, source, next, claims, submit, get } = await graphFleet();
   await orderAndKill();

@@ -73,7 +73,8 @@ export function createEncodeAheadLedger({ redis, keys, worker, timelineEntries }
     },
     killed: async ({ id, key, request }, promptId) => {
       const { workflow } = request;
-      const args = { id, key, workflow, has_files: filesOf(request).length > 0, prompt_id: promptId };
+      const has_files = filesOf(request).length > 0;
+      const args = { id, key, workflow, request: JSON.stringify(request), has_files, prompt_id: promptId };
       await orUnavailable(() => runScript(redis, 'killAhead', keys.job(id), keys.prefix, args));
     },
     charge: async ({ instance, pool, ms, loadedMs, shares }) => {

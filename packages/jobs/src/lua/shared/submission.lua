@@ -32,13 +32,17 @@ end
 local function notify_worker(worker)
   if worker ~= '' then redis.call('PUBLISH', worker_channel(worker), id) end
 end
+-- Whether a request (JSON) names a model that the key gave by a URL; see MODEL_URL_FOLDER in packages/contracts.
+local function names_own_model(request) return string.find(request, '"url/%x+%.') ~= nil end
 -- Records that the instance died, fell silent or hung while it executed this prompt of the job. This counts for keys' own
--- graphs, and for jobs with files. Without API keys, there is no other key to protect.
-local function record_kill_of(workflow, key, has_files, prompt_id)
-  if key == 'anonymous' or workflow ~= 'graph' and not has_files then return end
+-- graphs, and for jobs with files or models of the key. Without API keys, there is no other key to protect.
+local function record_kill_of(workflow, key, brings_files, prompt_id)
+  if key == 'anonymous' or workflow ~= 'graph' and not brings_files then return end
   add_kill(workflow .. ' ' .. key, prompt_id)
 end
-local function record_kill(prompt_id) record_kill_of(get('workflow'), get('key'), get('files') ~= '', prompt_id) end
+local function record_kill(prompt_id)
+  record_kill_of(get('workflow'), get('key'), get('files') ~= '' or names_own_model(get('request')), prompt_id)
+end
 -- Removes the current submission from the record.
 local function drop_submission()
   leave_prompt_queue()
