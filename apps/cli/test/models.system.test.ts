@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { removeFolder, safetensors, startModelSource, startSimulator, startStack } from '@comfy-fleet/testing';
@@ -12,6 +12,7 @@ it('models add fetches a model, with which a picture is then made without a rest
   onTestFinished(() => source.close());
   source.files.set('checkpoints/fox.safetensors', { content: safetensors(100_000) });
   const models = join(dir, 'models');
+  await mkdir(models);
   const gpu = await startSimulator({ modelsDir: models });
   onTestFinished(() => gpu.close());
   const stack = await startStack({ redisUrl: inject('redisUrl') });

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import {
@@ -8,8 +9,12 @@ import {
   type Gpus,
   type JobClient,
   jobClient,
+  type ModelSource,
   PICTURE,
+  removeFolder,
   type Simulator,
+  safetensors,
+  startModelSource,
   startStack,
   startWebhookSink,
   type TestStack,
@@ -28,6 +33,8 @@ let jobs: JobClient;
 let gpus: Gpus;
 let gpu: Simulator;
 let sink: WebhookSink;
+let source: ModelSource;
+let modelsDir: string;
 /** From the submission of the first four jobs to the early poll of the worker. */
 let earlySeconds: number;
 /** What each process served after all events below, by name. */
@@ -39,7 +46,7 @@ const scrape = async (url: string) => await (await fetch(`${url}/metrics`)).text
 /**
  * Four jobs at once, the second with another checkpoint and the first with a webhook that is accepted at the second
  * attempt; then one from a picture, one whose node fails, one that ComfyUI loses once, and one that is canceled behind
- * another.
+ * another. A model is fetched and deleted, another one is on no server.
  */
 beforeAll(async () => {
   gpus = await createGpus();
@@ -50,7 +57,10 @@ beforeAll(async () => {
     env: { HOUSEKEEPING_SECONDS: '1', WEBHOOK_RETRY_SECONDS: '0.1', WEBHOOK_ALLOW: '127.0.0.0/8' },
   });
   jobs = jobClient(stack.url);
-  worker = await stack.startWorker('w', [gpu.url]);
+  source = await startModelSource();
+  modelsDir = await mkdtemp(join(tmpdir(), 'comfy-fleet-metrics-'));
+  const models = { COMFYUI_MODELS_DIR: modelsDir, MODEL_SOURCE_ALLOW: '127.0.0.1' };
+  worker = await stack.startWorker('w', [gpu.url], models);
   const dispatcher = await stack.startDispatcher();
   const scrapeAll = async () => {
     for (const [name, { healthUrl }] of Object.entries({ api: stack.api, worker, dispatcher })) {
@@ -93,20 +103,44 @@ beforeAll(async () => {
   await jobs.cancel(behind.id);
   expect((await jobs.ended(behind.id)).status).toBe('canceled');
   expect((await jobs.ended(long.id)).status).toBe('succeeded');
+  await fetchModels();
   await fetch(`${stack.url}/nowhere`);
   await until('the housekeeping has looked and Redis has answered', async () => {
     await scrapeAll();
     return (
       served.dispatcher?.value('frames_files{kind="frame"}') === 7 &&
       served.worker?.value('redis_up') === 1 &&
+      served.worker?.value('model_evictions_total{kind="loras"}') === 1 &&
+      served.dispatcher?.value('models_failing{code="refused_by_source"}') === 1 &&
       served.worker?.value('job_collect_seconds_count{pool="default",lod="sketch"}') === 6
     );
   });
 });
 afterAll(async () => {
   await stack.close();
-  await Promise.all([gpus.close(), sink.close()]);
+  await Promise.all([gpus.close(), sink.close(), source.close()]);
+  await removeFolder(modelsDir);
 });
+
+async function fetchModels(): Promise<void> {
+  source.files.set('fox.safetensors', { content: safetensors(100_000) });
+  const call = (method: string, path: string, body?: object) =>
+    fetch(`${stack.url}/models/loras/${path}`, {
+      method,
+      ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    });
+  const stateOf = async (name: string) => {
+    const { copies } = (await (await call('GET', name)).json()) as { copies: { state: string }[] };
+    return copies[0]?.state;
+  };
+  for (const name of ['fox.safetensors', 'wolf.safetensors']) {
+    await call('PUT', name, { sources: [`${source.url}/${name}`] });
+    await call('POST', `${name}/fetch`, {});
+  }
+  await until('one is there', async () => (await stateOf('fox.safetensors')) === 'ready');
+  await until('the other one is not', async () => (await stateOf('wolf.safetensors')) === 'failed');
+  await call('DELETE', 'fox.safetensors');
+}
 
 const values = (process: string, series: readonly string[]) =>
   Object.fromEntries(series.map((one) => [one, served[process]?.value(one)]));

@@ -4,12 +4,14 @@ import { callerSettings } from '@comfy-fleet/config';
 import { createLogUpdate } from 'log-update';
 import type { JsonOptions } from '../callers/options.js';
 import { bar } from '../callers/progress-bar.js';
-import type { CommandIo } from '../command.js';
+import { CommandError, type CommandIo } from '../command.js';
 import { EXIT, Interrupted } from '../exit-codes.js';
 import { widthOf } from '../table.js';
 import { duration, fitting, showBytes } from '../text.js';
 import { placeOf } from './model-text.js';
 
+const NO_FOLDER =
+  'No worker fetches models. Set COMFYUI_MODELS_DIR for the workers; then they fetch it, and comfy-fleet models fetch follows that.';
 /** There are no events for models, so they are polled. */
 const POLL_MS = 1_000;
 
@@ -19,7 +21,8 @@ interface Followed {
 }
 
 /** Follows a fetch until a worker has the model, or all that tried have failed. `before` is the model before it was asked for. */
-export function followFetch(fleet: Fleet, before: Model, options: JsonOptions, io: CommandIo): Promise<Followed> {
+export async function followFetch(fleet: Fleet, before: Model, options: JsonOptions, io: CommandIo): Promise<Followed> {
+  if ((await fleet.models.list()).folders.length === 0) throw new CommandError(NO_FOLDER, EXIT.failed);
   const old = new Map(before.copies.map(({ folder, error }) => [folder, error?.at]));
   const hasFailed = ({ state, folder, error }: ModelCopy) => state === 'failed' && error?.at !== old.get(folder);
   return follow(fleet, before, { ...options, verb: 'fetch' }, io, ({ copies }) => {
