@@ -46,6 +46,7 @@ interface Key {
 /** The moving average of lua/shared/execution.lua. */
 const NEWEST = 0.3;
 const UNKNOWN_MS = 10_000;
+const MOST_TRUSTED = 30_000;
 
 /** The state of one pool between two choices, in plain memory; the scripts keep it in Redis. */
 export class SchedulingModel {
@@ -288,7 +289,7 @@ function stepOf(gpuMs: number, weight: number): number {
   return Number((gpuMs / weight).toFixed(3));
 }
 
-/** Without the charges of jobs in work. */
+/** Without charges of jobs in work, as far as they are not trusted. */
 function settledTimeOf({ time, pending }: Key): number {
-  return time - pending;
+  return time - Math.max(0, pending - MOST_TRUSTED);
 }

@@ -6,15 +6,18 @@ virtual time is served next, so that in the long run keys share GPU time by thei
 
 -- Charged for a job if no similar job has run yet: about a mid on a common card.
 local UNKNOWN_MS = 10000
+-- So much of what a key's jobs in work were charged counts where idle keys begin. More may be an estimate that is taken back
+-- when a job is canceled, after which the key that began would wait for as long.
+local MOST_TRUSTED = 30000
 -- How many keys are read to find out where an idle key begins.
 local MOST_KEYS_COMPARED = 100
 
 -- Keeps all digits, so that equal times stay equal.
 local function exact(time) return string.format('%.17g', time) end
--- A virtual time without what the key's jobs in work were charged, because these charges are only estimates: they are taken
--- back if a job is canceled.
+-- A virtual time without charges of jobs in work, as far as they are not trusted.
 local function settled(pool, key, time)
-  return time - (tonumber(redis.call('HGET', schedule_key(pool), 'pending ' .. key) or nil) or 0)
+  local pending = tonumber(redis.call('HGET', schedule_key(pool), 'pending ' .. key) or nil) or 0
+  return time - math.max(0, pending - MOST_TRUSTED)
 end
 -- Where an idle key begins: level with the waiting key that has used the least, but not ahead of the one served last.
 local function present(pool)
