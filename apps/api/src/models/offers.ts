@@ -43,7 +43,7 @@ export interface KeyOffers {
   revision(pool: string): Promise<string>;
   /** Whether a model file does not exist for the key; `kind` is undefined where a loader does not tell it. */
   readonly hides: ChoosableModels['hides'];
-  /** The kinds of which operators let only some keys use some models; the same for every key. */
+  /** The kinds with models that only some keys may use; the same for every key. */
   readonly limitedKinds: ReadonlySet<ModelKind>;
   /** What each instance of a pool has. */
   abilities(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;

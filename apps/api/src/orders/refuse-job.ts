@@ -117,8 +117,8 @@ export function refuseNodes(
 }
 
 /**
- * Throws validation_failed for a link to the name of a model, of a kind of which some keys may not use all models: nobody
- * knows what it delivers before the job runs, and ComfyUI does not check it.
+ * Throws validation_failed for a link into a model input of a kind with models that only some keys may use: the linked
+ * name is unknown until the job runs, and ComfyUI does not check it.
  */
 export function refuseLinkedModels(
   { name, graph }: Workflow,
