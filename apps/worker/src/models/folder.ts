@@ -79,6 +79,8 @@ export class FolderOnDisk {
   readonly #fetched: Map<string, FetchedFile>;
   /** Disk space that fetches have reserved, and how much of it they have used. */
   readonly #reserved = new Map<string, { readonly bytes: number; written: number }>();
+  /** Models that are recorded, but whose files do not have their names yet. */
+  readonly #placing = new Set<string>();
   /** Unfinished files that no fetch continues at the moment. */
   readonly #idle = new Map<string, { readonly bytes: number; readonly paths: PartPaths; readonly at: number }>();
 
@@ -150,7 +152,7 @@ export class FolderOnDisk {
   /** The file of a model; undefined if the folder lacks it. A file that was replaced is not ours any more. */
   async look(model: Model): Promise<{ readonly path: string; readonly bytes: number } | undefined> {
     const id = modelId(model);
-    const ours = this.#fetched.get(id);
+    const ours = this.#placing.has(id) ? undefined : this.#fetched.get(id);
     const found = await this.#stat(model);
     if (ours !== undefined && (found?.size !== ours.bytes || Math.abs(found.mtimeMs - ours.modified_at) > 1)) {
       this.#fetched.delete(id);
@@ -267,8 +269,13 @@ export class FolderOnDisk {
     // Recorded first: a file that is there without a record would never be counted or evicted.
     this.#fetched.set(id, file);
     this.#reserved.delete(id);
-    await this.#save();
-    await rename(paths.data, path);
+    this.#placing.add(id);
+    try {
+      await this.#save();
+      await rename(paths.data, path);
+    } finally {
+      this.#placing.delete(id);
+    }
     await syncFolder(dirname(path));
     await rm(paths.progress, { force: true });
   }
