@@ -135,7 +135,7 @@ function offersTo(
   for (const { kind, name } of usable.values()) push(namesByKind, kind, name);
   const hides = (kind: ModelKind | undefined, name: string) => {
     const known = (byName.get(name) ?? []).filter((record) => kind === undefined || record.kind === kind);
-    // A file that a caller's URL named belongs to nobody any more once it is not registered.
+    // Once the model of a caller's URL is not registered any more, no key may use its file.
     return known.length === 0 ? name.startsWith(MODEL_URL_FOLDER) : known.some((record) => !mayUse(record, user));
   };
   const bare: ChoosableModels = { hides, adds: () => [] };

@@ -146,7 +146,7 @@ class Download {
     const tag = hash === null ? tagOf(answer) : undefined;
     const identity = hash !== null ? `sha256:${hash}` : tag === undefined ? undefined : `${source} ${tag}`;
     await this.#admit(total);
-    // Without a hash and a tag nobody could say whether all ranges are of one content.
+    // Without a hash or a tag, the ranges could come from different contents.
     if (identity === undefined && total > rules.cellBytes) return 'whole';
     const content: PartContent = { id, identity: identity ?? source, bytes: total, cellBytes: rules.cellBytes };
     const part = await PartFile.open(paths, content);

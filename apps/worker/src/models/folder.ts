@@ -37,7 +37,7 @@ export interface FetchedFile {
 const OWN = '.comfy-fleet';
 /** ComfyUI also reads these folders for a kind. */
 const OLD_NAMES: Partial<Record<ModelKind, string>> = { diffusion_models: 'unet', text_encoders: 'clip' };
-/** An unfinished file that nobody has continued for so long is deleted. */
+/** How long an unfinished file is kept for its fetch to continue. */
 const STALE_MS = 3_600_000;
 const BLOCK = 4096;
 /** Disk space of the fleet's own files and folders, and of the record of each model. */
@@ -220,7 +220,7 @@ export class FolderOnDisk {
     this.#reserved.delete(id);
   }
 
-  /** Deletes unfinished files that nobody continues, and those of models that are not `wanted` any more. */
+  /** Deletes unfinished files whose fetch has not continued for STALE_MS, and those of models that are not registered. */
   async sweep(isRegistered: (id: string) => boolean): Promise<void> {
     for (const [id, { paths, at }] of this.#idle) {
       if (isRegistered(id) && at > Date.now() - STALE_MS) continue;

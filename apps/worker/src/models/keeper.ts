@@ -185,7 +185,7 @@ class FolderKeeper implements Keeper {
     }
   }
 
-  /** Another worker manages the folder, or nobody knows: nothing may be written any more. */
+  /** Another worker may manage the folder by now, so this one must stop writing to it. */
   async #letGo(): Promise<void> {
     this.#tenure.abort(new Error('the models folder is managed by another worker'));
     await Promise.allSettled([...this.#tasks.values()].map(({ done }) => done));
