@@ -70,7 +70,7 @@ it('a job frees its slot when it leaves the GPU, and is counted when it leaves t
   expect([slots.running, slots.collecting, slots.isIdle]).toEqual([undefined, [slot], true]);
   slot.became = 'succeeded';
   slot.leave();
-  expect([slots.all, slots.done, slots.failed]).toEqual([[], 1, 0]);
+  expect([slots.all, slots.ended]).toEqual([[], { succeeded: 1, failed: 0 }]);
 });
 
 describe('jobs whose outputs are being collected', () => {
@@ -250,14 +250,14 @@ describe('a hint', () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     const slots = open();
-    slots.hintSubmitted('hint');
+    slots.hint.submitted('hint');
     vi.advanceTimersByTime(1);
     const slot = submitted(slots);
-    slots.hintBegan('hint', record, performance.now());
+    slots.hint.began('hint', record, performance.now());
     vi.advanceTimersByTime(10_000);
     expect([slots.executing, slot.stage, slot.isStuck, slots.behind]).toEqual([undefined, 'waiting', false, []]);
     expect(slots.meter.busy.total(performance.now())).toBe(10_000);
-    slots.hintEnded('hint', performance.now());
+    slots.hint.ended('hint', performance.now());
     vi.advanceTimersByTime(1000);
     expect([slots.executing, slot.isStuck]).toEqual([slot, false]);
     expect(slots.meter.busy.total(performance.now())).toBe(10_000);
@@ -268,7 +268,7 @@ describe('a hint', () => {
   it('changes nothing for the job before it', () => {
     const slots = open();
     const slot = submitted(slots);
-    slots.hintSubmitted('hint');
+    slots.hint.submitted('hint');
     expect(slots.executing).toBe(slot);
   });
 
@@ -276,14 +276,14 @@ describe('a hint', () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     const slots = open();
-    slots.hintSubmitted('first');
-    slots.hintBegan('first', record, performance.now());
-    slots.hintEnded('first', performance.now());
-    slots.hintSubmitted('second');
-    slots.hintBegan('first', record, performance.now());
+    slots.hint.submitted('first');
+    slots.hint.began('first', record, performance.now());
+    slots.hint.ended('first', performance.now());
+    slots.hint.submitted('second');
+    slots.hint.began('first', record, performance.now());
     vi.advanceTimersByTime(10);
     expect(slots.meter.busy.total(performance.now())).toBe(0);
-    slots.hintEnded('first', performance.now());
-    expect(slots.hasHint).toBe(true);
+    slots.hint.ended('first', performance.now());
+    expect(slots.hint.isThere).toBe(true);
   });
 });

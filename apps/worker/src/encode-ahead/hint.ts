@@ -76,7 +76,7 @@ export class Hint {
       onNews: (news) => this.#take(news),
       onLoads: (loads) => slots.meter.loaded(loads),
     });
-    slots.hintSubmitted(this.promptId);
+    slots.hint.submitted(this.promptId);
   }
 
   /** How many jobs it encodes texts for. */
@@ -140,9 +140,9 @@ export class Hint {
     const { began, ended } = this.#submission.observed;
     if (began !== undefined) {
       this.#runningSince ??= began;
-      slots.hintBegan(this.promptId, record, began);
+      slots.hint.began(this.promptId, record, began);
     }
-    if (ended !== undefined) slots.hintEnded(this.promptId, ended);
+    if (ended !== undefined) slots.hint.ended(this.promptId, ended);
     if (news.type !== 'disconnected') this.#seenAt = performance.now();
     if (['idle', 'reconnected', 'disconnected'].includes(news.type)) this.#news.push(news);
   }
@@ -154,7 +154,7 @@ export class Hint {
     else if (entry?.startedAt !== undefined && entry.endedAt !== undefined)
       this.#ms ??= entry.endedAt - entry.startedAt;
     this.#submission.stopListening();
-    this.#options.slots.hintEnded(this.promptId, ended);
+    this.#options.slots.hint.ended(this.promptId, ended);
   }
 
   async #untilEnded(): Promise<HistoryEntry | 'absent' | 'wedged'> {

@@ -130,7 +130,7 @@ export function createHints(options: Options): Hints {
   };
 
   const send = async (record: JobRecord, bound: BoundGraph): Promise<Hint | undefined> => {
-    if (slots.hasHint) return undefined;
+    if (slots.hint.isThere) return undefined;
     const planned = await plan(record, bound);
     if (planned === undefined) return undefined;
     const hint = new Hint({

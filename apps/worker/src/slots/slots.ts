@@ -5,6 +5,8 @@ import { subjectOf } from '../instance/scope.js';
 import type { Instruments } from '../instruments.js';
 import type { Submission } from '../submission/submission.js';
 import { AHEAD_MS, GpuMeter } from './gpu-meter.js';
+import { KeptResults } from './kept-results.js';
+import { SlotHint } from './slot-hint.js';
 
 /** A submitted job that has not begun after this time waits behind another one of ours, or behind a foreign prompt. */
 const STUCK_MS = 3000;
@@ -21,33 +23,32 @@ const MOST_COLLECTING = 32;
 export class Slots {
   readonly instance: Instance;
   readonly meter: GpuMeter;
+  /** Its ComfyUI's hint, which encodes texts of several jobs ahead and belongs to none; see encode-ahead/hints.ts. */
+  readonly hint: SlotHint;
+  readonly #keptResults: KeptResults;
   /** In the order in which they were taken. */
   readonly #taken = new Set<Slot>();
   #drains = false;
   /** The slot at another instance of the job for which these are reserved; see `reserveFor`. */
   #reservedFor: Slot | undefined;
-  #hint: SlotHint | undefined;
-  #hintEndedAt = Number.NEGATIVE_INFINITY;
   /** When a job was last given up because the instance did not answer. */
   #silentAt: number | undefined;
-  readonly #maxKeptPixels: number;
-  /** The memory of the results that ComfyUI may keep or is about to make; see ResolvedRequest. */
-  #keptPixels = 0;
-  #done = 0;
-  #failed = 0;
+  /** How many jobs succeeded and failed here. */
+  readonly ended = { succeeded: 0, failed: 0 };
 
   constructor(instance: Instance, instruments: Instruments, maxKeptPixels: number) {
     this.instance = instance;
-    this.#maxKeptPixels = maxKeptPixels;
+    this.#keptResults = new KeptResults(instance, maxKeptPixels);
     this.meter = new GpuMeter(instance.name, instruments);
+    this.hint = new SlotHint({
+      began: (record, at) => this.#hintBegan(record, at),
+      ended: (at) => this.#hintEnded(at),
+    });
     instance.events.on('health', () => {
       this.meter.wasClosed();
       this.updateBusy(performance.now());
     });
     instance.events.on('rests', () => this.#takeBackRefused());
-    instance.events.on('disconnected', () => {
-      this.#keptPixels = 0;
-    });
   }
 
   /** Operators are draining the instance: it gets no more prompts; see PauseWatch. */
@@ -99,51 +100,27 @@ export class Slots {
     return this.onGpu.find(({ executed }) => executed !== undefined);
   }
 
-  /** Its ComfyUI has a hint, which encodes texts of several jobs ahead and belongs to none; see encode-ahead/hints.ts. */
-  get hasHint(): boolean {
-    return this.#hint !== undefined;
-  }
-
-  hintSubmitted(promptId: string): void {
-    this.#hint = { promptId, submittedAt: performance.now(), isRunning: false };
-  }
-
-  /** The hint before the prompt of this job began to execute at `at`. */
-  hintBegan(promptId: string, record: JobRecord, at: number): void {
-    if (this.#hint?.promptId !== promptId || this.#hint.isRunning) return;
-    this.#hint = { ...this.#hint, isRunning: true };
+  #hintBegan(record: JobRecord, at: number): void {
     this.recordEnds();
     this.meter.began(record, at);
     this.updateBusy(at);
   }
 
-  /** May be called again when the next hint was already submitted. */
-  hintEnded(promptId: string, at: number): void {
-    if (this.#hint?.promptId !== promptId) return;
-    const { isRunning } = this.#hint;
-    this.#hint = undefined;
-    this.#hintEndedAt = at;
-    if (!isRunning) return;
+  #hintEnded(at: number): void {
     this.meter.ended(at);
     this.updateBusy(at);
   }
 
   /** The hint executes, or must execute although its beginning was not reported. */
   get hintExecutes(): boolean {
-    const { isRunning = false, submittedAt = 0 } = this.#hint ?? {};
-    if (this.#hint === undefined || isRunning || this.#mayExecuteOther) return isRunning;
-    return this.#there.every(({ submission }) => (submission?.submittedAt ?? Number.POSITIVE_INFINITY) > submittedAt);
+    const { isThere, isRunning } = this.hint;
+    if (!isThere || isRunning || this.#mayExecuteOther) return isRunning;
+    return this.#there.every(({ submission }) => this.hint.isBefore(submission?.submittedAt));
   }
 
   /** The slots whose prompts ComfyUI has, or will have. */
   get #there(): readonly Slot[] {
     return this.onGpu.filter(({ submission }) => submission !== undefined && submission.observed.ended === undefined);
-  }
-
-  /** Since when no hint has been ahead of a prompt that was submitted at this time; undefined while one is. */
-  hintlessSince(submittedAt: number): number | undefined {
-    if (this.#hint !== undefined && this.#hint.submittedAt < submittedAt) return undefined;
-    return Math.max(submittedAt, this.#hintEndedAt);
   }
 
   /**
@@ -155,7 +132,7 @@ export class Slots {
     const begun = there.find(({ submission }) => submission?.hasBegun);
     if (begun !== undefined || this.#mayExecuteOther) return begun;
     const first = there.find(({ submission }) => submission?.submittedAt !== undefined);
-    const isFirst = this.hintlessSince(first?.submission?.submittedAt ?? 0) !== undefined;
+    const isFirst = this.hint.awaySince(first?.submission?.submittedAt ?? 0) !== undefined;
     return isFirst ? first : undefined;
   }
 
@@ -202,18 +179,13 @@ export class Slots {
   }
 
   /**
-   * Has ComfyUI drop its results if those of all prompts, ended or not, would take the memory of more than
-   * `maxKeptPixels`. Otherwise it would die of what other jobs left there. To be called before the submission of a prompt
-   * with results of so many `pixels`, and when one begins, because its results can be dropped only when it has ended.
+   * Frees ComfyUI's memory of earlier results if a prompt with results of so many `pixels` could exceed it. To be called
+   * before the submission of a prompt, and when one begins, because its results can be dropped only when it has ended.
    */
   async makeRoom(signal: AbortSignal, pixels = 0): Promise<void> {
-    const coming = this.#there
-      .filter(({ submission }) => submission?.hasBegun !== true)
-      .reduce((sum, { record }) => sum + (record.request.keptPixels ?? 0), pixels);
-    this.#keptPixels += pixels;
-    if (this.#keptPixels <= Math.max(this.#maxKeptPixels, coming) || this.instance.encodeAhead.mostNodes === 0) return;
-    this.#keptPixels = coming;
-    await this.instance.free(signal);
+    const notBegun = this.#there.filter(({ submission }) => submission?.hasBegun !== true);
+    const coming = notBegun.reduce((sum, { record }) => sum + (record.request.keptPixels ?? 0), pixels);
+    await this.#keptResults.makeRoom({ pixels, coming }, signal);
   }
 
   /** Jobs in ComfyUI's queue or on their way there. */
@@ -229,15 +201,6 @@ export class Slots {
   /** The jobs that wait in ComfyUI behind another prompt, ours or somebody else's. The last to begin comes last. */
   get behind(): readonly Slot[] {
     return this.onGpu.filter((slot, index) => slot.isWaiting && (index > 0 || slot.isStuck));
-  }
-
-  /** How many jobs succeeded and failed here. */
-  get done(): number {
-    return this.#done;
-  }
-
-  get failed(): number {
-    return this.#failed;
   }
 
   /** The running job, then the waiting ones. */
@@ -260,7 +223,7 @@ export class Slots {
 
   /** Starts or stops the busy time at `at`. What an unreachable instance executes is unknown. */
   updateBusy(at: number): void {
-    const isBusy = this.running !== undefined || this.#hint?.isRunning === true;
+    const isBusy = this.running !== undefined || this.hint.isRunning;
     this.meter.busy.set(isBusy && this.instance.health.isReachable, at);
   }
 
@@ -280,18 +243,10 @@ export class Slots {
 
   /** The job of this slot has left the instance. */
   left(slot: Slot): void {
-    if (slot.became === 'succeeded') this.#done += 1;
-    if (slot.became === 'failed') this.#failed += 1;
+    if (slot.became === 'succeeded' || slot.became === 'failed') this.ended[slot.became] += 1;
     this.#taken.delete(slot);
     this.instance.health.left(slot.record.id);
   }
-}
-
-interface SlotHint {
-  readonly promptId: string;
-  /** By performance.now(). */
-  readonly submittedAt: number;
-  readonly isRunning: boolean;
 }
 
 /**
@@ -350,7 +305,7 @@ export class Slot {
 
   /** It has waited so long that it must be behind a foreign prompt. */
   get isStuck(): boolean {
-    const since = this.slots.hintlessSince(this.submission?.submittedAt ?? 0);
+    const since = this.slots.hint.awaySince(this.submission?.submittedAt ?? 0);
     return this.isWaiting && since !== undefined && performance.now() - since > STUCK_MS;
   }
 
