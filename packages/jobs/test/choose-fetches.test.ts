@@ -1,7 +1,8 @@
 import type { ModelCopy } from '@comfy-fleet/contracts';
 import { fetchesInOrder, fewestFetches, popularModels } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import { chooseFetches, type FetchView, type WantedModels } from '../src/models/choose-fetches.js';
+import { chooseFetches } from '../src/models/choose-fetches.js';
+import type { FetchView, WantedModels } from '../src/models/fetch-view.js';
 import { aFolder, modelRecord, POOL, randomFrom, type Setting, simulateFetches } from './fetch-simulation.js';
 
 const NOW = 10_000_000;

@@ -1,6 +1,7 @@
 import type { ModelCopy, ModelFolder, ModelRecord } from '@comfy-fleet/contracts';
 import type { ModelCaches } from '@comfy-fleet/testing';
-import { chooseFetches, type FetchView, type WantedModels } from '../src/models/choose-fetches.js';
+import { chooseFetches } from '../src/models/choose-fetches.js';
+import type { FetchView, WantedModels } from '../src/models/fetch-view.js';
 import { newModel } from '../src/models/registry.js';
 
 /** A simulated job that takes a LoRA. Times are in ms. */

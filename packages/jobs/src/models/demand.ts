@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { asList } from '../scheduling/snapshot.js';
-import type { FetchPlan, WantedModels } from './choose-fetches.js';
+import type { FetchPlan, WantedModels } from './fetch-view.js';
 import { FOLDER_LIFE_MS } from './folders.js';
 
 /** Waiting jobs of a key with the same affinity key; see WantedModels. */

@@ -1,0 +1,136 @@
+import type { ModelCopy, ModelFolder } from '@comfy-fleet/contracts';
+import type { FolderCopies } from './folders.js';
+import type { ModelRecords } from './registry.js';
+
+/** Waiting jobs of a key that need the same models. */
+export interface WantedModels {
+  readonly pool: string;
+  readonly key: string;
+  /** Ids of the registered models that they need. */
+  readonly models: readonly string[];
+  /** How many such jobs wait. */
+  readonly waiting: number;
+  /** Expected GPU time of each, in ms. */
+  readonly expectedMs: number;
+  /** When the first of them was created, in ms since 1970. */
+  readonly since: number;
+}
+
+/** A model folder and what is known about the demand for models. Times are in ms since 1970. */
+export interface FetchView {
+  readonly folder: ModelFolder;
+  readonly copies: ReadonlyMap<string, ModelCopy>;
+  /** The folders of other hosts. */
+  readonly others: readonly FolderCopies[];
+  readonly records: ModelRecords;
+  /** In the order of service. */
+  readonly wanted: readonly WantedModels[];
+  /** Models that its instances need for their warm-up, and so always. */
+  readonly kept: ReadonlySet<string>;
+  /** Models of the jobs that the folder's instances hold. */
+  readonly inUse: ReadonlySet<string>;
+  /** How many bytes may be reserved before something is evicted. */
+  readonly room: number;
+  /** How long an instance loads a model, in ms. */
+  readonly loadMs: (id: string) => number;
+  /** When a wanted model was last evicted for one that had been wanted for too long. */
+  readonly forcedAt: number | undefined;
+  /** MODEL_PATIENCE_SECONDS, in ms. */
+  readonly patienceMs: number;
+  readonly now: number;
+}
+
+export interface FetchPlan {
+  /** A model for which others are evicted is fetched by the plan after that. */
+  readonly evict: readonly string[];
+  /** `rivals`: the other folders of the same pools; at most `most` of them may have the model when the fetch begins. */
+  readonly fetch: readonly { readonly id: string; readonly most: number; readonly rivals: readonly string[] }[];
+  /** Models that are wanted although nothing can be evicted for them. */
+  readonly noSpace: readonly string[];
+  /** Models whose fetch failed and that nothing wants any more. */
+  readonly forget: readonly string[];
+  /** Models of callers' URLs, and unregistered ones, that are being fetched although nothing wants them any more. */
+  readonly abandon: readonly string[];
+  /** A wanted model is evicted for one that has been wanted for too long. */
+  readonly forced: boolean;
+}
+
+/** How long a request to fetch a model holds. */
+const ASKED_MS = 3_600_000;
+/** Assumed until it was measured. */
+const BYTES_PER_SECOND = 50_000_000;
+const BLOCK = 4096;
+
+/** What the waiting jobs of a key want of a model. */
+interface KeyWant {
+  readonly since: number;
+  readonly jobs: number;
+  readonly workMs: number;
+}
+
+export interface Want {
+  readonly id: string;
+  /** Its place in the order of service. */
+  readonly order: number;
+  /** The key of the first job. */
+  readonly key: string;
+  readonly byKey: ReadonlyMap<string, KeyWant>;
+}
+
+/** The wanted models that can be had. */
+export function wantsOf({ wanted, folder, copies, now }: FetchView): ReadonlyMap<string, Want> {
+  const wants = new Map<string, Want & { readonly byKey: Map<string, KeyWant> }>();
+  for (const { pool, key, models, waiting, expectedMs, since } of wanted) {
+    // A job that lacks a model which cannot be fetched now needs none of its other models either.
+    if (!folder.pools.includes(pool) || models.some((id) => isFailing(copies.get(id), now))) continue;
+    for (const id of models) {
+      const want = wants.get(id) ?? { id, order: wants.size, key, byKey: new Map() };
+      const before = want.byKey.get(key) ?? { since, jobs: 0, workMs: 0 };
+      want.byKey.set(key, {
+        since: Math.min(before.since, since),
+        jobs: before.jobs + waiting,
+        workMs: before.workMs + waiting * expectedMs,
+      });
+      wants.set(id, want);
+    }
+  }
+  return wants;
+}
+
+/** The key that named the model by a URL; undefined for the models of operators. */
+export function ownerOf(id: string, { records }: FetchView): string | undefined {
+  const record = records.get(id);
+  return record?.by_url ? record.keys?.[0] : undefined;
+}
+
+export function isFailing(copy: ModelCopy | undefined, now: number): boolean {
+  return copy?.state === 'failed' && copy.error?.code !== 'no_space' && (copy.error?.retry_at ?? 0) > now;
+}
+
+export function isPinned(id: string, { folder, records, kept }: FetchView): boolean {
+  return kept.has(id) || records.get(id)?.pinned_in.some((pool) => folder.pools.includes(pool)) === true;
+}
+
+export function isAsked(id: string, { folder, records, now }: FetchView): boolean {
+  const record = records.get(id);
+  if (record?.fetch_asked_at == null || now - record.fetch_asked_at > ASKED_MS) return false;
+  return record.fetch_pools?.some((pool) => folder.pools.includes(pool)) ?? true;
+}
+
+export function fetchMs(id: string, view: FetchView): number {
+  return (bytesOf(id, view) / (view.folder.bytes_per_second || BYTES_PER_SECOND)) * 1000;
+}
+
+/** As much as it takes on the disk; 0 while that is unknown. */
+export function bytesOf(id: string, { records, copies }: FetchView): number {
+  return onDisk(records.get(id)?.bytes ?? copies.get(id)?.bytes ?? 0);
+}
+
+export function bytesOfAll(ids: readonly string[], { copies }: FetchView): number {
+  return ids.reduce((sum, id) => sum + onDisk(copies.get(id)?.bytes ?? 0), 0);
+}
+
+/** Disks store whole blocks. */
+export function onDisk(bytes: number): number {
+  return Math.ceil(bytes / BLOCK) * BLOCK;
+}
