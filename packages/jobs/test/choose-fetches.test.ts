@@ -2,7 +2,7 @@ import type { ModelCopy } from '@comfy-fleet/contracts';
 import { fetchesInOrder, fewestFetches, popularModels } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import { chooseFetches } from '../src/models/choose-fetches.js';
-import type { FetchView, WantedModels } from '../src/models/fetch-view.js';
+import { type FetchView, NO_MEMORY, type WantedModels } from '../src/models/fetch-view.js';
 import { aFolder, modelRecord, POOL, randomFrom, type Setting, simulateFetches } from './fetch-simulation.js';
 
 const NOW = 10_000_000;
@@ -49,18 +49,19 @@ function choose({ copies = {}, others = [], ...fields }: Case) {
     inUse: new Set(),
     room: 5 * BYTES,
     loadMs: () => 0,
-    forcedAt: undefined,
+    memory: NO_MEMORY,
     patienceMs: 30 * SECOND,
     now: NOW,
     ...fields,
   });
 }
 
+const NOTHING = { evict: [], fetch: [], noSpace: [], giveUp: [], drop: [] };
 const fetched = (plan: ReturnType<typeof chooseFetches>) => plan.fetch.map(({ id }) => id);
 
 describe('chooseFetches: what is fetched', () => {
   it('fetches nothing if no job waits', () => {
-    expect(choose({})).toEqual({ evict: [], fetch: [], noSpace: [], forget: [], abandon: [], forced: false });
+    expect(choose({})).toEqual({ ...NOTHING, memory: NO_MEMORY });
   });
 
   it('fetches a wanted model that no folder of the pool has', () => {
@@ -115,6 +116,20 @@ describe('chooseFetches: what is fetched', () => {
     expect(fetched(choose({ records, kept: new Set([d]), copies: { [c]: {}, [b]: {} } }))).toEqual([d]);
   });
 
+  it('gives up a fetch that takes ten times as long as usual, and two minutes, if others wait for its place', () => {
+    const started = (seconds: number) => ({ state: 'fetching' as const, started_at: NOW - seconds * SECOND });
+    const copies = (seconds: number) => ({ [a]: started(seconds), [b]: started(119) });
+    const wanted = [waits('k', a), waits('l', b), waits('m', c)];
+    expect(choose({ wanted, copies: copies(121) })).toMatchObject({ giveUp: [a] });
+    expect(choose({ wanted, copies: copies(119) })).toMatchObject({ giveUp: [] });
+    const isFree = { wanted: [waits('k', a), waits('m', c)], copies: { [a]: started(121) } };
+    expect(choose(isFree)).toMatchObject({ giveUp: [], fetch: [{ id: c }] });
+    expect(choose({ ...isFree, wanted })).toMatchObject({ giveUp: [a] });
+    const folder = aFolder('here', { bytes_per_second: BYTES / 20 });
+    expect(choose({ folder, wanted, copies: copies(199) })).toMatchObject({ giveUp: [] });
+    expect(choose({ folder, wanted, copies: copies(201) })).toMatchObject({ giveUp: [a] });
+  });
+
   it('tries a model whose fetch failed again when its time has come, and until then nothing else for its jobs', () => {
     const failed = (retry_at: number) => ({
       [a]: { state: 'failed' as const, error: { code: 'not_reachable' as const, detail: '', at: NOW, retry_at } },
@@ -122,8 +137,8 @@ describe('chooseFetches: what is fetched', () => {
     const wanted = [waits('k', [a, b])];
     expect(choose({ wanted, copies: failed(NOW + SECOND) }).fetch).toEqual([]);
     expect(fetched(choose({ wanted, copies: failed(NOW) }))).toEqual([a]);
-    expect(choose({ wanted, copies: failed(NOW + SECOND) }).forget).toEqual([]);
-    expect(choose({ copies: failed(NOW + SECOND) }).forget).toEqual([a]);
+    expect(choose({ wanted, copies: failed(NOW + SECOND) }).drop).toEqual([]);
+    expect(choose({ copies: failed(NOW + SECOND) }).drop).toEqual([a]);
   });
 });
 
@@ -146,7 +161,7 @@ describe('chooseFetches: what is evicted', () => {
     const records = new Map(ALL.map((id) => [id, modelRecord(id, id === a ? { pinned_in: [POOL] } : {})]));
     const wanted = [waits('k', c), waits('k', d)];
     const plan = choose({ records, copies: { [a]: {}, [b]: {}, [c]: {} }, inUse: new Set([b]), wanted, room: 0 });
-    expect(plan).toEqual({ evict: [], fetch: [], noSpace: [d], forget: [], abandon: [], forced: false });
+    expect(plan).toEqual({ ...NOTHING, noSpace: [d], memory: NO_MEMORY });
   });
 
   it('waits for models that are being evicted, and leaves their space to the model for which it evicts them', () => {
@@ -168,7 +183,7 @@ describe('chooseFetches: what is evicted', () => {
     expect(choose({ folder, copies, wanted, room: 0 })).toMatchObject({
       evict: [c],
       noSpace: [],
-      forced: false,
+      memory: NO_MEMORY,
     });
   });
 
@@ -185,15 +200,17 @@ describe('chooseFetches: what is evicted', () => {
     const folder = aFolder('here', { max_bytes: 2 * BYTES });
     const wanted = [waits('l', a), waits('m', b), waits('k', d, { since: NOW - 30 * SECOND })];
     const waiting = { folder, copies: { [a]: {}, [b]: {} }, wanted, room: 0 };
-    expect(choose(waiting)).toMatchObject({ evict: [b], forced: true });
-    expect(choose({ ...waiting, forcedAt: NOW - 29 * SECOND })).toMatchObject({ evict: [], forced: false });
+    expect(choose(waiting)).toMatchObject({ evict: [b], memory: { forcedAt: NOW } });
+    expect(choose({ ...waiting, memory: { ...NO_MEMORY, forcedAt: NOW - 29 * SECOND } })).toMatchObject({ evict: [] });
     expect(choose({ ...waiting, inUse: new Set([a, b]) })).toMatchObject({ evict: [], noSpace: [d] });
   });
 
   it('waits ten times as long as the fetch takes before it does that', () => {
     const folder = aFolder('here', { max_bytes: 2 * BYTES, bytes_per_second: BYTES / 10 });
     const wanted = [waits('l', a), waits('m', b), waits('k', d, { since: NOW - 99 * SECOND })];
-    expect(choose({ folder, copies: { [a]: {}, [b]: {} }, wanted, room: 0 })).toMatchObject({ forced: false });
+    expect(choose({ folder, copies: { [a]: {}, [b]: {} }, wanted, room: 0 })).toMatchObject({
+      memory: { forcedAt: 0 },
+    });
   });
 
   it('does not evict a model that older jobs of the same key want', () => {
@@ -202,7 +219,7 @@ describe('chooseFetches: what is evicted', () => {
     const older = [waits('k', a, { since }), waits('k', b, { since: since + 15 * SECOND }), waits('k', d, { since })];
     expect(choose({ copies, wanted: older, room: 0 })).toMatchObject({ evict: [], noSpace: [d] });
     const younger = [waits('k', a), waits('k', b), waits('k', d, { since })];
-    expect(choose({ copies, wanted: younger, room: 0 })).toMatchObject({ evict: [b], forced: true });
+    expect(choose({ copies, wanted: younger, room: 0 })).toMatchObject({ evict: [b], memory: { forcedAt: NOW } });
   });
 });
 
@@ -213,8 +230,8 @@ describe('chooseFetches: models from URLs of callers', () => {
   it('gives up the fetch of one that nothing wants any more, and of a model that is not registered any more', () => {
     const records = new Map([urlOf(a, 'k'), urlOf(b, 'k'), [c, modelRecord(c)]]);
     const copies = { [a]: fetching, [b]: fetching, [c]: fetching };
-    expect(choose({ records, copies, wanted: [waits('k', a)] }).abandon).toEqual([b]);
-    expect(choose({ copies: { [a]: fetching }, wanted: [waits('k', a)], records: new Map() }).abandon).toEqual([a]);
+    expect(choose({ records, copies, wanted: [waits('k', a)] }).drop).toEqual([b]);
+    expect(choose({ copies: { [a]: fetching }, wanted: [waits('k', a)], records: new Map() }).drop).toEqual([a]);
   });
 
   it('fetches one of them at a time, and one of a key even if no job of the key waits for the first', () => {
@@ -229,6 +246,34 @@ describe('chooseFetches: models from URLs of callers', () => {
       [b, modelRecord(b, { pinned_in: [POOL] })],
     ]);
     expect(fetched(choose({ records, copies: { [a]: fetching } }))).toEqual([b]);
+  });
+
+  it('lets keys take turns, and gives up a fetch that has had its turn while another URL waits', () => {
+    const records = new Map([urlOf(a, 'k'), urlOf(b, 'l'), urlOf(c, 'k')]);
+    const wanted = [waits('k', a), waits('l', b)];
+    expect(fetched(choose({ records, wanted }))).toEqual([a]);
+    const slow = (seconds: number) => ({ [a]: { ...fetching, started_at: NOW - seconds * SECOND } });
+    const { memory, ...early } = choose({ records, wanted, copies: slow(119) });
+    expect(early).toEqual(NOTHING);
+    expect(choose({ records, wanted, copies: slow(121) })).toMatchObject({ giveUp: [a] });
+    expect(choose({ records, wanted: [waits('k', [a, c])], copies: slow(121) })).toMatchObject({ giveUp: [a] });
+    expect(choose({ records, wanted: [waits('k', a)], copies: slow(121) })).toMatchObject({ giveUp: [] });
+    expect(fetched(choose({ records, wanted, memory }))).toEqual([b]);
+    expect(fetched(choose({ records, wanted: [waits('k', c), waits('l', b)], memory }))).toEqual([b]);
+  });
+
+  it('evicts models of others only once for what the URLs of a key announce, until it has been fetched', () => {
+    const records = new Map([urlOf(a, 'k'), [b, modelRecord(b)], urlOf(c, 'k')]);
+    const first = choose({ records, wanted: [waits('k', a)], copies: { [b]: {} }, room: 0 });
+    expect(first.evict).toEqual([b]);
+    const { memory } = choose({ records, memory: first.memory, copies: { [b]: {} }, now: NOW + 119 * SECOND });
+    const again = { records, memory, copies: { [b]: {} }, room: 0 };
+    expect(choose({ ...again, wanted: [waits('k', c)] })).toMatchObject({ evict: [], noSpace: [c] });
+    expect(choose({ ...again, wanted: [waits('k', a)], now: NOW + 121 * SECOND })).toMatchObject({ evict: [] });
+    expect(choose({ ...again, wanted: [waits('k', a)], now: NOW + 119 * SECOND })).toMatchObject({ evict: [b] });
+    const fetched = { copies: { [a]: {}, [b]: {} }, inUse: new Set([a]) };
+    expect(choose({ ...again, ...fetched, wanted: [waits('k', c)] })).toMatchObject({ evict: [b] });
+    expect(choose({ ...again, wanted: [waits('k', c)], now: NOW + 3600 * SECOND })).toMatchObject({ evict: [b] });
   });
 
   it('evicts nothing of others for a key whose models from URLs would take more than its share', () => {

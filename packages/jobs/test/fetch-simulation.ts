@@ -1,7 +1,7 @@
 import type { ModelCopy, ModelFolder, ModelRecord } from '@comfy-fleet/contracts';
 import type { ModelCaches } from '@comfy-fleet/testing';
 import { chooseFetches } from '../src/models/choose-fetches.js';
-import type { FetchView, WantedModels } from '../src/models/fetch-view.js';
+import { type FetchMemory, type FetchView, NO_MEMORY, type WantedModels } from '../src/models/fetch-view.js';
 import { newModel } from '../src/models/registry.js';
 
 /** A simulated job that takes a LoRA. Times are in ms. */
@@ -19,7 +19,7 @@ export interface Setting extends ModelCaches {
 interface Host {
   readonly folder: ModelFolder;
   readonly copies: Map<string, ModelCopy>;
-  forcedAt: number | undefined;
+  memory: FetchMemory;
   job: { readonly model: string; readonly endsAt: number } | undefined;
   held: string | undefined;
   idleMs: number;
@@ -47,7 +47,7 @@ export function simulateFetches(setting: Setting): Outcome {
   const records = new Map(jobs.map(({ model }) => [model, modelRecord(model)]));
   const hosts = Array.from({ length: count }, (_, n): Host => {
     const folder = aFolder(`host-${n}`, { max_bytes: room * BYTES, bytes_per_second: (BYTES * 1000) / fetchMs });
-    return { folder, copies: new Map(), forcedAt: undefined, job: undefined, held: undefined, idleMs: 0 };
+    return { folder, copies: new Map(), memory: NO_MEMORY, job: undefined, held: undefined, idleMs: 0 };
   });
   const served = new Map<string, number>();
   let waiting = [...jobs].sort((a, b) => a.arrivesAt - b.arrivesAt);
@@ -73,7 +73,7 @@ export function simulateFetches(setting: Setting): Outcome {
     host.copies.set(model, { ...copy, used_at: now });
   };
   const plan = (host: Host) => {
-    const { folder, copies, forcedAt, job } = host;
+    const { folder, copies, memory, job } = host;
     const inUse = new Set(job === undefined ? [] : [job.model]);
     const reserved = [...copies.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     const others = hosts.filter((other) => other !== host);
@@ -92,12 +92,13 @@ export function simulateFetches(setting: Setting): Outcome {
       kept: new Set(),
       room: folder.max_bytes - reserved,
       loadMs: () => 0,
-      forcedAt,
+      memory,
       patienceMs,
       now,
     };
-    const { evict, fetch, forced } = chooseFetches(view);
-    if (forced) host.forcedAt = now;
+    const { evict, fetch, giveUp, memory: next } = chooseFetches(view);
+    host.memory = next;
+    if (giveUp.length > 0) throw new Error(`the fetch of ${giveUp} is given up`);
     for (const id of evict) {
       if (inUse.has(id)) throw new Error(`${id} is evicted although it is used`);
       copies.delete(id);

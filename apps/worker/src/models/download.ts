@@ -52,10 +52,6 @@ const MOST_FAILURES = 4;
 /** How often a download begins again because its source has changed. */
 const MOST_RESTARTS = 2;
 
-/** A source that sends less than 1 MiB/s for this time is given up, because it would hold a place for hours. */
-const SLOW_MS = 60_000;
-const LEAST_BYTES = 60 * 1024 * 1024;
-
 /** The source has another content than the one that was begun. `fault`: what that is if it goes on. */
 class Changed extends Error {
   readonly fault: ModelFault;
@@ -69,19 +65,8 @@ class Changed extends Error {
 }
 
 /** Downloads a file into its part, which remains if that fails. Throws a ModelFault, or the signal's reason. */
-export async function download(given: DownloadOptions): Promise<Downloaded> {
+export async function download(options: DownloadOptions): Promise<Downloaded> {
   const connections = new Connections();
-  const { signal, abort, end } = joinSignals([given.signal]);
-  let arrived = 0;
-  const slow = setInterval(() => {
-    if (arrived < LEAST_BYTES) abort(new ModelFault('not_reachable', 'The source sends less than 1 MiB per second.'));
-    arrived = 0;
-  }, SLOW_MS);
-  const onProgress: DownloadOptions['onProgress'] = (progress) => {
-    arrived += progress.arrived;
-    given.onProgress(progress);
-  };
-  const options = { ...given, signal, onProgress };
   try {
     for (let restarts = 0; ; restarts += 1) {
       try {
@@ -93,10 +78,8 @@ export async function download(given: DownloadOptions): Promise<Downloaded> {
       }
     }
   } catch (error) {
-    throw signal.aborted ? signal.reason : faultOf(error);
+    throw options.signal.aborted ? options.signal.reason : faultOf(error);
   } finally {
-    end();
-    clearInterval(slow);
     connections.close();
   }
 }

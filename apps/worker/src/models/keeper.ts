@@ -71,7 +71,7 @@ type Plan = FetchPlan & { readonly inUse: ReadonlySet<string> };
 interface Task {
   readonly kind: 'fetch' | 'verify' | 'evict';
   readonly done: Promise<void>;
-  readonly abandon: () => void;
+  readonly end: (reason: Error) => void;
 }
 
 class FolderKeeper implements Keeper {
@@ -212,7 +212,8 @@ class FolderKeeper implements Keeper {
     for (const id of this.#copies.all().keys()) {
       if (!this.#records.has(id) && !this.#tasks.has(id)) this.#copies.delete(id);
     }
-    for (const id of this.#tasks.keys()) if (!this.#records.has(id)) this.#abandon(id);
+    for (const id of this.#tasks.keys())
+      if (!this.#records.has(id)) this.#endFetch(id, new Error('the model is not registered any more'));
     await disk.sweep((id) => this.#records.has(id));
   }
 
@@ -240,8 +241,14 @@ class FolderKeeper implements Keeper {
     const room = await disk.room();
     const plan: Plan = await planner.plan({ folder: this.#folder(disk), copies: this.#copies.all(), room });
     this.used(plan.inUse);
-    for (const id of plan.forget) this.#copies.delete(id);
-    for (const id of plan.abandon) this.#abandon(id);
+    for (const id of plan.drop) {
+      if (this.#tasks.has(id)) this.#endFetch(id, new Error('nothing wants the model any more'));
+      else this.#copies.delete(id);
+    }
+    for (const id of plan.giveUp) {
+      const { bytes } = this.#copies.get(id) ?? {};
+      this.#endFetch(id, new ModelFault('not_reachable', 'The source is slow, and other models wait.', { bytes }));
+    }
     for (const id of plan.noSpace) if (!this.#tasks.has(id)) this.#copies.lacksSpace(id);
     for (const id of plan.evict) this.#evict(id, disk);
     for (const planned of plan.fetch) await this.#fetch(planned, disk);
@@ -280,12 +287,12 @@ class FolderKeeper implements Keeper {
         this.#lookedAt = Number.NEGATIVE_INFINITY;
         if (isDone) this.#planSoon();
       });
-    this.#tasks.set(id, { kind, done, abandon: () => abort(new Error('nothing wants the model any more')) });
+    this.#tasks.set(id, { kind, done, end: abort });
   }
 
-  #abandon(id: string): void {
+  #endFetch(id: string, reason: Error): void {
     const task = this.#tasks.get(id);
-    if (task?.kind === 'fetch') task.abandon();
+    if (task?.kind === 'fetch') task.end(reason);
   }
 
   async #runFetch(record: ModelRecord, disk: FolderOnDisk, signal: AbortSignal): Promise<boolean> {
@@ -307,7 +314,7 @@ class FolderKeeper implements Keeper {
       };
       await fetchModel(record, fetch, { ...fetching, folder: disk, registry: models, log });
     } catch (error) {
-      if (!signal.aborted) this.#failed(record, faultOf(error));
+      if (!signal.aborted || error instanceof ModelFault) this.#failed(record, faultOf(error));
       return signal.aborted;
     }
     const seconds = (performance.now() - begin) / 1000;

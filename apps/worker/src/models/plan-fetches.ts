@@ -1,9 +1,11 @@
 import { type Abilities, FleetError, modelId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import {
   chooseFetches,
+  type FetchMemory,
   type FetchPlan,
   type FetchView,
   type ModelRecords,
+  NO_MEMORY,
   type WaitingJobs,
   type WantedModels,
   type WorkerLedger,
@@ -60,7 +62,7 @@ export function createFetchPlanner(options: Options): FetchPlanner {
   const { models, workflows, instancesOf, warmUpModels, loadTimes, patienceMs, signal } = options;
   const ofJobs = new LRUCache<string, readonly string[]>({ max: MOST_REMEMBERED });
   const needs = new LRUCache<string, Needs>({ max: MOST_REMEMBERED, ttl: LACKS_MS });
-  const forcedAt = new Map<string, number>();
+  const memories = new Map<string, FetchMemory>();
   const together = pLimit(MOST_AT_ONCE);
 
   /**
@@ -139,15 +141,15 @@ export function createFetchPlanner(options: Options): FetchPlanner {
         inUse: held,
         room,
         loadMs: (model) => loadTimes.of(model.slice(model.indexOf('/') + 1)) ?? LOAD_MS,
-        forcedAt: forcedAt.get(id),
+        memory: memories.get(id) ?? NO_MEMORY,
         patienceMs,
         now: Date.now(),
       };
       // What other hosts have matters only if there is something to fetch.
       const alone = chooseFetches({ ...view, others: [] });
-      if (alone.fetch.length + alone.noSpace.length === 0) return { ...alone, inUse: held };
-      const plan = chooseFetches({ ...view, others: await models.folders() });
-      if (plan.forced) forcedAt.set(id, view.now);
+      const isDone = alone.fetch.length + alone.evict.length + alone.noSpace.length === 0;
+      const plan = isDone ? alone : chooseFetches({ ...view, others: await models.folders() });
+      memories.set(id, plan.memory);
       return { ...plan, inUse: held };
     },
   };

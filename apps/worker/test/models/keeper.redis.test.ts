@@ -2,7 +2,7 @@ import { mkdir, open as openFile, readdir, readFile, rm, stat, writeFile } from 
 import { join } from 'node:path';
 import { type ConfigOverrides, loadConfig } from '@comfy-fleet/config';
 import type { ModelRecord } from '@comfy-fleet/contracts';
-import { chooseFetches, newModel } from '@comfy-fleet/jobs';
+import { chooseFetches, NO_MEMORY, newModel } from '@comfy-fleet/jobs';
 import { createMetrics } from '@comfy-fleet/telemetry';
 import { freePort, safetensors, sha256, startModelSource, until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -32,6 +32,8 @@ async function open() {
   };
   const models = await openModels('observer');
   const inUse = new Set<string>();
+  /** Fetches that the planner is to give up. */
+  const giveUp: string[] = [];
 
   const startKeeper = async (worker: string, dir: string, overrides: ConfigOverrides['models'] = {}) => {
     const metrics = createMetrics({ service: 'worker', log: quietLog() });
@@ -57,9 +59,9 @@ async function open() {
           const view = { ...folder, instances: [], pools: ['default'], seen_at: Date.now() };
           const plan = chooseFetches({
             ...{ folder: view, copies, others, records: await own.list(), wanted: [], kept: new Set(), inUse, room },
-            ...{ loadMs: () => 1000, forcedAt: undefined, patienceMs: 30_000, now: Date.now() },
+            ...{ loadMs: () => 1000, memory: NO_MEMORY, patienceMs: 30_000, now: Date.now() },
           });
-          return { ...plan, inUse };
+          return { ...plan, giveUp: giveUp.splice(0), inUse };
         },
       },
       signal: stopping.signal,
@@ -82,7 +84,7 @@ async function open() {
     }));
   };
   return {
-    ...{ source, models, inUse, startKeeper, change },
+    ...{ source, models, inUse, giveUp, startKeeper, change },
     /** Registers a model that the source has, and asks for it. */
     add: async (id: string, bytes = 10 * KIB) => {
       const content = safetensors(bytes);
@@ -167,6 +169,18 @@ describe('a keeper', () => {
     await inState(fleet, id, A, 'fetching');
     await fleet.models.change({ kind: 'loras', name: 'a.safetensors' }, () => undefined);
     await until('nothing is fetched', async () => (await fleet.models.copiesOf(id)).size === 0);
+  });
+
+  it('gives up a fetch when the planner says so, with a reason and a time for the next try', async () => {
+    const fleet = await open();
+    const { id } = await fleet.startKeeper('w', await temporaryFolder());
+    fleet.source.files.set('a.safetensors', { content: safetensors(KIB), fault: 'silent' });
+    await fleet.change(A, { fetch_asked_at: Date.now() });
+    await inState(fleet, id, A, 'fetching');
+    fleet.giveUp.push(A);
+    const { error } = await inState(fleet, id, A, 'failed');
+    expect(error).toMatchObject({ code: 'not_reachable', detail: 'The source is slow, and other models wait.' });
+    expect(error?.retry_at).toBeGreaterThan(Date.now());
   });
 
   it('evicts no model that a job uses', async () => {

@@ -5,19 +5,21 @@ import {
   bytesOfAll,
   type FetchPlan,
   type FetchView,
+  FORCE_FACTOR,
   fetchMs,
   isAsked,
   isFailing,
   isPinned,
   ownerOf,
+  TURN_MS,
   type Want,
   wantsOf,
 } from './fetch-view.js';
 import type { FolderCopies } from './folders.js';
 
 const MOST_FETCHES = 2;
-/** Of these, models that callers named by a URL: their sources may be slow on purpose. */
-const MOST_URL_FETCHES = 1;
+/** For how long others' models are not evicted for URLs of a key after that was in vain. */
+const OWED_MS = 3_600_000;
 
 interface FetchPlanning extends Plan {
   /** The other folders of the same pools that have a model, or fetch it. */
@@ -28,16 +30,19 @@ interface FetchPlanning extends Plan {
 
 /** Chooses what to fetch into a model folder, and what to evict for that. The rules are in docs/architecture/scheduling.md. */
 export function chooseFetches(view: FetchView): FetchPlan {
-  const { copies, records, inUse } = view;
+  const { copies, records, inUse, memory, now } = view;
   const wants = wantsOf(view);
   const isUnregistered = (id: string, { state, is_ours }: ModelCopy) =>
     is_ours && state === 'ready' && !records.has(id) && !inUse.has(id);
   const unregistered = [...copies].filter(([id, copy]) => isUnregistered(id, copy)).map(([id]) => id);
+  const isOwed = ({ id, at }: { readonly id: string; readonly at: number }) =>
+    copies.get(id)?.state !== 'ready' && now - at < OWED_MS;
   const plan: FetchPlanning = {
     view,
     wants,
     entitled: entitledModels(wants, view),
     evict: new Set(unregistered),
+    owed: new Map([...memory.owed].filter(([, what]) => isOwed(what))),
     ...holdings(view, wants),
   };
   const evicting = [...copies].filter(([, { state }]) => state === 'evicting').map(([id]) => id);
@@ -50,20 +55,15 @@ export function chooseFetches(view: FetchView): FetchPlan {
   const noSpace: string[] = [];
 
   const running = [...copies].filter(([, { state }]) => state === 'fetching').map(([id]) => id);
-  // A caller's URL belongs to its key, even if none of its jobs waits any more.
-  const keyOf = (id: string) => ownerOf(id, view) ?? wants.get(id)?.key;
-  const busyKeys = new Set(running.flatMap((id) => keyOf(id) ?? []));
-  let count = running.length;
-  let urls = running.filter((id) => ownerOf(id, view) !== undefined).length;
+  const late = running.filter((id) => hasHadItsTurn(id, view));
+  const taken = running.filter((id) => !late.includes(id));
+  let isWaitedFor = false;
   let isAhead = false;
   for (const id of candidatesOf(plan)) {
     const want = wants.get(id);
     const bytes = bytesOf(id, view);
-    // One at a time of each key, so that none has to wait for all files of another. Space is made for the next one.
-    const key = keyOf(id);
-    const isUrl = ownerOf(id, view) !== undefined;
-    const isKeyBusy = key !== undefined && busyKeys.has(key);
-    const isLater = count >= MOST_FETCHES || isKeyBusy || (isUrl && urls >= MOST_URL_FETCHES);
+    const isLater = !hasPlace(id, taken, plan);
+    // Space is made for the next one.
     if (isLater && isAhead) continue;
     isAhead ||= isLater;
     const mayForce = want !== undefined && !isLater && !forced && isOverdue(want, view);
@@ -75,28 +75,56 @@ export function chooseFetches(view: FetchView): FetchPlan {
     }
     forced ||= isFree === undefined;
     for (const victim of victims) plan.evict.add(victim);
+    const owner = ownerOf(id, view);
+    const isOfOthers = victims.some((victim) => ownerOf(victim, view) !== owner);
+    if (owner !== undefined && isOfOthers && !plan.owed.has(owner)) plan.owed.set(owner, { id, at: now });
     roomSoon += bytesOfAll(victims, view) - bytes;
     if (isLater) continue;
-    if (key !== undefined) busyKeys.add(key);
-    if (isUrl) urls += 1;
-    count += 1;
+    isWaitedFor ||= !hasPlace(id, [...late, ...taken], plan);
+    taken.push(id);
     // Otherwise a later plan fetches it, when files have been deleted.
     if (bytes > room) continue;
     room -= bytes;
     fetch.push({ id, most: plan.holdersOf(id).length, rivals });
   }
-  const unwanted = unwantedCopies(view);
-  const forget = unwanted.filter((id) => copies.get(id)?.state === 'failed');
-  // Models of operators are worth having even if the job that wanted them was canceled.
-  const mayAbandon = (id: string) => !records.has(id) || ownerOf(id, view) !== undefined;
-  const abandon = unwanted.filter((id) => copies.get(id)?.state === 'fetching' && mayAbandon(id));
-  return { evict: [...plan.evict], fetch, noSpace, forget, abandon, forced };
+  return {
+    ...{ evict: [...plan.evict], fetch, noSpace, drop: unwantedCopies(view), giveUp: isWaitedFor ? late : [] },
+    memory: {
+      forcedAt: forced ? now : memory.forcedAt,
+      turns: new Map([...memory.turns, ...running.flatMap((id) => [[ownerOf(id, view) ?? '', now] as const])]),
+      owed: plan.owed,
+    },
+  };
 }
 
+/** A caller's URL belongs to its key, even if none of its jobs waits any more. */
+function keyOf(id: string, { view, wants }: Plan): string | undefined {
+  return ownerOf(id, view) ?? wants.get(id)?.key;
+}
+
+/** One at a time of each key, so that none has to wait for all files of another, and one URL. */
+function hasPlace(id: string, taken: readonly string[], plan: Plan): boolean {
+  const key = keyOf(id, plan);
+  const isUrl = (one: string) => ownerOf(one, plan.view) !== undefined;
+  const isRival = (other: string) => (key !== undefined && keyOf(other, plan) === key) || (isUrl(id) && isUrl(other));
+  return taken.length < MOST_FETCHES && !taken.some(isRival);
+}
+
+/** Whether a fetch has taken so long that it ends if others wait for its place. Its unfinished file is kept. */
+function hasHadItsTurn(id: string, view: FetchView): boolean {
+  const { started_at: startedAt = view.now } = view.copies.get(id) ?? {};
+  const usualMs = ownerOf(id, view) === undefined ? fetchMs(id, view) : 0;
+  return view.now - startedAt > Math.max(TURN_MS, FORCE_FACTOR * usualMs);
+}
+
+/** What failed or is being fetched although nothing wants it any more. */
 function unwantedCopies(view: FetchView): string[] {
   const wanted = new Set(view.wanted.flatMap(({ models }) => models));
   const isWanted = (id: string) => view.records.has(id) && (wanted.has(id) || isPinned(id, view) || isAsked(id, view));
-  return [...view.copies.keys()].filter((id) => !isWanted(id));
+  // Models of operators are worth having even if the job that wanted them was canceled.
+  const mayEnd = (id: string) => !view.records.has(id) || ownerOf(id, view) !== undefined;
+  const isDropped = (id: string, { state }: ModelCopy) => state === 'failed' || (state === 'fetching' && mayEnd(id));
+  return [...view.copies].filter(([id, copy]) => isDropped(id, copy) && !isWanted(id)).map(([id]) => id);
 }
 
 /**
@@ -115,10 +143,15 @@ function candidatesOf(plan: FetchPlanning): ReadonlySet<string> {
     const its = missing.filter((want) => want.key === key);
     return [...its.filter(isFree), ...its.filter((want) => !isFree(want) && isWorthFetchingToo(want, plan))];
   });
+  // Keys take turns with their URLs, because a source may be slow on purpose.
+  const urls = inOrder.filter(({ id }) => ownerOf(id, view) !== undefined);
+  const lastTurn = ({ id }: Want) => view.memory.turns.get(ownerOf(id, view) ?? '') ?? 0;
+  urls.sort((one, other) => lastTurn(one) - lastTurn(other));
+  const inTurn = inOrder.map((want) => (ownerOf(want.id, view) === undefined ? want : (urls.shift() as Want)));
   const registered = [...view.records.keys()].filter(isMissing);
   const pinned = registered.filter((id) => isPinned(id, view));
   const asked = registered.filter((id) => isAsked(id, view));
-  return new Set([...pinned, ...asked, ...inOrder.map(({ id }) => id)]);
+  return new Set([...pinned, ...asked, ...inTurn.map(({ id }) => id)]);
 }
 
 /**

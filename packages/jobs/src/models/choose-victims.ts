@@ -3,11 +3,14 @@ import {
   bytesOf,
   bytesOfAll,
   type FetchView,
+  FORCE_FACTOR,
   fetchMs,
   isAsked,
   isPinned,
+  type Owed,
   onDisk,
   ownerOf,
+  TURN_MS,
   type Want,
 } from './fetch-view.js';
 
@@ -18,21 +21,24 @@ export interface Plan {
   readonly wants: ReadonlyMap<string, Want>;
   readonly entitled: ReadonlySet<string>;
   readonly evict: Set<string>;
+  /** See FetchMemory. */
+  readonly owed: Map<string, Owed>;
 }
-
-/** A model that was wanted for this many times as long as its fetch takes is fetched even if that evicts a wanted one. */
-const FORCE_FACTOR = 10;
 
 /**
  * The models to evict so that so many bytes are free: unwanted ones, the least recently used first, then wanted ones,
  * the last to be used again first. For a caller's URL, models from URLs of the same key go first, and no others if they
- * take more than its share. Undefined if these are not enough.
+ * take more than its share, or if models of others were evicted for another one in vain. Undefined if these are not
+ * enough.
  */
 export function victimsFor(id: string, bytes: number, plan: Plan, isForced: boolean): readonly string[] | undefined {
   const { view, wants, evict } = plan;
   const owner = ownerOf(id, view);
   const isOwn = (other: string) => owner !== undefined && ownerOf(other, view) === owner;
-  const isOwnOnly = exceedsShare(id, plan);
+  const owed = owner === undefined ? undefined : plan.owed.get(owner);
+  // A source can announce any size, so models of others are evicted again only when the last URL has been fetched.
+  const isInVain = owed !== undefined && (owed.id !== id || view.now - owed.at >= TURN_MS);
+  const isOwnOnly = isInVain || exceedsShare(id, plan);
   const evictable = [...view.copies].filter(([other, { state, is_ours }]) => {
     if (isOwnOnly && !isOwn(other)) return false;
     const isFree = state === 'ready' && is_ours && !evict.has(other) && !view.inUse.has(other);
@@ -85,9 +91,9 @@ function exceedsShare(id: string, { view, wants, evict }: Plan): boolean {
  * per such time, so that it is not busy with fetching the same models again and again.
  */
 export function isOverdue({ id, byKey }: Want, view: FetchView): boolean {
-  const { now, forcedAt = 0 } = view;
+  const { now, memory } = view;
   const since = Math.min(...[...byKey.values()].map((want) => want.since));
-  return now - Math.max(since, forcedAt) >= longestWaitMs(id, view);
+  return now - Math.max(since, memory.forcedAt) >= longestWaitMs(id, view);
 }
 
 function longestWaitMs(id: string, view: FetchView): number {

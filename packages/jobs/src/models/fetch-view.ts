@@ -33,12 +33,28 @@ export interface FetchView {
   readonly room: number;
   /** How long an instance loads a model, in ms. */
   readonly loadMs: (id: string) => number;
-  /** When a wanted model was last evicted for one that had been wanted for too long. */
-  readonly forcedAt: number | undefined;
+  /** What the last plan for the folder wants to be remembered. */
+  readonly memory: FetchMemory;
   /** MODEL_PATIENCE_SECONDS, in ms. */
   readonly patienceMs: number;
   readonly now: number;
 }
+
+export interface FetchMemory {
+  /** When a wanted model was last evicted for one that had been wanted for too long. */
+  readonly forcedAt: number;
+  /** When a model from a URL of each key was last being fetched. */
+  readonly turns: ReadonlyMap<string, number>;
+  readonly owed: ReadonlyMap<string, Owed>;
+}
+
+/** The model from a URL of a key for which models of others were evicted, as long as it has not been fetched. */
+export interface Owed {
+  readonly id: string;
+  readonly at: number;
+}
+
+export const NO_MEMORY: FetchMemory = { forcedAt: 0, turns: new Map(), owed: new Map() };
 
 export interface FetchPlan {
   /** A model for which others are evicted is fetched by the plan after that. */
@@ -47,14 +63,17 @@ export interface FetchPlan {
   readonly fetch: readonly { readonly id: string; readonly most: number; readonly rivals: readonly string[] }[];
   /** Models that are wanted although nothing can be evicted for them. */
   readonly noSpace: readonly string[];
-  /** Models whose fetch failed and that nothing wants any more. */
-  readonly forget: readonly string[];
-  /** Models of callers' URLs, and unregistered ones, that are being fetched although nothing wants them any more. */
-  readonly abandon: readonly string[];
-  /** A wanted model is evicted for one that has been wanted for too long. */
-  readonly forced: boolean;
+  /** Fetches that must end because others wait for their places. */
+  readonly giveUp: readonly string[];
+  /** Models whose fetch failed or goes on although nothing wants them any more. Fetches of registered ones go on. */
+  readonly drop: readonly string[];
+  readonly memory: FetchMemory;
 }
 
+/** A model that was wanted for this many times as long as its fetch takes is fetched even if that evicts a wanted one. */
+export const FORCE_FACTOR = 10;
+/** How long a caller's URL is fetched, in ms, until another one may take its place; registered models at least as long. */
+export const TURN_MS = 120_000;
 /** How long a request to fetch a model holds. */
 const ASKED_MS = 3_600_000;
 /** Assumed until it was measured. */
