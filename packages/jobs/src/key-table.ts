@@ -26,32 +26,18 @@ function builder(key: string, prefix: string) {
 }
 
 /**
- * The same builders for scripts in Lua, such as `pools_key()`, `open_key(pool)` and, for a channel, `job_channel(id)`.
+ * Lua that defines the prefix `P`, the named arguments `args`, and the same builders, such as `pools_key()`,
+ * `open_key(pool)` and, for a channel, `job_channel(id)`.
  */
-export interface LuaKeys {
-  /** Turns calls of builders into calls of fields of one table `K`, because Lua allows only 200 local variables. */
-  withCalls(text: string): string;
-  /** Lua that defines the builders that a script calls in `K`, the prefix `P`, and the named arguments `args`. */
-  buildersOf(script: string): string;
-}
-
-export function luaKeys(table: KeyTable): LuaKeys {
-  const builders = new Map(Object.entries(table).map(([name, key]) => [luaNameOf(name), luaBuilder(name, key)]));
-  return {
-    withCalls: (text) =>
-      text.replace(/\b(\w+_(?:key|channel))\(/g, (call, name: string) => (builders.has(name) ? `K.${call}` : call)),
-    buildersOf: (script) => {
-      const called = new Set([...script.matchAll(/\bK\.(\w+)\(/g)].map(([, name]) => name));
-      const functions = [...builders].flatMap(([name, builder]) => (called.has(name) ? [builder] : []));
-      return ['local P, K, args = ARGV[1], {}, cjson.decode(ARGV[2])', ...functions].join('\n');
-    },
-  };
+export function luaKeys(table: KeyTable): string {
+  const builders = Object.entries(table).map(([name, key]) => luaBuilder(luaNameOf(name), key));
+  return ['local P, args = ARGV[1], cjson.decode(ARGV[2])', ...builders].join('\n');
 }
 
 function luaBuilder(name: string, key: string): string {
   const parts = [...key.matchAll(PART)].map(([, part]) => part);
   const value = `P .. ':${key.replace(PART, "' .. $1 .. '")}'`.replace(/ \.\. ''$/, '');
-  return `function K.${luaNameOf(name)}(${parts.join(', ')}) return ${value} end`;
+  return `local function ${name}(${parts.join(', ')}) return ${value} end`;
 }
 
 export function luaNameOf(name: string): string {

@@ -68,15 +68,17 @@ export function loadScripts(): Readonly<Record<ScriptName, string>> {
 }
 
 function readScripts(): Readonly<Record<ScriptName, string>> {
-  const keys = luaKeys(KEY_TABLE);
-  const generated = { keys: keys.buildersOf, constants: luaConstants, states: luaStates };
-  const texts = new Map<string, string>();
+  const texts = new Map([
+    ['keys', luaKeys(KEY_TABLE)],
+    ['constants', luaConstants()],
+    ['states', luaStates()],
+  ]);
   const textOf = (name: string): string => {
-    const text = texts.get(name) ?? keys.withCalls(readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8'));
+    const text = texts.get(name) ?? readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8');
     texts.set(name, text);
     return text;
   };
-  const scripts = Object.entries(SCRIPT_FILES).map(([name, file]) => [name, withIncludes(file, textOf, generated)]);
+  const scripts = Object.entries(SCRIPT_FILES).map(([name, file]) => [name, reached(withIncludes(file, textOf))]);
   return Object.fromEntries(scripts) as Record<ScriptName, string>;
 }
 
@@ -88,35 +90,46 @@ function luaConstants(): string {
 
 /**
  * Replaces the include lines of a script. A file that is included several times is inserted once, at the first place.
- * The names in `generated` are included like files; their text is generated from tables in TypeScript.
+ * The texts of `keys`, `constants` and `states` are generated from tables in TypeScript.
  */
-function withIncludes(
-  file: string,
-  textOf: (name: string) => string,
-  generated: Readonly<Record<string, (script: string) => string>>,
-): string {
-  const included = new Set<string>();
-  const expanded = (name: string): string =>
-    textOf(name).replace(INCLUDE, (line, inner: string) => {
-      if (included.has(inner)) return '';
-      included.add(inner);
-      return inner in generated ? line : expanded(inner);
-    });
-  const script = expanded(file);
-  return script.replace(INCLUDE, (_line, name: string) => generated[name]?.(script) ?? '');
+function withIncludes(file: string, textOf: (name: string) => string, included = new Set<string>()): string {
+  return textOf(file).replace(INCLUDE, (_line, inner: string) => {
+    if (included.has(inner)) return '';
+    included.add(inner);
+    return withIncludes(inner, textOf, included);
+  });
+}
+
+const COMMENT = /^--\[\[[\s\S]*?^\]\]\n|^ *--.*\n/gm;
+/** Between two statements that are not indented. */
+const NEXT_STATEMENT = /\n+(?=\S)(?!end\b|else)/;
+
+/**
+ * Drops comments, and the functions and constants that the script does not reach: Redis would make all of them anew with
+ * each call.
+ */
+function reached(script: string): string {
+  const statements = script.replace(COMMENT, '').split(NEXT_STATEMENT);
+  const words = new Set<string>();
+  const kept = statements.reverse().filter((statement) => {
+    const [, names = ''] = /^local (?:function )?(\w+(?:, \w+)*)/.exec(statement) ?? [];
+    if (names !== '' && !names.split(', ').some((name) => words.has(name))) return false;
+    for (const [word] of statement.matchAll(/\w+/g)) words.add(word);
+    return true;
+  });
+  return kept.reverse().join('\n');
 }
 
 const TRANSITIONS = [...STATUS_TRANSITIONS, ...PHASE_TRANSITIONS];
 
 /**
- * Lua that defines the statuses and phases that a script uses as constants (`QUEUED`, `WAITING`, …), and the
- * transitions between them. The transitions are one string because Redis would build a Lua table again with each call.
+ * Lua that defines the statuses and phases as constants (`QUEUED`, `WAITING`, …), and the transitions between them. The
+ * transitions are one string because Redis would build a Lua table again with each call.
  */
-export function luaStates(script: string): string {
-  const words = [...JOB_STATUSES, ...JOB_PHASES].filter((word) => script.includes(word.toUpperCase()));
+export function luaStates(): string {
   const callbacks = new Set(STATUS_TRANSITIONS.flatMap(({ to, callback }) => (callback ? [to] : [])));
   return [
-    ...words.map((word) => `local ${word.toUpperCase()} = '${word}'`),
+    ...[...JOB_STATUSES, ...JOB_PHASES].map((word) => `local ${word.toUpperCase()} = '${word}'`),
     `local TRANSITIONS = ' ${TRANSITIONS.map(({ from, to }) => `${from}>${to} `).join('')}'`,
     "local function may(from, to) return string.find(TRANSITIONS, ' ' .. from .. '>' .. to .. ' ', 1, true) ~= nil end",
     `local function is_terminal(status) return ${isAny(TERMINAL_STATUSES)} end`,
