@@ -24,81 +24,54 @@ export interface ClaimHolderOptions {
 }
 
 export function createClaimHolder(options: ClaimHolderOptions): ClaimHolder {
-  const { redis, keys, payloads, transition, clock, timelineEntries } = options;
+  const { redis, keys, payloads, transition, clock, timelineEntries: timeline } = options;
+  // Other hosts compare this time with theirs, so it must be by Redis' clock.
+  const toRedisTime = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(clock.at(ms)));
+  const isHeardOn = async (...channels: string[]) => {
+    const counts = await redis.pubsub('NUMSUB', ...channels);
+    return counts.some((count, index) => index % 2 === 1 && Number(count) > 0);
+  };
   return (record, item) => {
-    const isHeardOn = async (...channels: string[]) => {
-      const counts = await redis.pubsub('NUMSUB', ...channels);
-      return counts.some((count, index) => index % 2 === 1 && Number(count) > 0);
-    };
-    const isListenedTo = () => isHeardOn(keys.jobChannel(record.id));
+    const claim = `${record.claim} ${item.token}`;
+    const run = async <T = Verdict>(name: ScriptName, args: NamedArguments): Promise<T> =>
+      (await transition(name, record.id, { claim, ...args })) as T;
+    const report = (what: string, args: NamedArguments = {}) => run('report', { what, ...args });
     // The sockets of a key follow a job only once it runs.
     const sockets = record.client === null ? [] : [keys.keyChannel(record.key)];
-    const isFollowed = () => isHeardOn(keys.jobChannel(record.id), ...sockets);
-    const origin = () => orUnavailable(async () => payloads.read(await redis.get(keys.origin(record.id))));
-    const run: Transition = (name, args) => transition(name, record.id, args);
-    return heldClaim(record, item, { run, clock, timelineEntries }, { isListenedTo, isFollowed, origin });
+    return {
+      record,
+      submit: (promptId, instance, expectedStart) =>
+        run('submit', { prompt_id: promptId, instance, expected_start: toRedisTime(expectedStart) }),
+      start: (promptId, cachedNodes) =>
+        report('start', { prompt_id: promptId, cached_nodes: cachedNodes && JSON.stringify(cachedNodes) }),
+      progress: (progress) => report('progress', { progress: JSON.stringify(progress) }),
+      isListenedTo: () => isHeardOn(keys.jobChannel(record.id)),
+      isFollowed: () => isHeardOn(keys.jobChannel(record.id), ...sockets),
+      preview: (preview) => report('preview', { preview: JSON.stringify(preview) }),
+      origin: () => orUnavailable(async () => payloads.read(await redis.get(keys.origin(record.id)))),
+      collect: () => report('collect'),
+      lose: (promptId, reason, faults) =>
+        run('lose', { prompt_id: promptId, reason, faults: faults && JSON.stringify(faults), timeline }),
+      kill: (promptId) => report('kill', { prompt_id: promptId }),
+      check: (expectedStart) => report('check', { expected_start: toRedisTime(expectedStart) }),
+      finish: async (outcome, executed, timings) => {
+        const args = { ...outcomeArguments(outcome, timings), executed, timeline };
+        const became = await run<TerminalStatus | 'superseded'>('finish', args);
+        if (became === 'superseded') item.abandon();
+        else item.end(endOf(became, outcome));
+        return became;
+      },
+      release: async (delayMs, after) => {
+        await run('release', { code: after });
+        item.giveBack(delayMs);
+      },
+      letGo: () => item.abandon(),
+    };
   };
 }
 
 /** Maximum number of outputs that a work item names. */
 const MOST_NAMES = 20;
-
-/** Runs a transition script of this job. */
-type Transition = (name: ScriptName, args: NamedArguments) => Promise<unknown>;
-
-interface Writing {
-  readonly run: Transition;
-  readonly clock: RedisClock;
-  /** How many executions of an instance are kept. */
-  readonly timelineEntries: number;
-}
-
-function heldClaim(
-  record: JobRecord,
-  item: WorkItem,
-  { run, clock, timelineEntries }: Writing,
-  reads: Pick<Claim, 'isListenedTo' | 'isFollowed' | 'origin'>,
-): Claim {
-  const claim = `${record.claim} ${item.token}`;
-  const verdict = async (name: ScriptName, args: NamedArguments) => (await run(name, { claim, ...args })) as Verdict;
-  // Other hosts compare this time with theirs, so it must be by Redis' clock.
-  const toRedisTime = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(clock.at(ms)));
-  return {
-    record,
-    submit: async (promptId, instance, expectedStart) => {
-      const args = { claim, prompt_id: promptId, instance, expected_start: toRedisTime(expectedStart) };
-      return (await run('submit', args)) as Verdict | 'recalled';
-    },
-    start: (promptId, cachedNodes) =>
-      verdict('start', { prompt_id: promptId, cached_nodes: cachedNodes && JSON.stringify(cachedNodes) }),
-    progress: (progress) => verdict('progress', { progress: JSON.stringify(progress) }),
-    ...reads,
-    preview: (preview) => verdict('preview', { preview: JSON.stringify(preview) }),
-    collect: () => verdict('enterPhase', { phase: 'collecting' }),
-    lose: (promptId, reason, faults) =>
-      verdict('lose', {
-        prompt_id: promptId,
-        reason,
-        faults: faults && JSON.stringify(faults),
-        timeline: timelineEntries,
-      }),
-    kill: (promptId) => verdict('kill', { prompt_id: promptId }),
-    check: async (expectedStart) =>
-      (await run('check', { claim, expected_start: toRedisTime(expectedStart) })) as Verdict | 'recalled',
-    finish: async (outcome, executed, timings) => {
-      const args = { ...outcomeArguments(outcome, timings), claim, executed, timeline: timelineEntries };
-      const became = (await run('finish', args)) as TerminalStatus | 'superseded';
-      if (became === 'superseded') item.abandon();
-      else item.end(endOf(became, outcome));
-      return became;
-    },
-    release: async (delayMs, after) => {
-      await verdict('release', { code: after });
-      item.giveBack(delayMs);
-    },
-    letGo: () => item.abandon(),
-  };
-}
 
 /** How the work item ends, as operators see it. */
 function endOf(became: TerminalStatus, outcome: Outcome): ItemEnd {
