@@ -65,59 +65,6 @@ export interface OrderBounds {
   readonly idempotencyTtlSeconds: number;
 }
 
-/** What lua/create.lua gets of an order, besides the fields of its records. */
-interface OrderHead {
-  readonly caller: string;
-  readonly digest: string | undefined;
-  readonly fingerprint: string | undefined;
-  /** For how many ms the digest and the fingerprint are remembered. */
-  readonly remember: number;
-  readonly most_waiting: number | undefined;
-  readonly most_taken: number | undefined;
-  readonly most_open: number;
-  readonly reserved: number;
-  /** How many bytes the jobs will hold, and the most that all jobs of the key may hold. */
-  readonly bytes: number;
-  readonly most_bytes: number;
-  /**
-   * Versions of workflows; for each, the longest time in ms that a job may wait with it, and whether it is a caller's
-   * own graph.
-   */
-  readonly versions: readonly (readonly [version: string, ms: number, isGraph: boolean])[];
-  /** Versions whose sources are sent along, as arguments before those of the jobs. */
-  readonly sent: readonly string[] | undefined;
-  readonly jobs: readonly JobHead[];
-}
-
-interface JobHead {
-  readonly id: string;
-  readonly pool: string;
-  readonly workflow: string;
-  /** Id of the job that it was made from. */
-  readonly parent: string | undefined;
-  readonly reuse: string | undefined;
-  readonly level: number;
-  /** After how many ms it expires if it is still queued. */
-  readonly start_within: number;
-  readonly signature: string;
-  readonly affinity: string;
-  /** How many bytes it holds: what every job has, its texts, its origin, and its caller's own graph. */
-  readonly bytes: number;
-  /** The version of the caller's own graph. */
-  readonly graph: string | undefined;
-  /** The workflow and its model files as JSON. */
-  readonly models: string;
-  /** Digests of the files that it starts from; absent if there are none. */
-  readonly files: readonly string[] | undefined;
-  readonly alias: string | undefined;
-  readonly client: string | undefined;
-  readonly in_order: boolean | undefined;
-  /** Its origin is the argument after its fields. */
-  readonly has_origin: boolean | undefined;
-  /** How many of the following arguments are fields and values of its record. */
-  readonly fields: number;
-}
-
 /**
  * The arguments of lua/create.lua for one order, with sources that Redis may lack. One JSON argument costs less than
  * many arguments.
@@ -132,18 +79,21 @@ export function orderArguments(
     Object.entries(record).flatMap(([name, value]) => (value === undefined ? [] : [name, value])),
   );
   const jobs = order.jobs.map((job, index) => jobHead(job, records[index]?.files, lists[index] ?? []));
-  const head: OrderHead = {
+  const head = {
     caller: order.caller,
     digest: order.idempotency?.digest,
     fingerprint: order.idempotency?.fingerprint,
+    // For how many ms they are remembered.
     remember: bounds.idempotencyTtlSeconds * 1000,
     most_waiting: order.mostWaiting,
     most_taken: order.mostTaken,
     most_open: bounds.maxOpenJobs,
     reserved: order.reserved ?? 0,
+    // How many bytes the jobs will hold, and the most that all jobs of the key may hold.
     bytes: jobs.reduce((sum, { bytes }) => sum + bytes, 0),
     most_bytes: bounds.keyJobBytes,
     versions: versionsOf(order),
+    // Versions whose sources are sent along, as arguments before those of the jobs.
     sent: sources.length === 0 ? undefined : sources.map(({ version }) => version),
     jobs,
   };
@@ -157,14 +107,18 @@ export function orderArguments(
   ];
 }
 
-function versionsOf({ jobs }: NewOrder): OrderHead['versions'] {
+/**
+ * The versions of workflows; for each, the longest time in ms that a job may wait with it, and whether it is a caller's
+ * own graph.
+ */
+function versionsOf({ jobs }: NewOrder) {
   const versions = new Map<string, { readonly ms: number; readonly isGraph: boolean }>();
   for (const { source, startWithinMs, request } of jobs) {
     if (source === undefined) continue;
     const { ms = 0, isGraph = true } = versions.get(source.version) ?? {};
     versions.set(source.version, { ms: Math.max(ms, startWithinMs), isGraph: isGraph && request.workflow === GRAPH });
   }
-  return [...versions].map(([version, { ms, isGraph }]) => [version, ms, isGraph]);
+  return [...versions].map(([version, { ms, isGraph }]) => [version, ms, isGraph] as const);
 }
 
 /**
@@ -174,7 +128,7 @@ function versionsOf({ jobs }: NewOrder): OrderHead['versions'] {
  */
 const JOB_BYTES = 2000;
 
-function jobHead(job: NewJob, files: string | undefined, fields: readonly (string | number)[]): JobHead {
+function jobHead(job: NewJob, files: string | undefined, fields: readonly (string | number)[]) {
   const graph = job.request.workflow === GRAPH ? job.source : undefined;
   const texts = [...fields, job.origin ?? '', graph?.text ?? ''];
   return {
@@ -187,14 +141,18 @@ function jobHead(job: NewJob, files: string | undefined, fields: readonly (strin
     start_within: job.startWithinMs,
     signature: signatureOf(job.request),
     affinity: affinityKeyOf(job.request),
+    // What every job has, its texts, its origin, and its caller's own graph.
     bytes: texts.reduce<number>((sum, text) => sum + Buffer.byteLength(`${text}`), JOB_BYTES),
     graph: graph?.version,
     models: JSON.stringify({ workflow: job.request.workflow, models: job.models ?? [] }),
+    // Digests of the files that it starts from.
     files: files?.split(' '),
     alias: job.alias,
     client: job.client,
     in_order: job.inOrder || undefined,
+    // The origin is the argument after the fields.
     has_origin: job.origin === undefined ? undefined : true,
+    // How many of the following arguments are fields and values of its record.
     fields: fields.length,
   };
 }

@@ -5,7 +5,7 @@ queued. An order is created as a whole or not at all. An order without jobs only
 Input:
   KEYS[1] any key
   `ended_life`: how long an ended record lives, in ms
-  ARGV[3…] for each order: its OrderHead (see callers/new-order.ts) as JSON, the sources that it brings along, and for each
+  ARGV[3…] for each order: its head (see callers/new-order.ts) as JSON, the sources that it brings along, and for each
       of its jobs the fields and values of the record and the origin, if it has one
 
 Output:
