@@ -3,74 +3,65 @@ import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { LUA_CONSTANTS } from '../lua/constants.js';
 import { expectedMs, readDurations } from '../scheduling/durations.js';
-import type { BatchedReads, RequestCount } from './batched-reads.js';
+import type { BatchedReads } from './batched-reads.js';
 
-/** What keys use. Every method fails with `queue_unavailable` while Redis is away. */
-export interface Accounts {
-  /** Counts a request of the key. If called in the same turn as `Jobs.get`, it costs no round trip of its own. */
-  count(key: string): Promise<RequestCount>;
-  /** Counts bytes that the key sends today. Returns false, and counts nothing, if the sum would exceed `most`. */
-  chargeUpload(key: string, bytes: number, most: number): Promise<boolean>;
-  gpuSpent(key: string): Promise<GpuSpent>;
-  /** What the key used on each of the last `days` days, today first. */
-  usage(key: string, days: number): Promise<readonly DayUsage[]>;
-  /** The current values that the limits of the key are compared with. */
-  quotaStatus(key: string): Promise<QuotaStatus>;
-  /** Ids of the keys that ever created a job, in alphabetical order. */
-  keys(): Promise<readonly string[]>;
-  /** Whether the key ever created a job. */
-  isKnown(key: string): Promise<boolean>;
+const DAY_MS = 86_400_000;
+const UPLOAD_BYTES = 'upload_bytes';
+const COUNTERS = ['jobs', 'succeeded', 'failed', 'canceled', 'expired', 'pictures', 'gpu_ms'] as const;
+
+/** The day (UTC) of a time in ms, counted from 1970-01-01. */
+export function dayOf(ms: number): number {
+  return Math.floor(ms / DAY_MS);
 }
 
-export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['count']): Accounts {
+/** What keys use. Every method fails with `queue_unavailable` while Redis is away. */
+export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['count']) {
+  const usageToday = (key: string) => keys.usage(key, dayOf(Date.now()));
+  const spent = async (key: string): Promise<GpuSpent> => {
+    const [today] = await readUsage(redis, keys, key, 1);
+    const pools = await redis.smembers(keys.pools);
+    const waiting = await Promise.all(pools.map((pool) => readWaitingMs(redis, keys, pool, key)));
+    return { spentMs: today?.gpuMs ?? 0, expectedMs: sumOf(waiting) };
+  };
   return {
-    count: (key) => orUnavailable(() => count(key)),
-    chargeUpload: (key, bytes, most) =>
-      orUnavailable(() => chargeUpload(redis, keys, key, { bytes, most, now: Date.now() })),
-    gpuSpent: (key) => orUnavailable(() => gpuSpent(redis, keys, key)),
-    quotaStatus: (key) => orUnavailable(() => readQuotaStatus(redis, keys, key)),
+    /** Counts a request of the key. If called in the same turn as `Jobs.get`, it costs no round trip of its own. */
+    count: (key: string) => orUnavailable(() => count(key)),
+    /** Counts bytes that the key sends today. Returns false, and counts nothing, if the sum would exceed `most`. */
+    chargeUpload: (key: string, bytes: number, most: number) =>
+      orUnavailable(async () => {
+        const usage = usageToday(key);
+        const total = await redis.hincrby(usage, UPLOAD_BYTES, bytes);
+        await redis.pexpire(usage, LUA_CONSTANTS.USAGE_LIFE_MS);
+        if (total > most) await redis.hincrby(usage, UPLOAD_BYTES, -bytes);
+        return total <= most;
+      }),
+    gpuSpent: (key: string) => orUnavailable(() => spent(key)),
+    /** What the key used on each of the last `days` days, today first. */
+    usage: (key: string, days: number) => orUnavailable(() => readUsage(redis, keys, key, days)),
+    /** The current values that the limits of the key are compared with: bytes sent today (UTC), and jobs. */
+    quotaStatus: (key: string) =>
+      orUnavailable(async () => {
+        const [gpu, uploadBytes, waiting, jobsRunning] = await Promise.all([
+          spent(key),
+          redis.hget(usageToday(key), UPLOAD_BYTES),
+          redis.hget(keys.waiting, key),
+          redis.scard(keys.takenOf(key)),
+        ]);
+        return { gpu, uploadBytes: Number(uploadBytes ?? 0), jobsWaiting: Number(waiting ?? 0), jobsRunning };
+      }),
+    /** Ids of the keys that ever created a job, in alphabetical order. */
     keys: () => orUnavailable(async () => (await redis.smembers(keys.callers)).sort()),
-    isKnown: (key) => orUnavailable(async () => (await redis.sismember(keys.callers, key)) === 1),
-    usage: (key, days) => orUnavailable(() => readUsage(redis, keys, key, { days, now: Date.now() })),
+    /** Whether the key ever created a job. */
+    isKnown: (key: string) => orUnavailable(async () => (await redis.sismember(keys.callers, key)) === 1),
   };
 }
 
-/** The current values that the limits of a key are compared with. */
-export interface QuotaStatus {
-  readonly gpu: GpuSpent;
-  /** Bytes sent today (UTC). */
-  readonly uploadBytes: number;
-  readonly jobsWaiting: number;
-  /** Jobs in work. */
-  readonly jobsRunning: number;
-}
-
-async function readQuotaStatus(redis: Redis, keys: Keys, key: string): Promise<QuotaStatus> {
-  const [gpu, uploadBytes, waiting, jobsRunning] = await Promise.all([
-    gpuSpent(redis, keys, key),
-    readUploadBytes(redis, keys, key, Date.now()),
-    redis.hget(keys.waiting, key),
-    redis.scard(keys.takenOf(key)),
-  ]);
-  return { gpu, uploadBytes, jobsWaiting: Number(waiting ?? 0), jobsRunning };
-}
-
-export interface GpuSpent {
+/** Both count together against the daily limit, so that a key cannot exceed it by queueing everything at once. */
+interface GpuSpent {
   /** How many ms GPUs worked today (UTC) for jobs of the key that have ended. */
   readonly spentMs: number;
   /** How many ms its waiting jobs are expected to take. Jobs without a learned duration do not count. */
   readonly expectedMs: number;
-}
-
-/**
- * Reads both numbers, which count together against the daily limit, so that a key cannot exceed it by queueing
- * everything at once.
- */
-async function gpuSpent(redis: Redis, keys: Keys, key: string): Promise<GpuSpent> {
-  const [today] = await readUsage(redis, keys, key, { days: 1, now: Date.now() });
-  const pools = await redis.smembers(keys.pools);
-  const waiting = await Promise.all(pools.map((pool) => readWaitingMs(redis, keys, pool, key)));
-  return { spentMs: today?.gpuMs ?? 0, expectedMs: sumOf(waiting) };
 }
 
 async function readWaitingMs(redis: Redis, keys: Keys, pool: string, key: string): Promise<number> {
@@ -101,43 +92,8 @@ export interface DayUsage {
   readonly gpuMs: number;
 }
 
-const DAY_MS = 86_400_000;
-const UPLOAD_BYTES = 'upload_bytes';
-const COUNTERS = ['jobs', 'succeeded', 'failed', 'canceled', 'expired', 'pictures', 'gpu_ms'] as const;
-
-/** The day (UTC) of a time in ms, counted from 1970-01-01. */
-export function dayOf(ms: number): number {
-  return Math.floor(ms / DAY_MS);
-}
-
-/** Counts bytes that the key sends today. Returns false, and counts nothing, if the sum would exceed `most`. */
-async function chargeUpload(
-  redis: Redis,
-  keys: Keys,
-  caller: string,
-  { bytes, most, now }: { readonly bytes: number; readonly most: number; readonly now: number },
-): Promise<boolean> {
-  const usage = keys.usage(caller, dayOf(now));
-  const total = await redis.hincrby(usage, UPLOAD_BYTES, bytes);
-  await redis.pexpire(usage, LUA_CONSTANTS.USAGE_LIFE_MS);
-  if (total <= most) return true;
-  await redis.hincrby(usage, UPLOAD_BYTES, -bytes);
-  return false;
-}
-
-/** How many bytes the key sent today (UTC). */
-async function readUploadBytes(redis: Redis, keys: Keys, caller: string, now: number): Promise<number> {
-  return Number((await redis.hget(keys.usage(caller, dayOf(now)), UPLOAD_BYTES)) ?? 0);
-}
-
-/** Usage of the last `days` days, today first. */
-async function readUsage(
-  redis: Redis,
-  keys: Keys,
-  caller: string,
-  { days, now }: { readonly days: number; readonly now: number },
-): Promise<DayUsage[]> {
-  const today = dayOf(now);
+async function readUsage(redis: Redis, keys: Keys, caller: string, days: number): Promise<DayUsage[]> {
+  const today = dayOf(Date.now());
   const counters = Array.from({ length: days }, (_, ago) => redis.hmget(keys.usage(caller, today - ago), ...COUNTERS));
   return (await Promise.all(counters)).map((counts, ago) => {
     const [jobs, succeeded, failed, canceled, expired, pictures, gpuMs] = counts.map(Number);

@@ -2,33 +2,20 @@ import { FleetError } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import type { Asset, Assets } from './assets.js';
+import type { Assets } from './assets.js';
+
+const MOST_CHARS = 255;
 
 /**
  * Names that keys gave to their assets, as ComfyUI names uploaded files: plain paths such as `sub/x.png`. A name is
  * deleted with its asset. A key has at most 10,000 names; beyond that, the oldest is forgotten. Every method fails with
  * `queue_unavailable` while Redis is away.
  */
-export interface AssetNames {
-  /**
-   * Gives the key's asset the name `wanted`. If another asset has that name, the name becomes `x (1).png` and so on or,
-   * with `overwrite`, the other asset loses it. Returns the name. Throws validation_failed if `wanted` is not a plain
-   * path, and asset_not_found.
-   */
-  name(key: string, wanted: string, id: string, options: { readonly overwrite: boolean }): Promise<string>;
-  /** The key's asset with this name. */
-  named(key: string, name: string): Promise<Asset | undefined>;
-  /** The names that the key gave last, newest first. */
-  names(key: string, limit: number): Promise<readonly string[]>;
-}
-
-const MOST_CHARS = 255;
-
 export function createAssetNames(
   redis: Redis,
   keys: Keys,
   { assetTtlSeconds, get }: { readonly assetTtlSeconds: number; readonly get: Assets['get'] },
-): AssetNames {
+) {
   const run = (key: string, verb: 'give' | 'list', args: NamedArguments) =>
     orUnavailable(() =>
       runScript(redis, 'assetNames', keys.assetNames(key), keys.prefix, {
@@ -39,17 +26,24 @@ export function createAssetNames(
       }),
     );
   return {
-    name: async (key, wanted, id, { overwrite }) => {
+    /**
+     * Gives the key's asset the name `wanted`. If another asset has that name, the name becomes `x (1).png` and so on
+     * or, with `overwrite`, the other asset loses it. Returns the name. Throws validation_failed if `wanted` is not a
+     * plain path, and asset_not_found.
+     */
+    name: async (key: string, wanted: string, id: string, { overwrite }: { readonly overwrite: boolean }) => {
       const [stem, extension] = partsOf(wanted);
       const given = (await run(key, 'give', { asset: id, stem, extension, overwrite })) as string;
       if (given === '') throw new FleetError('asset_not_found', 'There is no such asset to name.');
       return given;
     },
-    named: async (key, name) => {
+    /** The key's asset with this name. */
+    named: async (key: string, name: string) => {
       const id = await orUnavailable(() => redis.hget(keys.assetNames(key), name));
       return id === null ? undefined : get(key, id);
     },
-    names: async (key, limit) => (await run(key, 'list', { limit })) as string[],
+    /** The names that the key gave last, newest first. */
+    names: async (key: string, limit: number) => (await run(key, 'list', { limit })) as string[],
   };
 }
 

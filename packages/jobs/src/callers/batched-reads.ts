@@ -2,7 +2,7 @@ import { batched } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { type JobSnapshot, parseSnapshot } from '../record/record.js';
+import { parseSnapshot } from '../record/record.js';
 
 /**
  * Maximum number of questions per script call (each request asks two), so that a burst of requests does not block Redis
@@ -16,12 +16,7 @@ export interface RequestCount {
   readonly resetMs: number;
 }
 
-export interface BatchedReads {
-  job(id: string): Promise<JobSnapshot | undefined>;
-  /** The key's job with this alias or id. */
-  aliased(key: string, alias: string): Promise<JobSnapshot | undefined>;
-  count(caller: string): Promise<RequestCount>;
-}
+export type BatchedReads = ReturnType<typeof createBatchedReads>;
 
 type Question = readonly [kind: 'job' | 'alias' | 'count', subject: string];
 
@@ -29,24 +24,22 @@ type Question = readonly [kind: 'job' | 'alias' | 'count', subject: string];
  * Reads jobs and counts requests. Everything asked in one turn of the event loop shares a round trip, which costs this
  * process far more than the reads cost Redis.
  */
-export function createBatchedReads(redis: Redis, keys: Keys): BatchedReads {
+export function createBatchedReads(redis: Redis, keys: Keys) {
   const ask = async (questions: readonly Question[]): Promise<unknown[]> => {
     const reply = await runScript(redis, 'read', keys.callers, keys.prefix, {}, questions.flat());
     return JSON.parse(reply as string) as unknown[];
   };
   const load = batched<Question, unknown>(ask, { maxBatchSize: MAX_QUESTIONS });
   return {
-    job: async (id) => parseSnapshot(await load(['job', id])),
-    aliased: async (key, alias) => {
+    job: async (id: string) => parseSnapshot(await load(['job', id])),
+    /** The key's job with this alias or id. */
+    aliased: async (key: string, alias: string) => {
       const snapshot = parseSnapshot(await load(['alias', `${key} ${alias}`]));
       return snapshot?.record.key === key ? snapshot : undefined;
     },
-    count: async (caller) => {
-      return requestCount((await load(['count', caller])) as [number, number]);
+    count: async (caller: string): Promise<RequestCount> => {
+      const [requests, resetMs] = (await load(['count', caller])) as [number, number];
+      return { requests, resetMs: Math.max(0, resetMs) };
     },
   };
-}
-
-function requestCount([requests, resetMs]: readonly [number, number]): RequestCount {
-  return { requests, resetMs: Math.max(0, resetMs) };
 }

@@ -1,16 +1,15 @@
-import type { InstanceAbilities, WorkerAnnouncement } from '@comfy-fleet/contracts';
-import type { Catalogue } from '@comfy-fleet/workflows';
+import type { WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
-import { type Alerts, readAlerts } from '../alerts/alerts.js';
+import { readAlerts } from '../alerts/alerts.js';
 import { orUnavailable } from '../connection.js';
-import { readHistory, type Step } from '../history/history.js';
-import { readTimeline, type Timeline, type TimelineQuery } from '../history/timeline.js';
+import { readHistory } from '../history/history.js';
+import { readTimeline, type TimelineQuery } from '../history/timeline.js';
 import type { Keys } from '../keys.js';
 import { countWaitingItems, type WorkQueues } from '../queue/work-queues.js';
 import type { JobSnapshot } from '../record/record.js';
 import { signatureOf } from '../record/request-keys.js';
 import { expectedMs, readBacklog, readDurations } from '../scheduling/durations.js';
-import { readScheduling, type SchedulingOverview } from '../scheduling/overview.js';
+import { readScheduling } from '../scheduling/overview.js';
 import { createAbilityReader } from '../workers/abilities.js';
 import { type Halts, type HaltTarget, halt, isPaused, readHalts, resume } from '../workers/halts.js';
 import { instancesAtWork, readPorts, readWorkers } from '../workers/presence.js';
@@ -45,53 +44,31 @@ export interface FleetOverview {
 }
 
 /** The workers and their instances. Every method fails with `queue_unavailable` while Redis is away. */
-export interface Fleet {
-  overview(): Promise<FleetOverview>;
-  /** Ports of the live workers and their instances. Callers' URLs must not name them on private hosts. */
-  ports(): Promise<readonly number[]>;
-  /** Shares of GPU time, and the models for which jobs wait. */
-  scheduling(): Promise<SchedulingOverview>;
-  /** The executions of the instances within the last minutes, including current ones. */
-  timeline(query: TimelineQuery): Promise<Timeline>;
-  /** Samples of the fleet within the last minutes, the oldest first. */
-  history(minutes: number): Promise<readonly Step[]>;
-  /** The active alerts. */
-  alerts(): Promise<Alerts>;
-  /** The abilities of the pool's instances (those seen within a day) for these node classes; up to two seconds old. */
-  abilities(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
-  /** How these instances together describe these node classes; undefined if nothing is known about any instance. */
-  catalogue(pool: string, classes: readonly string[]): Promise<Catalogue | undefined>;
-  /**
-   * Digests of the catalogues of these instances. As long as they do not change, the other answers about the pool do
-   * not either.
-   */
-  digests(pool: string): Promise<readonly string[]>;
-  /** Descriptions of all node classes, one after the other. */
-  everything(pool: string): AsyncIterable<readonly [name: string, description: unknown]>;
-  /** What operators have paused or drained. */
-  halts(): Promise<Halts>;
-  /** Pauses or drains the target for the operator with this key. Changes nothing if it is paused or drained already. */
-  halt(target: HaltTarget, key: string): Promise<void>;
-  /** Resumes the target. Changes nothing if it is not paused or drained. */
-  resume(target: HaltTarget): Promise<void>;
-}
-
-export function createFleet(redis: Redis, keys: Keys, queues: Pick<WorkQueues, 'of'>): Fleet {
+export function createFleet(redis: Redis, keys: Keys, queues: Pick<WorkQueues, 'of'>) {
   const reader = createAbilityReader(redis, keys);
   return {
     overview: () => orUnavailable(() => readOverview(redis, keys)),
+    /** Ports of the live workers and their instances. Callers' URLs must not name them on private hosts. */
     ports: () => orUnavailable(() => readPorts(redis, keys)),
+    /** Shares of GPU time, and the models for which jobs wait. */
     scheduling: () => orUnavailable(() => readScheduling(redis, keys)),
-    timeline: (query) => orUnavailable(() => readTimeline(redis, keys, query)),
-    history: (minutes) => orUnavailable(() => readHistory(redis, keys, minutes)),
+    /** The executions of the instances within the last minutes, including current ones. */
+    timeline: (query: TimelineQuery) => orUnavailable(() => readTimeline(redis, keys, query)),
+    /** Samples of the fleet within the last minutes, the oldest first. */
+    history: (minutes: number) => orUnavailable(() => readHistory(redis, keys, minutes)),
+    /** The active alerts. */
     alerts: () => orUnavailable(() => readAlerts(redis, keys)),
-    abilities: (pool, classes) => orUnavailable(() => reader.of(pool, classes)),
-    catalogue: (pool, classes) => orUnavailable(() => reader.catalogue(pool, classes)),
-    digests: (pool) => orUnavailable(() => reader.digests(pool)),
+    /** See AbilityReader for this and the next three. */
+    abilities: (pool: string, classes: readonly string[]) => orUnavailable(() => reader.of(pool, classes)),
+    catalogue: (pool: string, classes: readonly string[]) => orUnavailable(() => reader.catalogue(pool, classes)),
+    digests: (pool: string) => orUnavailable(() => reader.digests(pool)),
     everything: reader.everything,
+    /** What operators have paused or drained. */
     halts: () => orUnavailable(() => readHalts(redis, keys)),
-    halt: (target, key) => orUnavailable(() => halt(redis, keys, queues, target, key)),
-    resume: (target) => orUnavailable(() => resume(redis, keys, queues, target)),
+    /** Pauses or drains the target for the operator with this key. Changes nothing if it is paused or drained already. */
+    halt: (target: HaltTarget, key: string) => orUnavailable(() => halt(redis, keys, queues, target, key)),
+    /** Resumes the target. Changes nothing if it is not paused or drained. */
+    resume: (target: HaltTarget) => orUnavailable(() => resume(redis, keys, queues, target)),
   };
 }
 

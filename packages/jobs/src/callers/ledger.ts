@@ -1,58 +1,34 @@
 import type { RedisSettings } from '@comfy-fleet/config';
 import { createReplication, createSubscriptions, producerConnection } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Queue } from 'bullmq';
 import { orUnavailable, withScripts } from '../connection.js';
 import { readRedisMemory } from '../figures/redis-info.js';
-import { createStorage, type Storage } from '../figures/storage.js';
+import { createStorage } from '../figures/storage.js';
 import { createKeys } from '../keys.js';
-import { createModels, type Models } from '../models/models.js';
-import { createUrlModels, type UrlModels } from '../models/url-models.js';
+import { createModels } from '../models/models.js';
+import { createUrlModels } from '../models/url-models.js';
 import { createHousekeepingQueue } from '../queue/schedules.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { createPayloads, type PayloadFiles } from '../record/payloads.js';
-import { createReuse, type Reuse } from '../record/reuse.js';
-import { createUrlSigner, type UrlSigner } from '../record/url-signer.js';
-import { createWorkflowRegistry, type WorkflowRegistry } from '../record/workflows.js';
+import { createReuse } from '../record/reuse.js';
+import { createUrlSigner } from '../record/url-signer.js';
+import { createWorkflowRegistry } from '../record/workflows.js';
 import { createDeliveryQueue } from '../webhooks/delivery-queue.js';
-import { createJobLife, createJobWebhooks, type JobWebhooks } from '../webhooks/job-webhooks.js';
+import { createJobLife, createJobWebhooks } from '../webhooks/job-webhooks.js';
 import { readInstanceNames } from '../workers/instance-files.js';
-import { createNodeTimes, type NodeTimes } from '../workers/learned-times.js';
-import { type Accounts, createAccounts } from './accounts.js';
-import { type AssetNames, createAssetNames } from './asset-names.js';
-import { type Assets, createAssets } from './assets.js';
+import { createNodeTimes } from '../workers/learned-times.js';
+import { createAccounts } from './accounts.js';
+import { createAssetNames } from './asset-names.js';
+import { createAssets } from './assets.js';
 import { createBatchedReads } from './batched-reads.js';
-import { createFleet, type Fleet } from './fleet.js';
-import { createJobs, type Jobs } from './jobs.js';
-import { createKeyJobs, type KeyJobs } from './key-jobs.js';
+import { createFleet } from './fleet.js';
+import { createJobs } from './jobs.js';
+import { createKeyJobs } from './key-jobs.js';
 import type { OrderBounds } from './new-order.js';
-import { createOrders, type Orders } from './orders.js';
+import { createOrders } from './orders.js';
 
 /** The ledger as the API sees it. */
-export interface Ledger {
-  readonly orders: Orders;
-  readonly jobs: Jobs & KeyJobs;
-  readonly webhooks: JobWebhooks;
-  readonly accounts: Accounts;
-  readonly assets: Assets & AssetNames;
-  readonly storage: Storage;
-  readonly fleet: Fleet;
-  readonly workflows: WorkflowRegistry;
-  readonly models: Models & UrlModels;
-  /** How many ms the nodes of a version of a workflow take, by node id. */
-  readonly nodeTimes: Pick<NodeTimes, 'read'>;
-  readonly urls: UrlSigner;
-  readonly reuse: Reuse;
-  /** BullMQ's queues of all pools that were ever used, of webhooks and of the housekeeping, for inspection only. */
-  queues(): Promise<readonly Queue[]>;
-  /** Whether as many replicas as required follow the primary in time. Always true if none are required. */
-  replicated(): Promise<boolean>;
-  /** How full Redis is: 1 if it accepts no more writes; 0 if it has no memory limit. */
-  fullness(): Promise<number>;
-  /** Round-trip time in ms of the slower one of the reading and the subscribed connection. */
-  ping(): Promise<number>;
-  close(): Promise<void>;
-}
+export type Ledger = ReturnType<typeof createLedger>;
 
 export interface LedgerOptions extends OrderBounds {
   readonly redis: RedisSettings;
@@ -70,7 +46,7 @@ export interface LedgerOptions extends OrderBounds {
   readonly log: Logger;
 }
 
-export function createLedger(options: LedgerOptions): Ledger {
+export function createLedger(options: LedgerOptions) {
   const { log, jobTtlSeconds, keptWorkItems } = options;
   const keys = createKeys(options.redis.prefix);
   const redis = withScripts(producerConnection(options.redis, log));
@@ -99,25 +75,27 @@ export function createLedger(options: LedgerOptions): Ledger {
     assets: { ...assets, ...createAssetNames(redis, keys, { ...options, get: assets.get }) },
     storage: createStorage(redis, keys, options),
     fleet: createFleet(redis, keys, queues),
-    workflows: createWorkflowRegistry(redis, keys, subscriptions, payloads, {
-      jobTtlSeconds,
-      maxVersions: options.maxWorkflowVersions,
-    }),
+    workflows: createWorkflowRegistry(redis, keys, subscriptions, payloads, options),
     models: { ...models, ...createUrlModels(models, async (...parts) => (await instanceNames()).model(...parts)) },
+    /** How many ms the nodes of a version of a workflow take, by node id. */
     nodeTimes: createNodeTimes(redis, keys),
     reuse: createReuse(redis, keys, { jobTtlSeconds }),
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
+    /** BullMQ's queues of all pools that were ever used, of webhooks and of the housekeeping, for inspection only. */
     queues: () =>
       orUnavailable(async () => {
         const pools = await redis.smembers(keys.pools);
         return [...pools.sort().map((pool) => queues.of(pool)), deliveries.queue, housekeeping];
       }),
+    /** How full Redis is: 1 if it accepts no more writes; 0 if it has no memory limit. */
     fullness: () =>
       orUnavailable(async () => {
         const { memoryBytes, memoryMaxBytes } = await readRedisMemory(listing);
         return memoryMaxBytes === 0 ? 0 : memoryBytes / memoryMaxBytes;
       }),
+    /** Whether as many replicas as required follow the primary in time. Always true if none are required. */
     replicated: () => orUnavailable(replication.begin()),
+    /** Round-trip time in ms of the slower one of the reading and the subscribed connection. */
     ping: () =>
       orUnavailable(async () => {
         const start = performance.now();

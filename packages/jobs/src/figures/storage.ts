@@ -3,40 +3,26 @@ import { type NamedArguments, orUnavailable, runScript } from '../connection.js'
 import type { Keys } from '../keys.js';
 import { inPages } from '../record/indexes.js';
 
-/** How much an API key has stored. */
-export interface StorageUse {
-  readonly bytes: number;
-  /** Null until the housekeeping has measured the store. */
-  readonly shareBytes: number | null;
-  /** The store is nearly full, and the key's files that cannot be deleted fill its share: it may store no more now. */
-  readonly isOver: boolean;
-}
-
-/** What keys have stored. Every method fails with `queue_unavailable` while Redis is away. */
-export interface Storage {
-  use(key: string): Promise<StorageUse>;
-  /**
-   * Counts a stored file for the key that sent it, in addition to other keys that have it, until the file is deleted.
-   */
-  add(key: string, file: { readonly digest: string; readonly bytes: number }): Promise<void>;
-}
-
 const DAY_MS = 86_400_000;
 
-export function createStorage(
-  redis: Redis,
-  keys: Keys,
-  { assetTtlSeconds }: { readonly assetTtlSeconds: number },
-): Storage {
+/** What keys have stored. Every method fails with `queue_unavailable` while Redis is away. */
+export function createStorage(redis: Redis, keys: Keys, { assetTtlSeconds }: { readonly assetTtlSeconds: number }) {
   const run = (key: string, verb: 'use' | 'add', args: NamedArguments = {}) =>
     orUnavailable(() => runScript(redis, 'storage', keys.storage, keys.prefix, { key, verb, ...args }));
   return {
-    use: async (key) => {
+    /**
+     * How much the key has stored. `shareBytes`: null until the housekeeping has measured the store; `isOver`: the store
+     * is nearly full, and the key's files that cannot be deleted fill its share, so that it may store no more now.
+     */
+    use: async (key: string) => {
       const [bytes, share, isOver] = (await run(key, 'use')) as [number, number, number];
       return { bytes, shareBytes: share < 0 ? null : share, isOver: isOver === 1 };
     },
-    add: async (key, { digest, bytes }) => {
-      await run(key, 'add', { digest, bytes, life: assetTtlSeconds * 1000 + DAY_MS });
+    /**
+     * Counts a stored file for the key that sent it, in addition to other keys that have it, until the file is deleted.
+     */
+    add: async (key: string, file: { readonly digest: string; readonly bytes: number }): Promise<void> => {
+      await run(key, 'add', { ...file, life: assetTtlSeconds * 1000 + DAY_MS });
     },
   };
 }
@@ -99,7 +85,7 @@ export async function keysOfJobs(redis: Redis, keys: Keys, ids: readonly string[
 }
 
 /** An API key that sent an input file. */
-export interface Sender {
+interface Sender {
   readonly key: string;
   /** When it first sent the file, in ms since 1970. */
   readonly since: number;
@@ -110,11 +96,9 @@ export async function sendersOf(redis: Redis, keys: Keys, digests: readonly stri
   const found: Sender[][] = [];
   for (const page of inPages(digests, PAGE)) {
     const senders = page.map((digest) => redis.zrange(keys.inputKeys(digest), 0, '-1', 'WITHSCORES'));
-    for (const reply of await Promise.all(senders)) found.push(parseSenders(reply));
+    for (const flat of await Promise.all(senders)) {
+      found.push(flat.flatMap((key, n) => (n % 2 === 0 ? [{ key, since: Number(flat[n + 1]) }] : [])));
+    }
   }
   return found;
-}
-
-function parseSenders(flat: readonly string[]): Sender[] {
-  return flat.flatMap((key, n) => (n % 2 === 0 ? [{ key, since: Number(flat[n + 1]) }] : []));
 }

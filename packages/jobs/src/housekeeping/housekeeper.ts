@@ -6,8 +6,8 @@ import type { Redis } from 'ioredis';
 import { judge, readJudgement, storeJudgement } from '../alerts/alerts.js';
 import type { AlertFacts } from '../alerts/rule.js';
 import { type NamedArguments, orUnavailable, runScript, withScripts } from '../connection.js';
-import { type FleetFigures, type InventoryFigures, readFigures, recordInventory } from '../figures/figures.js';
-import { keysOfJobs, recordStorage, type Sender, type StorageInventory, sendersOf } from '../figures/storage.js';
+import { type InventoryFigures, readFigures, recordInventory } from '../figures/figures.js';
+import { keysOfJobs, recordStorage, type StorageInventory, sendersOf } from '../figures/storage.js';
 import { readSamples, sampleOf, storeSample } from '../history/history.js';
 import { forgetInstances } from '../history/timeline.js';
 import { createKeys, type Keys } from '../keys.js';
@@ -30,57 +30,7 @@ const TIMEOUT_MS = 10_000;
  * The ledger as the housekeeping sees it. Several processes may use it: everything is safe to do twice and at the same
  * time. Methods wait a few seconds if Redis is away, then fail with `queue_unavailable` or the reason of a timeout.
  */
-export interface Housekeeper {
-  /** Expires jobs that waited too long, adds missing work items, and removes items without an open job. */
-  sweep(): Promise<void>;
-  /**
-   * Deletes an ended job: its record, its events, its delivery and its entries in the indexes of its key. `open`: it
-   * has not ended, or its webhook is undelivered, and nothing changed. `absent`: there was no record.
-   */
-  forget(id: string): Promise<Forgotten>;
-  /**
-   * Forgets the oldest ended jobs of each API key that has too many, or whose jobs hold too many bytes. Yields their
-   * ids. Jobs with an undelivered webhook stay until there are twice as many.
-   */
-  forgetSurplus(most: KeyBounds): AsyncIterable<readonly string[]>;
-  /** Removes jobs whose record is gone, and names whose asset is gone, from the indexes. Returns how many. */
-  pruneIndexes(): Promise<number>;
-  /** Deletes models that keys named by a URL and that nobody has used for a week. Returns how many. */
-  forgetModels(): Promise<number>;
-  /**
-   * Cancels the open jobs of an API key and returns their ids. Claimed ones are `canceling` until their workers stop
-   * them.
-   */
-  cancelOpen(key: string): Promise<readonly string[]>;
-  /** Digests of the input files of all jobs that are open during the whole call. */
-  inputsInUse(): Promise<ReadonlySet<string>>;
-  /** Returns those of these files (large graphs and origins) that nothing refers to. */
-  unusedPayloads(names: readonly string[]): Promise<readonly string[]>;
-  /** Names of files that no key has as an asset any more. */
-  unowned(): Promise<readonly string[]>;
-  /**
-   * Removes the assets of a file, so that the file may be deleted; returns true. Returns false, and changes nothing, if
-   * an open job starts from the file or, with `unusedMs`, if an asset was used within that time or lives longer by its
-   * own lifetime.
-   */
-  retireInput(file: { readonly digest: string; readonly name: string }, unusedMs?: number): Promise<boolean>;
-  /** Ports of the live workers and their instances. Callers' URLs must not name them on private hosts. */
-  ports(): Promise<readonly number[]>;
-  /** The API key of each of these jobs; undefined if its record is gone. */
-  keysOfJobs(ids: readonly string[]): Promise<readonly (string | undefined)[]>;
-  /** The API keys that sent each of the input files with these digests. */
-  sendersOf(digests: readonly string[]): Promise<readonly (readonly Sender[])[]>;
-  /** Records what keys have stored. The scripts count from there. */
-  recordStorage(inventory: StorageInventory): Promise<void>;
-  /** The current figures of the whole fleet. */
-  figures(): Promise<FleetFigures>;
-  /** Records a sample of the fleet and judges the alerts. */
-  sample(surroundings: ExternalFacts): Promise<void>;
-  /** Records how many pictures are stored, for the figures. */
-  recordInventory(inventory: InventoryFigures): Promise<void>;
-  /** Closes the connections. Running calls fail. */
-  close(): Promise<void>;
-}
+export type Housekeeper = ReturnType<typeof createHousekeeper>;
 
 export interface HousekeeperOptions {
   readonly redis: RedisSettings;
@@ -90,7 +40,7 @@ export interface HousekeeperOptions {
   readonly log: Logger;
 }
 
-export function createHousekeeper({ jobTtlSeconds, keptWorkItems, log, ...options }: HousekeeperOptions): Housekeeper {
+export function createHousekeeper({ jobTtlSeconds, keptWorkItems, log, ...options }: HousekeeperOptions) {
   const { prefix } = options.redis;
   const keys = createKeys(prefix);
   const redis = withScripts(producerConnection({ ...options.redis, timeoutMs: TIMEOUT_MS }, log));
@@ -113,10 +63,16 @@ export function createHousekeeper({ jobTtlSeconds, keptWorkItems, log, ...option
     (await run('forget', id, { delivery: spare ? deliveryItemKey(keys, id) : undefined })) as Forgotten;
 
   return {
+    /** Expires jobs that waited too long, adds missing work items, and removes items without an open job. */
     sweep: () =>
       connected(() => sweep({ redis, keys, queues, expire: async (id) => (await run('expire', id)) === 1, log })),
-    forget: (id) => connected(() => forget(id, { spare: true })),
-    async *forgetSurplus(most) {
+    /**
+     * Deletes an ended job: its record, its events, its delivery and its entries in the indexes of its key. `open`: it
+     * has not ended, or its webhook is undelivered, and nothing changed. `absent`: there was no record.
+     */
+    forget: (id: string) => connected(() => forget(id, { spare: true })),
+    /** See forgetSurplus, for each API key. */
+    async *forgetSurplus(most: KeyBounds) {
       for (const caller of await connected(() => redis.smembers(keys.callers))) {
         const pages = forgetSurplus({ redis, keys, forget }, caller, most);
         for (;;) {
@@ -126,8 +82,10 @@ export function createHousekeeper({ jobTtlSeconds, keptWorkItems, log, ...option
         }
       }
     },
+    /** Removes jobs whose record is gone, and names whose asset is gone, from the indexes. Returns how many. */
     pruneIndexes: () =>
       connected(async () => (await pruneIndexes(redis, keys, jobTtlSeconds)) + (await pruneNames(redis, keys))),
+    /** Deletes models that keys named by a URL and that nobody has used for a week. Returns how many. */
     forgetModels: () =>
       connected(async () => {
         await pruneDeleted(redis, keys);
@@ -135,23 +93,43 @@ export function createHousekeeper({ jobTtlSeconds, keptWorkItems, log, ...option
         const uses = (id: string) => folders.map(({ copies }) => copies.get(id)?.used_at ?? 0);
         return forgetUnused(models, (id) => Math.max(0, ...uses(id)));
       }),
-    cancelOpen: (key) => connected(() => cancelOpen(redis, keys, { key, cancel: (id) => run('cancel', id) })),
+    /**
+     * Cancels the open jobs of an API key and returns their ids. Claimed ones are `canceling` until their workers stop
+     * them.
+     */
+    cancelOpen: (key: string) => connected(() => cancelOpen(redis, keys, { key, cancel: (id) => run('cancel', id) })),
+    /** Digests of the input files of all jobs that are open during the whole call. */
     inputsInUse: () => connected(() => inputsInUse(redis, keys)),
-    unusedPayloads: (names) => connected(() => unusedPayloads(redis, keys, names)),
+    /** Returns those of these files (large graphs and origins) that nothing refers to. */
+    unusedPayloads: (names: readonly string[]) => connected(() => unusedPayloads(redis, keys, names)),
+    /** Names of files that no key has as an asset any more. */
     unowned: () => connected(() => redis.zrange(keys.unowned, 0, '-1')),
-    retireInput: ({ digest, name }, unusedMs) =>
+    /**
+     * Removes the assets of a file, so that the file may be deleted; returns true. Returns false, and changes nothing, if
+     * an open job starts from the file or, with `unusedMs`, if an asset was used within that time or lives longer by its
+     * own lifetime.
+     */
+    retireInput: ({ digest, name }: { readonly digest: string; readonly name: string }, unusedMs?: number) =>
       connected(async () => {
         const unused = unusedMs === undefined ? undefined : Math.max(0, Math.round(unusedMs));
         const named = { verb: 'retire', digest, name, unused_ms: unused };
         return (await runScript(redis, 'assets', keys.unowned, prefix, named)) === 1;
       }),
+    /** Ports of the live workers and their instances. Callers' URLs must not name them on private hosts. */
     ports: () => connected(() => readPorts(redis, keys)),
-    keysOfJobs: (ids) => connected(() => keysOfJobs(redis, keys, ids)),
-    sendersOf: (digests) => connected(() => sendersOf(redis, keys, digests)),
-    recordStorage: (inventory) => connected(() => recordStorage(redis, keys, inventory)),
+    /** The API key of each of these jobs; undefined if its record is gone. */
+    keysOfJobs: (ids: readonly string[]) => connected(() => keysOfJobs(redis, keys, ids)),
+    /** The API keys that sent each of the input files with these digests. */
+    sendersOf: (digests: readonly string[]) => connected(() => sendersOf(redis, keys, digests)),
+    /** Records what keys have stored. The scripts count from there. */
+    recordStorage: (inventory: StorageInventory) => connected(() => recordStorage(redis, keys, inventory)),
+    /** The current figures of the whole fleet. */
     figures: () => connected(() => readFigures(redis, keys)),
-    sample: (surroundings) => connected(() => takeSample(redis, keys, surroundings)),
-    recordInventory: (inventory) => connected(() => recordInventory(redis, keys, inventory)),
+    /** Records a sample of the fleet and judges the alerts. */
+    sample: (surroundings: ExternalFacts) => connected(() => takeSample(redis, keys, surroundings)),
+    /** Records how many pictures are stored, for the figures. */
+    recordInventory: (inventory: InventoryFigures) => connected(() => recordInventory(redis, keys, inventory)),
+    /** Closes the connections. Running calls fail. */
     close: async () => {
       closing.abort();
       await queues.close().catch((error: unknown) => log.debug('closing the queues failed', { error }));

@@ -22,15 +22,6 @@ export interface SchedulesOptions {
   readonly log: Logger;
 }
 
-export interface Schedules {
-  /**
-   * Runs these tasks with BullMQ's job schedulers, which all processes share, until the signal aborts. Waits while
-   * Redis is away. Resolves when the current runs are over.
-   */
-  work(tasks: readonly Task[], signal: AbortSignal): Promise<void>;
-  close(): Promise<void>;
-}
-
 /** How many finished runs of all tasks are kept: those of about an hour. */
 const KEPT_RUNS = 1000;
 /** How often a failing run is tried, and the pause after the first failure, which doubles each time. */
@@ -42,7 +33,7 @@ export function createHousekeepingQueue(redis: Redis, keys: Keys, log: Logger): 
   return openQueue(redis, keys, keys.housekeepingQueue, log, NO_EVENTS);
 }
 
-export function createSchedules({ lockMs, stalledCheckMs, log, ...options }: SchedulesOptions): Schedules {
+export function createSchedules({ lockMs, stalledCheckMs, log, ...options }: SchedulesOptions) {
   const keys = createKeys(options.redis.prefix);
   const redis = workerConnection(options.redis, log);
   const queue = createHousekeepingQueue(redis, keys, log);
@@ -61,7 +52,11 @@ export function createSchedules({ lockMs, stalledCheckMs, log, ...options }: Sch
     (await queue.getActive()).some((other) => other.name === name && other.id !== id);
 
   return {
-    work: async (tasks, signal) => {
+    /**
+     * Runs these tasks with BullMQ's job schedulers, which all processes share, until the signal aborts. Waits while
+     * Redis is away. Resolves when the current runs are over.
+     */
+    work: async (tasks: readonly Task[], signal: AbortSignal) => {
       const worker = new Worker(
         keys.housekeepingQueue,
         async (job) => {

@@ -22,16 +22,13 @@ export function openQueue(
 }
 
 /** The BullMQ queues of the pools, for inspection and housekeeping. Work items are added by lua/create.lua. */
-export interface WorkQueues {
-  /** BullMQ's queue of a pool. */
-  of(pool: string): Queue;
-  close(): Promise<void>;
-}
+export type WorkQueues = ReturnType<typeof createWorkQueues>;
 
-export function createWorkQueues(redis: Redis, keys: Keys, log: Logger): WorkQueues {
+export function createWorkQueues(redis: Redis, keys: Keys, log: Logger) {
   const queues = new Map<string, Queue>();
   return {
-    of: (pool) => {
+    /** BullMQ's queue of a pool. */
+    of: (pool: string) => {
       const queue = queues.get(pool) ?? openQueue(redis, keys, keys.queueName(pool), log);
       queues.set(pool, queue);
       return queue;

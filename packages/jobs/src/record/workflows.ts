@@ -14,36 +14,15 @@ export interface PublishedVersion {
 }
 
 /** The workflows that operators have published. Every method fails with `queue_unavailable` while Redis is away. */
-export interface WorkflowRegistry {
-  /** Name → its versions, the newest first. */
-  list(): Promise<ReadonlyMap<string, readonly PublishedVersion[]>>;
-  /** Makes this source the newest version of the workflow; `same` if it is already. */
-  put(name: string, source: StoredSource, by: string): Promise<'new' | 'changed' | 'same'>;
-  /** Stores a source for an hour, or for as long as orders name it. */
-  keep(source: StoredSource): Promise<void>;
-  /** Returns whether there was a workflow with this name. */
-  delete(name: string): Promise<boolean>;
-  /** The source of a stored version; undefined if there is none. Also throws `storage_failed`. */
-  source(version: string): Promise<string | undefined>;
-  /**
-   * Calls `listener` when the list may have changed. Calls may be late or missing, so poll from time to time as well.
-   */
-  onChange(listener: () => void): Promise<() => void>;
-}
-
-export interface RegistryOptions {
-  readonly jobTtlSeconds: number;
-  /** How many versions of a workflow are kept. */
-  readonly maxVersions: number;
-}
+export type WorkflowRegistry = ReturnType<typeof createWorkflowRegistry>;
 
 export function createWorkflowRegistry(
   redis: Redis,
   keys: Keys,
   subscriptions: Subscriptions,
   payloads: Pick<Payloads, 'read'>,
-  { jobTtlSeconds, maxVersions }: RegistryOptions,
-): WorkflowRegistry {
+  { jobTtlSeconds, maxWorkflowVersions }: { readonly jobTtlSeconds: number; readonly maxWorkflowVersions: number },
+) {
   const run = (verb: 'publish' | 'withdraw', name: string, more: NamedArguments = {}) =>
     runScript(redis, 'workflows', keys.workflows, keys.prefix, {
       verb,
@@ -52,20 +31,28 @@ export function createWorkflowRegistry(
       ...more,
     });
   return {
+    /** Name → its versions, the newest first. */
     list: () =>
-      orUnavailable(async () => {
+      orUnavailable(async (): Promise<ReadonlyMap<string, readonly PublishedVersion[]>> => {
         const entries = Object.entries(await redis.hgetall(keys.workflows));
         return new Map(entries.map(([name, text]) => [name, parseEntry(text)]));
       }),
-    put: (name, { version, text }, by) =>
-      orUnavailable(
-        async () =>
-          (await run('publish', name, { version, source: text, by, most: maxVersions })) as 'new' | 'changed' | 'same',
-      ),
-    keep: (source) => orUnavailable(() => storeSource(redis, keys, source)),
-    delete: (name) => orUnavailable(async () => (await run('withdraw', name)) === 1),
-    source: (version) => orUnavailable(() => readSource(redis, keys, payloads, version)),
-    onChange: (listener) => subscriptions.listen(keys.workflowsChannel, listener),
+    /** Makes this source the newest version of the workflow; `same` if it is already. */
+    put: (name: string, { version, text }: StoredSource, by: string) =>
+      orUnavailable(async () => {
+        const verdict = await run('publish', name, { version, source: text, by, most: maxWorkflowVersions });
+        return verdict as 'new' | 'changed' | 'same';
+      }),
+    /** Stores a source for an hour, or for as long as orders name it. */
+    keep: (source: StoredSource) => orUnavailable(() => storeSource(redis, keys, source)),
+    /** Returns whether there was a workflow with this name. */
+    delete: (name: string) => orUnavailable(async () => (await run('withdraw', name)) === 1),
+    /** The source of a stored version; undefined if there is none. Also throws `storage_failed`. */
+    source: (version: string) => orUnavailable(() => readSource(redis, keys, payloads, version)),
+    /**
+     * Calls `listener` when the list may have changed. Calls may be late or missing, so poll from time to time as well.
+     */
+    onChange: (listener: () => void) => subscriptions.listen(keys.workflowsChannel, listener),
   };
 }
 

@@ -4,7 +4,7 @@ import { workerConnection } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
-import { createUrlSigner, type UrlSigner } from '../record/url-signer.js';
+import { createUrlSigner } from '../record/url-signer.js';
 import { createDeliveryQueue, type DeliveryItem } from './delivery-queue.js';
 import { createDeliveryWorker, type DeliveryHandler } from './delivery-worker.js';
 import { HostLimits } from './host-limits.js';
@@ -21,27 +21,14 @@ export interface DeliveriesOptions {
   readonly log: Logger;
 }
 
-/** Webhook deliveries, as the dispatcher sees them. Methods wait while Redis is away. */
-export interface Deliveries {
-  /**
-   * Moves webhooks from the outbox to the delivery queue and calls `handler` for each attempt that is due, at most
-   * `concurrency` at a time and `perHost` for one API key and host, until the signal aborts. Resolves when the attempts
-   * in progress are over.
-   */
-  work(handler: DeliveryHandler, options: { concurrency: number; perHost: number; signal: AbortSignal }): Promise<void>;
-  readonly urls: UrlSigner;
-  /** Resolves when Redis answers. */
-  ping(signal: AbortSignal): Promise<void>;
-  close(): Promise<void>;
-}
-
 /**
  * How often parked deliveries are called if their host is below its limit. Usually they are called when another one
  * ends, but a called one may have gone to another process.
  */
 const CALL_MS = 50;
 
-export function createDeliveries(options: DeliveriesOptions): Deliveries {
+/** Webhook deliveries, as the dispatcher sees them. Methods wait while Redis is away. */
+export function createDeliveries(options: DeliveriesOptions) {
   const { jobTtlSeconds, lockMs, stalledCheckMs, log } = options;
   const keys = createKeys(options.redis.prefix);
   const redis = withScripts(workerConnection(options.redis, log));
@@ -50,7 +37,15 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
   const life = createJobLife(redis, keys, jobTtlSeconds);
 
   return {
-    work: async (handler, { concurrency, perHost, signal }) => {
+    /**
+     * Moves webhooks from the outbox to the delivery queue and calls `handler` for each attempt that is due, at most
+     * `concurrency` at a time and `perHost` for one API key and host, until the signal aborts. Resolves when the attempts
+     * in progress are over.
+     */
+    work: async (
+      handler: DeliveryHandler,
+      { concurrency, perHost, signal }: { concurrency: number; perHost: number; signal: AbortSignal },
+    ): Promise<void> => {
       const limits = new HostLimits({ concurrency, perHost });
       const hostQueues = new HostQueues(limits, { perHost });
       const callIn = async () => {
@@ -88,7 +83,8 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       await Promise.all([worker.run(), moveOutbox(outbox, signal), end()]);
     },
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
-    ping: async (signal) => {
+    /** Resolves when Redis answers. */
+    ping: async (signal: AbortSignal) => {
       signal.throwIfAborted();
       await orAborted(redis.ping(), signal);
     },

@@ -1,6 +1,6 @@
 import { type TerminalStatus, WEBHOOK_EVENTS, type Webhook, type WebhookAttempt } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { ErrorCode, Job, type Queue } from 'bullmq';
+import { ErrorCode, Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { NO_EVENTS, openQueue } from '../queue/work-queues.js';
@@ -63,28 +63,20 @@ export function wants(webhook: Webhook, status: TerminalStatus): boolean {
 }
 
 /** BullMQ's queue of webhooks. */
-export interface DeliveryQueue {
-  /** The queue itself, for inspection. */
-  readonly queue: Queue;
-  /**
-   * Queues a delivery that starts after `delayMs`, or when it is promoted. Does nothing if one with this id is queued.
-   */
-  add(id: string, item: DeliveryItem, delayMs?: number): Promise<void>;
-  /** Starts a delayed delivery now. Does nothing if there is none. */
-  promote(id: string): Promise<void>;
-  /** The keys of the item with this id and of the delayed items, whose scores are ms · 2^12. */
-  readonly keysOf: (id: string) => { readonly item: string; readonly delayed: string };
-  close(): Promise<void>;
-}
+export type DeliveryQueue = ReturnType<typeof createDeliveryQueue>;
 
 /** BullMQ's limit of attempts, never reached: the handler decides whether and when there is another one. */
 const UNLIMITED_ATTEMPTS = 1_000_000;
 
-export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger): DeliveryQueue {
+export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger) {
   const queue = openQueue(redis, keys, keys.webhookQueue, log, NO_EVENTS);
   return {
+    /** The queue itself, for inspection. */
     queue,
-    add: async (id, item, delayMs = 0) => {
+    /**
+     * Queues a delivery that starts after `delayMs`, or when it is promoted. Does nothing if one with this id is queued.
+     */
+    add: async (id: string, item: DeliveryItem, delayMs = 0): Promise<void> => {
       await queue.add('webhook', item, {
         jobId: id,
         delay: delayMs,
@@ -96,13 +88,15 @@ export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger): Deli
         removeOnFail: true,
       });
     },
-    promote: async (id) => {
+    /** Starts a delayed delivery now. Does nothing if there is none. */
+    promote: async (id: string): Promise<void> => {
       // Only the id is needed, which saves reading the item.
       await new Job(queue, 'webhook', {}, {}, id).promote().catch((error: unknown) => {
         if (!isNotDelayed(error)) throw error;
       });
     },
-    keysOf: (id) => ({ item: queue.toKey(id), delayed: queue.toKey('delayed') }),
+    /** The keys of the item with this id and of the delayed items, whose scores are ms · 2^12. */
+    keysOf: (id: string) => ({ item: queue.toKey(id), delayed: queue.toKey('delayed') }),
     close: () => queue.close(),
   };
 }

@@ -10,20 +10,15 @@ import { type DeliveryQueue, eventsOf, hostOf, wants, webhookId } from './delive
 const SCORE_PER_MS = 4096;
 
 /** The webhooks of jobs. Every method fails with `queue_unavailable` while Redis is away. */
-export interface JobWebhooks {
-  /** The state of the delivery of the job's webhook. Throws `webhook_not_found`. */
-  delivery(record: JobRecord): Promise<WebhookDelivery>;
-  /**
-   * Delivers the webhook again, or at once if an attempt was planned for later. Throws `webhook_not_found`,
-   * `wrong_job_state` if the webhook does not want this event, and `job_not_found` if the job was deleted meanwhile.
-   */
-  redeliver(record: JobRecord): Promise<void>;
-}
-
-export function createJobWebhooks(redis: Redis, keys: Keys, queue: DeliveryQueue, life: JobLife): JobWebhooks {
+export function createJobWebhooks(redis: Redis, keys: Keys, queue: DeliveryQueue, life: JobLife) {
   return {
-    delivery: (record) => orUnavailable(() => readDelivery(redis, keys, queue, record)),
-    redeliver: (record) => orUnavailable(() => redeliver(queue, life, record)),
+    /** The state of the delivery of the job's webhook. Throws `webhook_not_found`. */
+    delivery: (record: JobRecord) => orUnavailable(() => readDelivery(redis, keys, queue, record)),
+    /**
+     * Delivers the webhook again, or at once if an attempt was planned for later. Throws `webhook_not_found`,
+     * `wrong_job_state` if the webhook does not want this event, and `job_not_found` if the job was deleted meanwhile.
+     */
+    redeliver: (record: JobRecord) => orUnavailable(() => redeliver(queue, life, record)),
   };
 }
 
@@ -98,30 +93,26 @@ export function parseAttempts(lines: readonly string[]): LoggedAttempt[] {
 }
 
 /** Lifetimes of jobs with webhooks: a job must exist when its webhook arrives. */
-export interface JobLife {
-  /**
-   * Keeps an ended job for long, beyond its lifetime, because its webhook is undelivered. Returns its key; undefined if
-   * there is no such job.
-   */
-  prolong(id: string): Promise<string | undefined>;
-  /** Logs an attempt. Keeps the job until long after the next one, or starts its lifetime if there is none. */
-  recordAttempt(id: string, attempt: WebhookAttempt & { run: string }, nextTryInMs: number | undefined): Promise<void>;
-  /** Nothing is left to deliver: the lifetime of the job starts. */
-  notified(id: string): Promise<void>;
-}
+export type JobLife = ReturnType<typeof createJobLife>;
 
-export function createJobLife(redis: Redis, keys: Keys, jobTtlSeconds: number): JobLife {
+export function createJobLife(redis: Redis, keys: Keys, jobTtlSeconds: number) {
   const ttlMs = jobTtlSeconds * 1000;
   const lifeUntil = (nextTryInMs: number) => nextTryInMs + ttlMs + LUA_CONSTANTS.UNDELIVERED_EXTRA_MS;
   const run = async (id: string, args: NamedArguments = {}) =>
     (await runScript(redis, 'outlive', keys.job(id), keys.prefix, { id, ended_life: ttlMs, ...args })) as string;
   return {
-    prolong: async (id) => (await run(id, { life: lifeUntil(0) })) || undefined,
-    recordAttempt: async (id, attempt, nextTryInMs) => {
+    /**
+     * Keeps an ended job for long, beyond its lifetime, because its webhook is undelivered. Returns its key; undefined
+     * if there is no such job.
+     */
+    prolong: async (id: string) => (await run(id, { life: lifeUntil(0) })) || undefined,
+    /** Logs an attempt. Keeps the job until long after the next one, or starts its lifetime if there is none. */
+    recordAttempt: async (id: string, attempt: Omit<LoggedAttempt, 'isLast'>, nextTryInMs: number | undefined) => {
       const isLast = nextTryInMs === undefined;
       await run(id, { try: JSON.stringify({ ...attempt, isLast }), life: isLast ? undefined : lifeUntil(nextTryInMs) });
     },
-    notified: async (id) => {
+    /** Nothing is left to deliver: the lifetime of the job starts. */
+    notified: async (id: string) => {
       await run(id);
     },
   };

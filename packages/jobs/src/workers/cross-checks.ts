@@ -18,20 +18,17 @@ export interface CrossCheck {
 const LIFE_MS = 3_600_000;
 
 /** How workers exchange cross-checks of each other's instances. */
-export interface CrossChecks {
-  /** Sends a cross-check to the worker of its instance. */
-  send(crossCheck: CrossCheck): Promise<void>;
-  /** Takes the cross-checks of this worker's instances. Each is returned once. */
-  take(): Promise<readonly CrossCheck[]>;
-}
+export type CrossChecks = ReturnType<typeof createCrossChecks>;
 
-export function createCrossChecks(redis: Redis, keys: Keys, worker: string): CrossChecks {
+export function createCrossChecks(redis: Redis, keys: Keys, worker: string) {
   return {
-    send: async ({ instance, job, verdict }) => {
+    /** Sends a cross-check to the worker of its instance. */
+    send: async ({ instance, job, verdict }: CrossCheck): Promise<void> => {
       const key = keys.crossChecks(instance.slice(0, instance.lastIndexOf('/')));
       await redis.pipeline().hset(key, `${instance} ${job}`, verdict).pexpire(key, LIFE_MS).exec();
     },
-    take: async () => {
+    /** Takes the cross-checks of this worker's instances. Each is returned once. */
+    take: async (): Promise<readonly CrossCheck[]> => {
       const key = keys.crossChecks(worker);
       const found = Object.entries(await redis.hgetall(key));
       if (found.length > 0) await redis.hdel(key, ...found.map(([field]) => field));

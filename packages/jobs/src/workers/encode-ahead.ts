@@ -25,20 +25,7 @@ export interface ChargeAhead {
 }
 
 /** What encoding the texts of waiting jobs ahead needs from the ledger. */
-export interface EncodeAheadLedger {
-  /**
-   * At most `most` of the next jobs that need the same models as this one, without jobs with a comfy.org key, and without
-   * those that wait with the mark of another instance. Marks those that wait: an Asker with this mark as its `encoding`
-   * prefers them. `ofKey`: only jobs of the same key.
-   */
-  alike(job: string, most: number, mark: string, ofKey?: boolean): Promise<readonly JobAhead[]>;
-  /** Whether any of these jobs has not ended. */
-  isAnyWanted(jobs: readonly string[]): Promise<boolean>;
-  /** The instance died or hung under such a prompt, which ran before that of this job. May count as a kill by its key. */
-  killed(job: Pick<JobRecord, 'id' | 'key' | 'request'>, promptId: string): Promise<void>;
-  /** Charges the keys of these jobs, and adds the prompt to the timeline of the instance. */
-  charge(charge: ChargeAhead): Promise<void>;
-}
+export type EncodeAheadLedger = ReturnType<typeof createEncodeAheadLedger>;
 
 /** Characters of a mark. If two instances had the same one by chance, jobs would only run in a worse order. */
 const MARK_LENGTH = 8;
@@ -58,26 +45,35 @@ interface Options {
   readonly timelineEntries: number;
 }
 
-export function createEncodeAheadLedger({ redis, keys, worker, timelineEntries }: Options): EncodeAheadLedger {
+export function createEncodeAheadLedger({ redis, keys, worker, timelineEntries }: Options) {
   return {
-    alike: async (job, most, mark, ofKey = false) => {
+    /**
+     * At most `most` of the next jobs that need the same models as this one, without jobs with a comfy.org key, and
+     * without those that wait with the mark of another instance. Marks those that wait: an Asker with this mark as its
+     * `encoding` prefers them. `ofKey`: only jobs of the same key.
+     */
+    alike: async (job: string, most: number, mark: string, ofKey = false): Promise<readonly JobAhead[]> => {
       const args = { id: job, worker, most, mark, of_key: ofKey };
       const found = await orUnavailable(() => runScript(redis, 'alike', keys.job(job), keys.prefix, args));
       return (found as [id: string, key: string, request: string][]).map(([id, key, request]) => {
         return { id, key, request: JSON.parse(request) as ResolvedRequest };
       });
     },
-    isAnyWanted: async (jobs) => {
+    /** Whether any of these jobs has not ended. */
+    isAnyWanted: async (jobs: readonly string[]) => {
       const statuses = await orUnavailable(() => Promise.all(jobs.map((job) => redis.hget(keys.job(job), 'status'))));
       return statuses.some((status) => status !== null && !isTerminal(status as JobStatus));
     },
-    killed: async ({ id, key, request }, promptId) => {
+    /** The instance died or hung under such a prompt, which ran before that of this job. May count as a kill by its key. */
+    killed: async (job: Pick<JobRecord, 'id' | 'key' | 'request'>, promptId: string): Promise<void> => {
+      const { id, key, request } = job;
       const { workflow } = request;
       const has_files = filesOf(request).length > 0;
       const args = { id, key, workflow, request: JSON.stringify(request), has_files, prompt_id: promptId };
       await orUnavailable(() => runScript(redis, 'killAhead', keys.job(id), keys.prefix, args));
     },
-    charge: async ({ instance, pool, ms, loadedMs, shares }) => {
+    /** Charges the keys of these jobs, and adds the prompt to the timeline of the instance. */
+    charge: async ({ instance, pool, ms, loadedMs, shares }: ChargeAhead): Promise<void> => {
       const [first] = shares;
       if (first === undefined) return;
       const args = { id: first.job, instance, pool, ms, loaded_ms: loadedMs, shares, timeline: timelineEntries };

@@ -26,16 +26,12 @@ export interface Asker {
 }
 
 /** How long the instances of a worker would load models for jobs, by affinity key. */
-export interface Fits {
-  /** Publishes changes (undefined: no longer known) and renews the rest. Call this at least every half minute. */
-  publish(instance: string, fits: ReadonlyMap<string, number | undefined>): Promise<void>;
-  /** Forgets an instance that takes no jobs, or whose worker starts or stops, so that nobody counts on its models. */
-  forget(instance: string): Promise<void>;
-}
+export type Fits = ReturnType<typeof createFits>;
 
-export function createFits(redis: Redis, keys: Keys): Fits {
+export function createFits(redis: Redis, keys: Keys) {
   return {
-    publish: async (instance, fits) => {
+    /** Publishes changes (undefined: no longer known) and renews the rest. Call this at least every half minute. */
+    publish: async (instance: string, fits: ReadonlyMap<string, number | undefined>): Promise<void> => {
       const key = keys.fits(instance);
       const pipeline = redis.pipeline();
       for (const [affinityKey, ms] of fits) {
@@ -44,7 +40,8 @@ export function createFits(redis: Redis, keys: Keys): Fits {
       }
       await pipeline.pexpire(key, LIFE_MS).exec();
     },
-    forget: async (instance) => {
+    /** Forgets an instance that takes no jobs, or whose worker starts or stops, so that nobody counts on its models. */
+    forget: async (instance: string): Promise<void> => {
       await redis.del(keys.fits(instance));
     },
   };

@@ -80,26 +80,18 @@ function fieldOf(target: HaltTarget): string {
 }
 
 /** Tells a worker what operators have paused or drained. */
-export interface HaltSource {
-  /** Reads what is paused or drained now. */
-  read(): Promise<Halts>;
-  /** Calls `listener` when that may have changed. Calls may be late or missing, so poll from time to time as well. */
-  onChange(listener: () => void): Promise<void>;
-}
+export type HaltSource = ReturnType<typeof createHaltSource>;
 
-/** `changed` calls the listener, for a change that was noticed before its message arrived. */
-export function createHaltSource(
-  redis: Redis,
-  keys: Keys,
-  subscriptions: Subscriptions,
-): HaltSource & { changed(): void } {
+export function createHaltSource(redis: Redis, keys: Keys, subscriptions: Subscriptions) {
   let changed = () => {};
   return {
     read: () => orUnavailable(() => readHalts(redis, keys)),
-    onChange: async (listener) => {
+    /** Calls `listener` when that may have changed. Calls may be late or missing, so poll from time to time as well. */
+    onChange: async (listener: () => void): Promise<void> => {
       changed = listener;
       await subscriptions.listen(keys.haltsChannel, listener);
     },
+    /** Calls the listener, for a change that was noticed before its message arrived. */
     changed: () => changed(),
   };
 }

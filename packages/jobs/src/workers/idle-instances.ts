@@ -12,13 +12,7 @@ const IDLE_LIFE_MS = 2500;
 const IDLE_FRESH_MS = 100;
 
 /** The idle instances of a pool, as reported by their workers. */
-export interface IdleInstances {
-  /** Whether another process has reported an idle instance of the pool within the last seconds; up to 100 ms old. */
-  othersIdle(): Promise<boolean>;
-  /** Reports that instances of this worker are idle, or no longer idle. */
-  reportIdle(instances: readonly string[]): Promise<void>;
-  reportBusy(instances: readonly string[]): Promise<void>;
-}
+export type IdleInstances = ReturnType<typeof createIdleInstances>;
 
 export interface IdleInstancesOptions {
   readonly redis: Redis;
@@ -28,14 +22,16 @@ export interface IdleInstancesOptions {
   readonly clock: RedisClock;
 }
 
-export function createIdleInstances({ redis, keys, pool, worker, clock }: IdleInstancesOptions): IdleInstances {
+export function createIdleInstances({ redis, keys, pool, worker, clock }: IdleInstancesOptions) {
   const othersIdle = fresh(IDLE_FRESH_MS, async () => {
     const idle = await redis.zrangebyscore(keys.idle(pool), clock.now(), '+inf');
     return idle.some((name) => !name.startsWith(`${worker}/`));
   });
   return {
+    /** Whether another process has reported an idle instance of the pool within the last seconds; up to 100 ms old. */
     othersIdle: othersIdle.now,
-    reportIdle: async (instances) => {
+    /** Reports that instances of this worker are idle, or no longer idle. */
+    reportIdle: async (instances: readonly string[]): Promise<void> => {
       const until = clock.now() + IDLE_LIFE_MS;
       await redis
         .pipeline()
@@ -44,7 +40,7 @@ export function createIdleInstances({ redis, keys, pool, worker, clock }: IdleIn
         .pexpire(keys.idle(pool), IDLE_LIFE_MS)
         .exec();
     },
-    reportBusy: async (instances) => {
+    reportBusy: async (instances: readonly string[]): Promise<void> => {
       await redis.zrem(keys.idle(pool), ...instances);
     },
   };

@@ -6,12 +6,7 @@ import type { Keys } from '../keys.js';
  * How long model files take to load, learned by all workers together, because the disks and networks of a fleet are
  * mostly alike.
  */
-export interface SharedLoadTimes {
-  /** Loading times in ms, by file. */
-  read(): Promise<ReadonlyMap<string, number>>;
-  /** Learns from one load of the file. Returns the expected ms from now on. */
-  learn(file: string, ms: number): Promise<number>;
-}
+export type SharedLoadTimes = ReturnType<typeof createSharedLoadTimes>;
 
 /** Weight of the newest load in the moving average, as in lua/shared/execution.lua. */
 const NEWEST = 0.3;
@@ -19,14 +14,16 @@ const MOST_FIELDS = 1000;
 const LIFE_MS = 30 * 86_400_000;
 
 /** If two workers learn about a file at once, the later one wins; the next load corrects it. */
-export function createSharedLoadTimes(redis: Redis, keys: Keys): SharedLoadTimes {
+export function createSharedLoadTimes(redis: Redis, keys: Keys) {
   const key = keys.loadTimes;
   return {
-    read: async () => {
+    /** Loading times in ms, by file. */
+    read: async (): Promise<ReadonlyMap<string, number>> => {
       const all = await orUnavailable(() => redis.hgetall(key));
       return new Map(Object.entries(all).map(([file, ms]) => [file, Number(ms)]));
     },
-    learn: (file, ms) =>
+    /** Learns from one load of the file. Returns the expected ms from now on. */
+    learn: (file: string, ms: number) =>
       orUnavailable(async () => {
         const [known, count] = await Promise.all([redis.hget(key, file), redis.hlen(key)]);
         if (known === null && count >= MOST_FIELDS) {
@@ -49,12 +46,7 @@ export interface NodeTime {
 }
 
 /** How long the nodes of a version of a workflow take, learned by all workers together. */
-export interface NodeTimes {
-  /** The medians of the last executions by node id: in ms, and in ms per unit of work. */
-  read(version: string): Promise<ReadonlyMap<string, { readonly ms: number; readonly msPerUnit: number }>>;
-  /** Learns from one execution. If two workers learn about a version at once, the later one wins. */
-  learn(version: string, times: readonly NodeTime[]): Promise<void>;
-}
+export type NodeTimes = ReturnType<typeof createNodeTimes>;
 
 /** How many executions of a node are kept: enough for a median that one slow run does not move. */
 const REMEMBERED = 9;
@@ -64,12 +56,13 @@ const MOST_VERSIONS = 1000;
 const MOST_NODES = 100;
 const MOST_ID_CHARS = 100;
 
-export function createNodeTimes(redis: Redis, keys: Keys): NodeTimes {
+export function createNodeTimes(redis: Redis, keys: Keys) {
   /** Node id → its last executions as `<ms>/<work>`. */
   const known = async (version: string) =>
     new Map(JSON.parse((await redis.hget(keys.nodeTimes, version)) ?? '[]') as [string, string][]);
   return {
-    read: async (version) => {
+    /** The medians of the last executions by node id: in ms, and in ms per unit of work. */
+    read: async (version: string) => {
       const times = [...(await orUnavailable(() => known(version)))].map(([node, text]) => {
         const last = text.split(' ').map((time) => time.split('/').map(Number) as [ms: number, work: number]);
         const ms = median(last.map(([ms]) => ms));
@@ -77,7 +70,8 @@ export function createNodeTimes(redis: Redis, keys: Keys): NodeTimes {
       });
       return new Map(times);
     },
-    learn: (version, times) =>
+    /** Learns from one execution. If two workers learn about a version at once, the later one wins. */
+    learn: (version: string, times: readonly NodeTime[]) =>
       orUnavailable(async () => {
         const slowest = times.filter(({ nodeId }) => nodeId.length <= MOST_ID_CHARS).sort((a, b) => b.ms - a.ms);
         if (slowest.length === 0) return;

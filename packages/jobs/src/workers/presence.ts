@@ -9,21 +9,6 @@ import type { Halts } from './halts.js';
 /** How often a process checks whether the previous one of its name has ended. */
 const NAME_RETRY_MS = 200;
 
-/** The presence of this worker in the fleet. */
-export interface Presence {
-  /**
-   * Takes the worker's name for this process. Waits while another live process has it. Call this once, before claiming
-   * anything.
-   */
-  takeName(signal: AbortSignal): Promise<void>;
-  /** Announces the worker. Returns false, and announces nothing, if another process has taken the name since. */
-  announce(announcement: WorkerAnnouncement): Promise<boolean>;
-  /** Removes this worker from the list and gives up its name, unless another process has taken it since. */
-  withdraw(): Promise<void>;
-  /** The live workers of the fleet, including this one. */
-  workers(): Promise<readonly WorkerAnnouncement[]>;
-}
-
 export interface PresenceOptions {
   readonly redis: Redis;
   readonly keys: Keys;
@@ -35,7 +20,11 @@ export interface PresenceOptions {
   readonly log: Logger;
 }
 
-export function createPresence({ redis, keys, worker, lifeMs, clock, log }: PresenceOptions): Presence {
+/** How long the name of a silent worker stays in the list. */
+const NAMES_LIFE_MS = 60_000;
+
+/** The presence of this worker in the fleet. */
+export function createPresence({ redis, keys, worker, lifeMs, clock, log }: PresenceOptions) {
   // Two processes of one name would treat each other's jobs as their own.
   const process = newId();
   const name = keys.workerName(worker);
@@ -46,7 +35,11 @@ export function createPresence({ redis, keys, worker, lifeMs, clock, log }: Pres
   const hasName = () => takeLease(redis, name, process, lifeMs);
 
   return {
-    takeName: async (signal) => {
+    /**
+     * Takes the worker's name for this process. Waits while another live process has it. Call this once, before claiming
+     * anything.
+     */
+    takeName: async (signal: AbortSignal): Promise<void> => {
       // The connection of a dead process closes at once; if its host died, its lease expires.
       for (let isLogged = false; await isNameInUse(); await delay(NAME_RETRY_MS, undefined, { signal })) {
         if (!isLogged)
@@ -55,42 +48,27 @@ export function createPresence({ redis, keys, worker, lifeMs, clock, log }: Pres
       }
       await redis.set(name, process, 'PX', lifeMs);
     },
-    announce: async (announcement) => {
+    /** Announces the worker. Returns false, and announces nothing, if another process has taken the name since. */
+    announce: async (announcement: WorkerAnnouncement) => {
       if (!(await hasName())) return false;
       await clock.set();
-      await announceWorker(redis, keys, announcement, { lifeMs, now: clock.now() });
+      await redis
+        .pipeline()
+        .set(keys.worker(announcement.name), JSON.stringify(announcement), 'PX', lifeMs)
+        .zadd(keys.workers, clock.now(), announcement.name)
+        .zremrangebyscore(keys.workers, 0, clock.now() - NAMES_LIFE_MS)
+        .exec();
       return true;
     },
-    withdraw: async () => {
+    /** Removes this worker from the list and gives up its name, unless another process has taken it since. */
+    withdraw: async (): Promise<void> => {
       if (!(await hasName())) return;
-      await withdrawWorker(redis, keys, worker);
+      await redis.pipeline().del(keys.worker(worker)).zrem(keys.workers, worker).exec();
       await redis.del(name);
     },
+    /** The live workers of the fleet, including this one. */
     workers: () => readWorkers(redis, keys),
   };
-}
-
-/** How long the name of a silent worker stays in the list. */
-const NAMES_LIFE_MS = 60_000;
-
-/** Announces a live worker. The announcement expires after `lifeMs` unless renewed. `now` is Redis' time. */
-async function announceWorker(
-  redis: Redis,
-  keys: Keys,
-  announcement: WorkerAnnouncement,
-  { lifeMs, now }: { lifeMs: number; now: number },
-): Promise<void> {
-  await redis
-    .pipeline()
-    .set(keys.worker(announcement.name), JSON.stringify(announcement), 'PX', lifeMs)
-    .zadd(keys.workers, now, announcement.name)
-    .zremrangebyscore(keys.workers, 0, now - NAMES_LIFE_MS)
-    .exec();
-}
-
-/** Removes a stopping worker from the list. */
-async function withdrawWorker(redis: Redis, keys: Keys, name: string): Promise<void> {
-  await redis.pipeline().del(keys.worker(name)).zrem(keys.workers, name).exec();
 }
 
 /** The workers with a current announcement, by name. */

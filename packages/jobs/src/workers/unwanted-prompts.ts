@@ -22,42 +22,36 @@ export interface HungPrompt {
 }
 
 /** Prompts in this worker's instances that must be stopped, or that did not stop. This survives the process. */
-export interface UnwantedPrompts {
-  abandoned(): Promise<readonly AbandonedPrompt[]>;
-  /** Call this when they were stopped or do not exist. */
-  forgetAbandoned(prompts: readonly AbandonedPrompt[]): Promise<void>;
-  /** Hung prompts sorted by instance, as recorded by this process or an earlier one. */
-  hungPrompts(): Promise<readonly HungPrompt[]>;
-  recordHung(wedge: HungPrompt): Promise<void>;
-  forgetHung(instance: string): Promise<void>;
-}
+export type UnwantedPrompts = ReturnType<typeof createUnwantedPrompts>;
 
-export function createUnwantedPrompts(redis: Redis, keys: Keys, worker: string): UnwantedPrompts {
+export function createUnwantedPrompts(redis: Redis, keys: Keys, worker: string) {
   const [abandoned, wedged] = [keys.abandoned(worker), keys.hungPrompts(worker)];
   return {
-    abandoned: async () => {
+    abandoned: async (): Promise<readonly AbandonedPrompt[]> => {
       const members = await redis.smembers(abandoned);
       return members.map((member) => {
         const [instance = '', promptId = ''] = member.split(' ');
         return { instance, promptId };
       });
     },
-    forgetAbandoned: async (prompts) => {
+    /** Call this when they were stopped or do not exist. */
+    forgetAbandoned: async (prompts: readonly AbandonedPrompt[]): Promise<void> => {
       const members = prompts.map(({ instance, promptId }) => `${instance} ${promptId}`);
       if (members.length > 0) await redis.srem(abandoned, ...members);
     },
+    /** Hung prompts sorted by instance, as recorded by this process or an earlier one. */
     hungPrompts: () =>
-      orUnavailable(async () => {
+      orUnavailable(async (): Promise<readonly HungPrompt[]> => {
         const noted = await redis.hgetall(wedged);
         return Object.entries(noted)
           .sort()
           .map(([instance, text]) => ({ instance, ...(JSON.parse(text) as Omit<HungPrompt, 'instance'>) }));
       }),
-    recordHung: ({ instance, ...about }) =>
+    recordHung: ({ instance, ...about }: HungPrompt) =>
       orUnavailable(async () => {
         await redis.pipeline().hset(wedged, instance, JSON.stringify(about)).pexpire(wedged, WEDGED_LIFE_MS).exec();
       }),
-    forgetHung: (instance) =>
+    forgetHung: (instance: string) =>
       orUnavailable(async () => {
         await redis.hdel(wedged, instance);
       }),
