@@ -216,6 +216,14 @@ describe('while instances are known', () => {
     }
   });
 
+  it('does not hide the file of a deleted model that all keys might use', async () => {
+    const path = '/models/loras/add_detail.safetensors';
+    await api.post(path, { sources: SOURCES }, { method: 'PUT', ...json('root') });
+    expect((await api.get(path, { method: 'DELETE', ...as('root') })).status).toBe(204);
+    expect((await api.get(path, as('bert'))).status).toBe(404);
+    expect(await (await api.get('/comfyui/models/loras', as('bert'))).text()).toContain('add_detail.safetensors');
+  });
+
   it('refuses a link to the name of such a model, whoever sends it, unless it is an operator', async () => {
     const linked: Record<string, unknown> = {
       ...drawing(),

@@ -70,7 +70,7 @@ it('records that a model is to be fetched or verified', async () => {
   await put('asked.safetensors', { sources: SOURCES });
   expect((await post(`${path('asked.safetensors')}/fetch`, { pools: ['default'] })).status).toBe(202);
   expect((await post(`${path('asked.safetensors')}/verify`)).status).toBe(202);
-  expect(await api.ledger.models.get({ kind: 'loras', name: 'asked.safetensors' })).toMatchObject({
+  expect((await api.ledger.models.list()).get('loras/asked.safetensors')).toMatchObject({
     fetch_asked_at: expect.any(Number),
     fetch_pools: ['default'],
     verify_asked_at: expect.any(Number),

@@ -171,9 +171,11 @@ describe('chooseFetches: what is evicted', () => {
     expect(choose({ copies: { [b]: {} }, wanted, room: BYTES })).toMatchObject({ evict: [b], fetch: [{ id: c }] });
   });
 
-  it('evicts a model that is no longer registered', () => {
-    const copies = { [a]: {}, [b]: { is_ours: false }, [c]: {} };
-    expect(choose({ copies, records: new Map(), inUse: new Set([c]) }).evict).toEqual([a]);
+  it('keeps a model of ours that is not registered, until its space is needed', () => {
+    const copies = { [a]: { used_at: 1 }, [b]: {} };
+    const records = new Map([b, d].map((id) => [id, modelRecord(id)]));
+    expect(choose({ copies, records })).toMatchObject({ evict: [], drop: [] });
+    expect(choose({ copies, records, wanted: [waits('k', d)], room: 0 }).evict).toEqual([a]);
   });
 
   it('lets a key protect by waiting jobs only its share of the folder', () => {

@@ -6,6 +6,7 @@ import { openFleet } from './builders.js';
 
 const SOURCES = ['https://example.com/detail.safetensors'];
 const detail = newModel('loras', 'detail.safetensors', { sources: SOURCES });
+const ID = 'loras/detail.safetensors';
 const FOLDER: Omit<ModelFolder, 'seen_at' | 'instances' | 'pools'> = {
   id: 'f1',
   worker: 'w1',
@@ -25,7 +26,7 @@ it('lists registered models, and answers with the same list until one changes', 
   expect(await models.list()).toBe(listed);
   await models.change(detail, () => undefined);
   expect([...(await models.list())]).toEqual([]);
-  expect(await models.get(detail)).toBeUndefined();
+  expect((await models.list()).get(ID)).toBeUndefined();
 });
 
 it('applies both of two changes at the same time', async () => {
@@ -35,7 +36,7 @@ it('applies both of two changes at the same time', async () => {
     models.change(detail, (before) => before && { ...before, keys: [] }),
     models.change(detail, (before) => before && { ...before, pinned_in: ['default'] }),
   ]);
-  expect(await models.get(detail)).toEqual({ ...detail, keys: [], pinned_in: ['default'] });
+  expect((await models.list()).get(ID)).toEqual({ ...detail, keys: [], pinned_in: ['default'] });
 });
 
 it('pins the first hash and size, and answers with them when another host found others', async () => {
@@ -44,32 +45,34 @@ it('pins the first hash and size, and answers with them when another host found 
   const first = { sha256: 'a'.repeat(64), bytes: 10 };
   expect(await models.pin(detail, first)).toMatchObject(first);
   expect(await models.pin(detail, { sha256: 'b'.repeat(64), bytes: 11 })).toMatchObject(first);
-  expect(await models.get(detail)).toMatchObject(first);
+  expect((await models.list()).get(ID)).toMatchObject(first);
 });
 
-it('keeps a deleted model that only some keys could use, without its sources, and lets it be registered again', async () => {
+it('keeps a deleted model for a week, without its sources, and lets it be registered again', async () => {
   const { ledger, redis, keys } = await openFleet();
   const { models } = ledger;
   await models.change(detail, () => ({ ...detail, keys: ['anna'] }));
   await models.change(detail, () => undefined);
   expect([...(await models.list())]).toEqual([]);
-  expect(await models.get(detail)).toBeUndefined();
+  expect((await models.list()).get(ID)).toBeUndefined();
   const [kept] = (await models.listWithDeleted()).values();
   expect(kept).toMatchObject({ keys: [], sources: [], deleted_at: expect.any(Number) });
   expect(await models.pin(detail, { sha256: 'a'.repeat(64), bytes: 10 })).toBeUndefined();
   expect([...(await models.listWithDeleted()).values()]).toEqual([kept]);
   expect(await models.change(detail, (before) => before ?? detail)).toEqual(detail);
 
-  const long = { ...kept, deleted_at: Date.now() - 8 * 86_400_000 };
+  const long = { ...kept, name: 'old.safetensors', deleted_at: Date.now() - 8 * 86_400_000 };
   await redis.hset(keys.models, 'loras/old.safetensors', JSON.stringify(long));
-  await pruneDeleted(redis, keys);
+  await models.change(detail, () => undefined);
+  expect((await models.listWithDeleted()).get(ID)).toMatchObject({ keys: null, deleted_at: expect.any(Number) });
+  await pruneDeleted(models);
   expect(await redis.hkeys(keys.models)).toEqual(['loras/detail.safetensors']);
 });
 
 it('does not register a deleted model again when a fetch ends', async () => {
   const { models } = (await openFleet()).ledger;
   expect(await models.pin(detail, { sha256: 'a'.repeat(64), bytes: 10 })).toBeUndefined();
-  expect(await models.get(detail)).toBeUndefined();
+  expect((await models.list()).get(ID)).toBeUndefined();
 });
 
 it('shows what folders have, with changes since their announcement, until they are withdrawn', async () => {

@@ -14,16 +14,19 @@ it('gives each key, URL and hash a name of its own, always the same one', async 
   expect(await models.named('anna', 'loras', url(1))).toBe(name);
   expect(await models.named('bert', 'loras', url(1))).not.toBe(name);
   expect(await models.named('anna', 'loras', { ...url(1), sha256: 'a'.repeat(64) })).not.toBe(name);
-  const record = await models.get({ kind: 'loras', name: name ?? '' });
+  const record = (await models.list()).get(`loras/${name}`);
   expect(record).toMatchObject({ by_url: true, keys: ['anna'], sources: ['https://models.example/1'], sha256: null });
 });
 
-it('registers no more models of a key than it may have, but renews those it has', async () => {
+it('registers no more models of a key than it may have, however many are named at once, but renews those it has', async () => {
   const { models } = (await openFleet()).ledger;
-  for (let n = 0; n < MOST_URL_MODELS; n += 1) await models.named('anna', 'loras', url(n));
-  expect(await models.named('anna', 'loras', url(MOST_URL_MODELS))).toBeUndefined();
-  expect(await models.named('anna', 'loras', url(0))).toBeDefined();
-  expect(await models.named('bert', 'loras', url(MOST_URL_MODELS))).toBeDefined();
+  for (let n = 1; n <= MOST_URL_MODELS - 10; n += 1) await models.named('anna', 'loras', url(n));
+  const atOnce = Array.from({ length: 20 }, (_, n) => models.named('anna', 'loras', url(1000 + n)));
+  expect((await Promise.all(atOnce)).filter((name) => name !== undefined)).toHaveLength(10);
+  expect(await models.named('anna', 'loras', url(0))).toBeUndefined();
+  const [known] = (await models.list()).values();
+  expect(await models.named('anna', 'loras', { ...url(0), source: known?.sources[0] ?? '' })).toBe(known?.name);
+  expect(await models.named('bert', 'loras', url(0))).toBeDefined();
 });
 
 it('forgets those that no request has named and no job has used for a week, and no others', async () => {

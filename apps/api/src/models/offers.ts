@@ -17,11 +17,10 @@ import { anonymousCaller, type Caller } from '../server/gate.js';
 /** An API key that uses models; undefined: somebody without one. */
 export type ModelUser = Pick<Caller, 'id' | 'scopes'> | undefined;
 
-/** Whether the key may use the model. If not, the model does not exist for the key. */
+/** Whether the key may use files of the model. If not, the model does not exist for the key. */
 function mayUse({ keys, by_url, deleted_at }: ModelRecord, user: ModelUser): boolean {
-  if (deleted_at !== undefined) return false;
   if (keys === null) return true;
-  if (user === undefined) return false;
+  if (user === undefined || deleted_at !== undefined) return false;
   return keys.includes(user.id) || (user.scopes.includes('admin') && !by_url);
 }
 
@@ -130,7 +129,8 @@ function offersTo(
   { records, byName, limitedKinds }: Omit<ReturnType<typeof index>, 'offers'>,
   { fleet, canFetch }: Sources,
 ): KeyOffers {
-  const usable = new Map([...records].filter(([, record]) => mayUse(record, user)));
+  const isUsable = (record: ModelRecord) => record.deleted_at === undefined && mayUse(record, user);
+  const usable = new Map([...records].filter(([, record]) => isUsable(record)));
   const namesByKind = new Map<ModelKind, string[]>();
   for (const { kind, name } of usable.values()) push(namesByKind, kind, name);
   const hides = (kind: ModelKind | undefined, name: string) => {

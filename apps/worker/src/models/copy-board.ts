@@ -1,4 +1,4 @@
-import { type ModelCopy, type ModelRecord, modelId } from '@comfy-fleet/contracts';
+import type { ModelCopy } from '@comfy-fleet/contracts';
 import type { Models } from '@comfy-fleet/jobs';
 import type { FetchedFile } from './folder.js';
 import type { KeptFolder } from './plan-fetches.js';
@@ -45,8 +45,7 @@ export class CopyBoard {
   }
 
   /** The file is there. `ours`: the fleet fetched it. */
-  ready(record: ModelRecord, bytes: number, ours: FetchedFile | undefined): void {
-    const id = modelId(record);
+  ready(id: string, bytes: number, ours: FetchedFile | undefined): void {
     const before = this.#copies.get(id);
     const known = before?.state === 'ready' || before?.state === 'evicting' ? before : undefined;
     const verifiedAt = Math.max(known?.verified_at ?? 0, ours?.verified_at ?? 0);

@@ -220,10 +220,10 @@ export class FolderOnDisk {
     this.#reserved.delete(id);
   }
 
-  /** Deletes unfinished files whose fetch has not continued for STALE_MS, and those of models that are not registered. */
-  async sweep(isRegistered: (id: string) => boolean): Promise<void> {
+  /** Deletes unfinished files whose fetch has not continued for STALE_MS, and those of deleted models. */
+  async sweep(isDeleted: (id: string) => boolean): Promise<void> {
     for (const [id, { paths, at }] of this.#idle) {
-      if (isRegistered(id) && at > Date.now() - STALE_MS) continue;
+      if (!isDeleted(id) && at > Date.now() - STALE_MS) continue;
       await removePart(paths);
       this.#idle.delete(id);
     }

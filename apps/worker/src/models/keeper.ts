@@ -22,7 +22,7 @@ export interface KeeperOptions {
   readonly peers: { readonly url: string | undefined; readonly token: string | undefined };
   readonly models: Pick<
     Models,
-    'list' | 'keep' | 'folders' | 'announce' | 'announceChanges' | 'withdraw' | 'pin' | 'beginFetch'
+    'list' | 'listWithDeleted' | 'keep' | 'folders' | 'announce' | 'announceChanges' | 'withdraw' | 'pin' | 'beginFetch'
   >;
   readonly planner: FetchPlanner;
   readonly fetching: Omit<FetchOptions, 'folder' | 'registry' | 'log'>;
@@ -200,21 +200,26 @@ class FolderKeeper implements Keeper {
   /** Compares what is known with what is on the disk. */
   async #look(disk: FolderOnDisk): Promise<void> {
     const together = pLimit(32);
-    const lookAt = async (id: string, record: ModelRecord) => {
-      const found = await disk.look(record);
+    const lookAt = async (id: string) => {
+      const found = await disk.look(modelOf(id));
       if (this.#tasks.has(id)) return;
-      const before = this.#copies.get(id);
-      if (found !== undefined) this.#copies.ready(record, found.bytes, disk.fetchedFile(record));
-      else if (before?.state !== 'failed' || this.#retries.isOver(record)) this.#copies.delete(id);
+      const record = this.#records.get(id);
+      const ours = disk.fetchedFile(modelOf(id));
+      const isFailed =
+        this.#copies.get(id)?.state === 'failed' && record !== undefined && !this.#retries.isOver(record);
+      if (found !== undefined && (record ?? ours) !== undefined) this.#copies.ready(id, found.bytes, ours);
+      else if (!isFailed) this.#copies.delete(id);
     };
-    await Promise.all([...this.#records].map(([id, record]) => together(() => lookAt(id, record))));
-    for (const id of disk.fetchedIds) if (!this.#records.has(id)) this.#evict(id, disk);
-    for (const id of this.#copies.all().keys()) {
-      if (!this.#records.has(id) && !this.#tasks.has(id)) this.#copies.delete(id);
-    }
-    for (const id of this.#tasks.keys())
+    const ids = new Set([...this.#records.keys(), ...disk.fetchedIds, ...this.#copies.all().keys()]);
+    await Promise.all([...ids].map((id) => together(() => lookAt(id))));
+    for (const id of this.#tasks.keys()) {
       if (!this.#records.has(id)) this.#endFetch(id, new Error('the model is not registered any more'));
-    await disk.sweep((id) => this.#records.has(id));
+    }
+    // If Redis has lost a record, the file stays until its space is needed: fetching it again may take long.
+    const known = await this.#options.models.listWithDeleted();
+    const isDeleted = (id: string) => known.get(id)?.deleted_at !== undefined;
+    for (const id of disk.fetchedIds) if (isDeleted(id)) this.#evict(id, disk);
+    await disk.sweep(isDeleted);
   }
 
   async #announce(disk: FolderOnDisk): Promise<void> {
@@ -323,7 +328,7 @@ class FolderKeeper implements Keeper {
     this.#retries.succeeded(record);
     const found = await disk.look(record);
     if (found === undefined) return true;
-    this.#copies.ready(record, found.bytes, disk.fetchedFile(record));
+    this.#copies.ready(id, found.bytes, disk.fetchedFile(record));
     log.info('fetched a model', { kind, model: name, bytes: found.bytes, seconds: Math.round(seconds) });
     return true;
   }

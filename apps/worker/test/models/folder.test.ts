@@ -92,9 +92,9 @@ describe('an unfinished file', () => {
     await beginPart(await FolderOnDisk.open(dir, limits), A, 100 * KIB);
     const folder = await FolderOnDisk.open(dir, limits);
     expect(folder.usedBytes).toBeGreaterThan((await FolderOnDisk.open(await temporaryFolder(), limits)).usedBytes);
-    await folder.sweep(() => true);
-    expect(await readdir(join(dir, 'loras', '.comfy-fleet'))).toHaveLength(2);
     await folder.sweep(() => false);
+    expect(await readdir(join(dir, 'loras', '.comfy-fleet'))).toHaveLength(2);
+    await folder.sweep(() => true);
     expect(await readdir(join(dir, 'loras', '.comfy-fleet'))).toHaveLength(0);
   });
 

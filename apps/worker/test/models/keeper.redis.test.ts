@@ -113,10 +113,8 @@ describe('a keeper', () => {
     const ready = await inState(fleet, id, A, 'ready');
     expect(ready).toMatchObject({ bytes: content.length, fetched: content.length, is_ours: true });
     expect(await readFile(join(dir, A))).toEqual(content);
-    expect(await fleet.models.get({ kind: 'loras', name: 'a.safetensors' })).toMatchObject({
-      sha256: sha256(content),
-      bytes: content.length,
-    });
+    await until('it is pinned', async () => (await fleet.models.list()).get(A)?.sha256 === sha256(content));
+    expect((await fleet.models.list()).get(A)?.bytes).toBe(content.length);
     const folder = await until('the space that it takes is announced', async () => {
       const [found] = await fleet.models.folders();
       return (found?.folder.used_bytes ?? 0) > content.length && found;
@@ -159,6 +157,21 @@ describe('a keeper', () => {
     }
     await until('both copies are gone', async () => (await fleet.models.copiesOf(id)).size === 0);
     expect(await readdir(join(dir, 'loras'))).toEqual(['.comfy-fleet', 'b.safetensors']);
+  });
+
+  it('keeps what it fetched if Redis has lost the registry', async () => {
+    const dir = await temporaryFolder();
+    const fleet = await open();
+    const { id, stop } = await fleet.startKeeper('w', dir);
+    await fleet.add(A);
+    await inState(fleet, id, A, 'ready');
+    await stop();
+    const empty = await open();
+    await empty.startKeeper('w', dir);
+    await empty.add(B);
+    await inState(empty, id, B, 'ready');
+    expect(await inState(empty, id, A, 'ready')).toMatchObject({ is_ours: true });
+    expect(await readdir(join(dir, 'loras'))).toContain('a.safetensors');
   });
 
   it('ends the fetch of a model that is not registered any more', async () => {

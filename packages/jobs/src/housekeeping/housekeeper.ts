@@ -88,7 +88,7 @@ export function createHousekeeper({ jobTtlSeconds, keptWorkItems, log, ...option
     /** Deletes models that keys named by a URL and that nobody has used for a week. Returns how many. */
     forgetModels: () =>
       connected(async () => {
-        await pruneDeleted(redis, keys);
+        await pruneDeleted(models);
         const folders = await models.folders();
         const uses = (id: string) => folders.map(({ copies }) => copies.get(id)?.used_at ?? 0);
         return forgetUnused(models, (id) => Math.max(0, ...uses(id)));

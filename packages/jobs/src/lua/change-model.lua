@@ -1,21 +1,20 @@
 --[[
-Changes a registered model unless somebody else has changed it since it was read. The records are JSON that only
-TypeScript reads, because cjson turns empty lists into objects.
+Changes a registered model unless any has changed since they were read. The records are JSON that only TypeScript reads,
+because cjson turns empty lists into objects.
 
 Input:
   KEYS[1] any key
-  `id`: `<kind>/<name>`; `before`: the record as it was read, absent if there was none; `after`: the new record, absent
-  to delete it
+  `id`: `<kind>/<name>`; `record`: the new record, absent to delete it; `version` of all records as they were read,
+  absent if there was none
 
 Output:
-  1, or 0 if the record has changed
+  1, or 0 if a record has changed
 ]]
 --- @include "keys"
 
-local now = redis.call('HGET', models_key(), args.id) or nil
-if now ~= args.before then return 0 end
-if args.after then
-  redis.call('HSET', models_key(), args.id, args.after)
+if (redis.call('GET', models_version_key()) or nil) ~= args.version then return 0 end
+if args.record then
+  redis.call('HSET', models_key(), args.id, args.record)
 else
   redis.call('HDEL', models_key(), args.id)
 end

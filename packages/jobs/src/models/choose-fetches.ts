@@ -30,25 +30,22 @@ interface FetchPlanning extends Plan {
 
 /** Chooses what to fetch into a model folder, and what to evict for that. The rules are in docs/architecture/scheduling.md. */
 export function chooseFetches(view: FetchView): FetchPlan {
-  const { copies, records, inUse, memory, now } = view;
+  const { copies, memory, now } = view;
   const wants = wantsOf(view);
-  const isUnregistered = (id: string, { state, is_ours }: ModelCopy) =>
-    is_ours && state === 'ready' && !records.has(id) && !inUse.has(id);
-  const unregistered = [...copies].filter(([id, copy]) => isUnregistered(id, copy)).map(([id]) => id);
   const isOwed = ({ id, at }: { readonly id: string; readonly at: number }) =>
     copies.get(id)?.state !== 'ready' && now - at < OWED_MS;
   const plan: FetchPlanning = {
     view,
     wants,
     entitled: entitledModels(wants, view),
-    evict: new Set(unregistered),
+    evict: new Set(),
     owed: new Map([...memory.owed].filter(([, what]) => isOwed(what))),
     ...holdings(view, wants),
   };
   const evicting = [...copies].filter(([, { state }]) => state === 'evicting').map(([id]) => id);
   // What there is now, and what there will be once the evicted files are deleted.
   let room = view.room;
-  let roomSoon = view.room + bytesOfAll([...evicting, ...unregistered], view);
+  let roomSoon = view.room + bytesOfAll(evicting, view);
   let forced = false;
   const fetch: FetchPlan['fetch'][number][] = [];
   const rivals = rivalsOf(view).map(({ folder: { id } }) => id);

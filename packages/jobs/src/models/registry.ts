@@ -13,16 +13,15 @@ export type ModelName = Pick<ModelRecord, 'kind' | 'name'>;
 export interface ModelRegistry {
   /** All of them, up to two seconds old: the same object as long as nothing changes. */
   list(): Promise<ModelRecords>;
-  /** The same with deleted models that only some keys might use, for a week. */
+  /** The same with deleted models, for a week. */
   listWithDeleted(): Promise<ModelRecords>;
-  get(model: ModelName): Promise<ModelRecord | undefined>;
   /**
-   * Replaces the record by what `update` makes of it, or deletes it if that is undefined; calls it again if somebody
-   * else changed the record meanwhile. Returns the new record. A deleted model counts as not registered.
+   * Replaces the record by what `update` makes of it and all others, or deletes it if that is undefined; calls it again
+   * if somebody else changed any of them meanwhile. Returns the new record. A deleted model counts as not registered.
    */
   change<T extends ModelRecord | undefined>(
     model: ModelName,
-    update: (before: ModelRecord | undefined) => T,
+    update: (before: ModelRecord | undefined, all: ModelRecords) => T,
   ): Promise<T>;
   /**
    * Keeps this hash and size if none are kept yet. Returns those that are kept, which the file must have; undefined if
@@ -38,28 +37,31 @@ export interface ModelRegistry {
 const FRESH_MS = 2000;
 
 export function createModelRegistry(redis: Redis, keys: Keys): ModelRegistry {
-  let last: { readonly version: string | null; readonly all: ModelRecords; readonly live: ModelRecords } | undefined;
-  const read = fresh(FRESH_MS, async () => {
+  let last: { readonly version: string | null; readonly records: ReturnType<typeof readRecords> } | undefined;
+  const readNow = async () => {
     // Read first, so that a change between the two reads is read again next time.
     const version = await redis.get(keys.modelsVersion);
-    if (last?.version === version) return last;
-    const all = await readRecords(redis, keys);
-    const live = new Map([...all].filter(([, { deleted_at }]) => deleted_at === undefined));
-    last = { version, all, live };
-    return last;
-  });
+    if (last?.version !== version) {
+      last = { version, records: readRecords(redis, keys) };
+      last.records.catch(() => {
+        last = undefined;
+      });
+    }
+    return { version, ...(await last.records) };
+  };
+  const read = fresh(FRESH_MS, readNow);
   const change: ModelRegistry['change'] = (model, update) =>
     orUnavailable(async () => {
       const id = modelId(model);
       for (;;) {
-        const before = (await redis.hget(keys.models, id)) ?? undefined;
-        const stored = before === undefined ? undefined : parseRecord(before);
-        const after = update(liveOne(stored));
+        const { version, all, live } = await readNow();
+        const stored = all.get(id);
+        const after = update(live.get(id), live);
         const kept = after ?? (stored && withdrawn(stored));
         const text = kept && JSON.stringify(kept);
-        if (text === before) return after;
-        const isDone = await runScript(redis, 'changeModel', keys.models, keys.prefix, { id, before, after: text });
-        if (isDone === 1) {
+        if (text === (stored && JSON.stringify(stored))) return after;
+        const args = { id, record: text, version: version ?? undefined };
+        if ((await runScript(redis, 'changeModel', keys.models, keys.prefix, args)) === 1) {
           await read.again();
           return after;
         }
@@ -69,46 +71,40 @@ export function createModelRegistry(redis: Redis, keys: Keys): ModelRegistry {
   return {
     list: () => orUnavailable(async () => (await read.now()).live),
     listWithDeleted: () => orUnavailable(async () => (await read.now()).all),
-    get: (model) =>
-      orUnavailable(async () => {
-        const text = await redis.hget(keys.models, modelId(model));
-        return text === null ? undefined : liveOne(parseRecord(text));
-      }),
     change,
     pin: async (model, { sha256, bytes }) =>
       change(model, (before) => before && { ...before, sha256: before.sha256 ?? sha256, bytes: before.bytes ?? bytes }),
   };
 }
 
-function liveOne(record: ModelRecord | undefined): ModelRecord | undefined {
-  return record?.deleted_at === undefined ? record : undefined;
-}
-
-/** What stays of a deleted model: without it, any key could use the file until hosts have deleted it. */
-function withdrawn(record: ModelRecord): ModelRecord | undefined {
-  if (record.keys === null || record.by_url) return undefined;
-  return { deleted_at: Date.now(), ...record, sources: [], keys: [], pinned_in: [] };
-}
-
-/** How long a deleted model stays hidden. */
+/** How long a deleted model stays known. */
 const DELETED_LIFE_MS = 7 * 86_400_000;
 
+/**
+ * What stays of a deleted model: hosts delete their files of it, but keep those of models that Redis has lost. If only
+ * some keys might use it, no key may use the files that are left.
+ */
+function withdrawn(record: ModelRecord): ModelRecord | undefined {
+  const { deleted_at = Date.now(), keys } = record;
+  if (deleted_at <= Date.now() - DELETED_LIFE_MS) return undefined;
+  return { ...record, deleted_at, sources: [], keys: keys && [], pinned_in: [] };
+}
+
 /** Removes what stays of models that were deleted long ago. */
-export async function pruneDeleted(redis: Redis, keys: Keys): Promise<void> {
-  for (const [id, before] of Object.entries(await redis.hgetall(keys.models))) {
-    const { deleted_at: at } = parseRecord(before);
-    if (at === undefined || at > Date.now() - DELETED_LIFE_MS) continue;
-    await runScript(redis, 'changeModel', keys.models, keys.prefix, { id, before });
+export async function pruneDeleted({
+  listWithDeleted,
+  change,
+}: Pick<ModelRegistry, 'listWithDeleted' | 'change'>): Promise<void> {
+  for (const record of (await listWithDeleted()).values()) {
+    if (record.deleted_at !== undefined) await change(record, (before) => before);
   }
 }
 
-async function readRecords(redis: Redis, keys: Keys): Promise<ModelRecords> {
+async function readRecords(redis: Redis, keys: Keys) {
   const entries = Object.entries(await redis.hgetall(keys.models));
-  return new Map(entries.map(([id, text]) => [id, parseRecord(text)]));
-}
-
-function parseRecord(text: string): ModelRecord {
-  return JSON.parse(text) as ModelRecord;
+  const all: ModelRecords = new Map(entries.map(([id, text]) => [id, JSON.parse(text) as ModelRecord]));
+  const live: ModelRecords = new Map([...all].filter(([, { deleted_at }]) => deleted_at === undefined));
+  return { all, live };
 }
 
 /** A new record with these fields. */

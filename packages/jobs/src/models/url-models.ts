@@ -33,17 +33,16 @@ export function createUrlModels(
   return {
     named: async (key, kind, { source, sha256, extension }) => {
       const name = `${MODEL_URL_FOLDER}${await digest(key, source, sha256 ?? '')}${extension}`;
-      const records = await list();
-      const known = records.get(`${kind}/${name}`);
+      const known = (await list()).get(`${kind}/${name}`);
       const now = Date.now();
-      if (known !== undefined && now - (known.named_at ?? 0) < RENEW_MS) return name;
-      if (known === undefined) {
-        const own = [...records.values()].filter(({ by_url, keys }) => by_url && keys?.includes(key));
-        if (own.length >= MOST_URL_MODELS) return undefined;
-      }
+      if (now - (known?.named_at ?? 0) < RENEW_MS) return name;
       const fields = { sources: [source], sha256, keys: [key], by_url: true };
-      await change({ kind, name }, (before) => ({ ...(before ?? newModel(kind, name, fields)), named_at: now }));
-      return name;
+      const record = await change({ kind, name }, (before, all) => {
+        const own = [...all.values()].filter(({ by_url, keys }) => by_url && keys?.includes(key));
+        if (before === undefined && own.length >= MOST_URL_MODELS) return undefined;
+        return { ...(before ?? newModel(kind, name, fields)), named_at: now };
+      });
+      return record && name;
     },
   };
 }
