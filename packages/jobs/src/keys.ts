@@ -64,7 +64,7 @@ const FLEET_KEYS = {
   /** Hash: signature → jobs that have not begun, see record/request-keys.ts | until the pool has no open job */
   backlog: 'backlog:<pool>',
   /**
-   * Hash: `present`, the virtual time of the key served last; `pending <key>`, what its jobs in work were charged | until
+   * Hash: `present`, the virtual time of the key served last; `begins`, the greatest one at which an idle key began | until
    * the pool has no open job
    */
   schedule: 'schedule:<pool>',
