@@ -27,7 +27,7 @@ const TOPICS = [
   ['Limits of an API key', /^KEY_(?!PREFIX$|JOBS_KEPT$)/],
   ['Queue', /^(MAX_(OPEN|QUEUED)_|LOCK_|MODEL_PATIENCE_)/],
   ['Webhooks', /^(WEBHOOK_|DISPATCHER_)/],
-  ['Logs and traces', /^(LOG_|OTEL_)/],
+  ['Health, logs and traces', /^(HEALTH_|LOG_|OTEL_)/],
 ];
 
 const INTRODUCTION = `# Settings

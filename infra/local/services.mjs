@@ -35,9 +35,9 @@ export async function bringUp(context) {
   context.lock.publish({ ...redis, ...comfyui });
   const ofSimulator = simulated ? simulatorSettings(context) : {};
   const port = portFor(settings.port, settings.host);
-  const metricsPort = portFor(settings.apiMetricsPort, settings.apiMetricsHost);
-  const healthPort = portFor(settings.workerHealthPort, settings.workerHealthHost);
-  const dispatcherPort = portFor(settings.dispatcherHealthPort, settings.dispatcherHealthHost);
+  const metricsPort = portFor(settings.apiMetricsPort, settings.healthHost);
+  const healthPort = portFor(settings.workerHealthPort, settings.healthHost);
+  const dispatcherPort = portFor(settings.dispatcherHealthPort, settings.healthHost);
 
   const own = {
     ...serviceEnv(env),
@@ -59,8 +59,8 @@ export async function bringUp(context) {
     `${httpUrl(host, number)}/readyz`;
   await Promise.all([
     untilReady('api', () => readyAt(settings.host, port), { signal, print }),
-    untilReady('worker', () => readyAt(settings.workerHealthHost, healthPort), { signal, print }),
-    untilReady('dispatcher', () => readyAt(settings.dispatcherHealthHost, dispatcherPort), { signal, print }),
+    untilReady('worker', () => readyAt(settings.healthHost, healthPort), { signal, print }),
+    untilReady('dispatcher', () => readyAt(settings.healthHost, dispatcherPort), { signal, print }),
   ]);
   for (const one of [port, metricsPort, healthPort, dispatcherPort]) one.keep();
   void watch(

@@ -5,9 +5,8 @@ import { Problem } from './problem.mjs';
 /**
  * The settings that the runner itself needs. The services read the others from the same variables.
  * @typedef {{
- *   host: string, port: number, apiMetricsHost: string, apiMetricsPort: number,
- *   workerHealthHost: string, workerHealthPort: number,
- *   dispatcherHealthHost: string, dispatcherHealthPort: number, simulatorPort: number,
+ *   host: string, port: number, healthHost: string, apiMetricsPort: number,
+ *   workerHealthPort: number, dispatcherHealthPort: number, simulatorPort: number,
  *   redisUrl: string | undefined, redisIsElsewhere: boolean, redisPort: number, redisMaxmemory: string | undefined, comfyuiUrls: string | undefined,
  *   instancesFile: string | undefined, drainSeconds: number,
  * }} RunnerSettings
@@ -25,11 +24,9 @@ export function readRunnerSettings(root, env) {
   return {
     host: text(env.HOST) ?? '127.0.0.1',
     port: number(env, 'PORT', 3000, 65_535),
-    apiMetricsHost: text(env.API_METRICS_HOST) ?? '127.0.0.1',
+    healthHost: text(env.HEALTH_HOST) ?? '127.0.0.1',
     apiMetricsPort: number(env, 'API_METRICS_PORT', 0, 65_535),
-    workerHealthHost: text(env.WORKER_HEALTH_HOST) ?? '127.0.0.1',
     workerHealthPort: number(env, 'WORKER_HEALTH_PORT', 0, 65_535),
-    dispatcherHealthHost: text(env.DISPATCHER_HEALTH_HOST) ?? '127.0.0.1',
     dispatcherHealthPort: number(env, 'DISPATCHER_HEALTH_PORT', 0, 65_535),
     simulatorPort: number(env, 'SIMULATOR_PORT', 0, 65_535),
     redisUrl: text(env.REDIS_URL),

@@ -37,13 +37,13 @@ export async function startStack({ installation, env = process.env, prepare, pac
     if (settings.redisPort !== 0 && startsRedis(settings))
       await requireFree('REDIS_PORT', '127.0.0.1', settings.redisPort);
     if (settings.apiMetricsPort !== 0) {
-      await requireFree('API_METRICS_PORT', settings.apiMetricsHost, settings.apiMetricsPort);
+      await requireFree('API_METRICS_PORT', settings.healthHost, settings.apiMetricsPort);
     }
     if (settings.workerHealthPort !== 0) {
-      await requireFree('WORKER_HEALTH_PORT', settings.workerHealthHost, settings.workerHealthPort);
+      await requireFree('WORKER_HEALTH_PORT', settings.healthHost, settings.workerHealthPort);
     }
     if (settings.dispatcherHealthPort !== 0) {
-      await requireFree('DISPATCHER_HEALTH_PORT', settings.dispatcherHealthHost, settings.dispatcherHealthPort);
+      await requireFree('DISPATCHER_HEALTH_PORT', settings.healthHost, settings.dispatcherHealthPort);
     }
     await prepare({ root, env, run: stack.run, print });
     await bringUp({ installation, env, settings, stack, print, lock, signal: stop.asked, began });

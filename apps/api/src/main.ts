@@ -157,7 +157,7 @@ async function main(): Promise<void> {
     comfyui.serve(own.serve, own.upgrade);
   }
   const health = await startHealthServer({
-    host: config.http.metricsHost,
+    host: config.healthHost,
     port: config.http.metricsPort,
     ready: () => notReady(deps, signal),
     metrics,
@@ -214,7 +214,7 @@ function explain(error: unknown): string {
   if (code === 'EADDRINUSE')
     return `The port is taken (${message}): stop what listens there, or set PORT, COMFYUI_PORT or API_METRICS_PORT to another.`;
   if (code === 'EACCES' || code === 'EADDRNOTAVAIL')
-    return `It cannot listen (${message}): check HOST, PORT and COMFYUI_PORT, API_METRICS_HOST and API_METRICS_PORT.`;
+    return `It cannot listen (${message}): check HOST, PORT and COMFYUI_PORT, HEALTH_HOST and API_METRICS_PORT.`;
   return stack ?? String(error);
 }
 

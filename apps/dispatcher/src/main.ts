@@ -140,13 +140,13 @@ async function openKeys(path: string | undefined, log: Logger): Promise<ApiKeys 
   });
 }
 
-function startHealth({ dispatcher }: Config, metrics: Metrics, log: Logger, ping: () => Promise<void>) {
+function startHealth({ healthHost: host, dispatcher }: Config, metrics: Metrics, log: Logger, ping: () => Promise<void>) {
   const ready = () =>
     ping().then(
       () => [],
       () => ['Redis does not answer'],
     );
-  return startHealthServer({ host: dispatcher.healthHost, port: dispatcher.healthPort, ready, metrics, log });
+  return startHealthServer({ host, port: dispatcher.healthPort, ready, metrics, log });
 }
 
 main().catch(fail);

@@ -65,7 +65,7 @@ async function main(): Promise<void> {
   const tracing = await startTracing({ service: 'worker', ...config.tracing, log });
   const metrics = createMetrics({ service: 'worker', log });
   const stopping = new AbortController();
-  const { name, announceSeconds, drainSeconds, adoptWaitSeconds, healthHost, healthPort } = config.worker;
+  const { name, announceSeconds, drainSeconds, adoptWaitSeconds, healthPort } = config.worker;
   const { maxAttempts, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
   const { maxOvertakes, modelPatienceSeconds, jobTtlSeconds, lockMs, stalledCheckMs, keptWorkItems } = config.queue;
   const workflows = await loadWorkflows(config.workflowsDir, config);
@@ -146,7 +146,7 @@ async function main(): Promise<void> {
     log,
   });
   const health = await startHealthServer({
-    host: healthHost,
+    host: config.healthHost,
     port: healthPort,
     ready: () => worker.notReady(AbortSignal.timeout(READY_TIMEOUT_MS)),
     metrics,

@@ -32,7 +32,6 @@ export const apiSchema = {
       ),
       (url) => url && withoutSlash(url),
     ),
-    metricsHost: text('API_METRICS_HOST', '127.0.0.1', "Address the API's /metrics are served on"),
     metricsPort: integer(
       'API_METRICS_PORT',
       3003,

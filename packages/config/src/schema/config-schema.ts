@@ -177,6 +177,7 @@ const sharedSchema = {
         'Checkpoint, as ComfyUI lists it, that replaces the one in the workflows of WORKFLOWS_DIR; a request may choose another',
     }),
   ),
+  healthHost: text('HEALTH_HOST', '127.0.0.1', 'Address on which each process serves /livez, /readyz and /metrics'),
   log: {
     level: setting(
       'LOG_LEVEL',

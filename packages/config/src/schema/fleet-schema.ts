@@ -190,7 +190,6 @@ export const fleetSchema = {
       ),
       (pools) => [...new Set(pools)],
     ),
-    healthHost: text('WORKER_HEALTH_HOST', '127.0.0.1', "Address the worker's health server listens on"),
     healthPort: integer(
       'WORKER_HEALTH_PORT',
       3001,
@@ -258,7 +257,6 @@ export const fleetSchema = {
     },
   },
   dispatcher: {
-    healthHost: text('DISPATCHER_HEALTH_HOST', '127.0.0.1', "Address the dispatcher's health server listens on"),
     healthPort: integer(
       'DISPATCHER_HEALTH_PORT',
       3002,
