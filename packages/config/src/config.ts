@@ -76,8 +76,8 @@ function crossChecks(raw: RawConfig): string[] {
   if (new Set(urls).size < urls.length) {
     faults.push(`COMFYUI_URLS=${urls.join(',')}: names an address twice; one GPU would be driven as two`);
   }
-  if (compat.comfyuiPort !== undefined && !compat.comfyui) {
-    faults.push('COMFYUI_PORT and COMFYUI_API=off are both set: there would be nothing on that port');
+  if (compat.comfyuiPort !== undefined && !compat.apis.includes('comfyui')) {
+    faults.push('COMFYUI_PORT is set, but COMPATIBLE_APIS lacks comfyui: there would be nothing on that port');
   }
   if (frames.store === 's3' && frames.bucket === undefined) {
     faults.push('S3_BUCKET is not set: FRAMES_STORE=s3 needs the name of a bucket');

@@ -91,6 +91,12 @@ export const listOf = (name: string, description: string, pattern?: string, valu
   return new Setting(name, Type.Optional(Type.String(form)), (given) => list(String(given ?? '')));
 };
 
+/** A comma-separated list of `one`s, or `none`: an empty variable counts as not set. */
+export const choices = (name: string, value: string, one: string, description: string) =>
+  mapped(listOf(name, `${description}, or none`, `^\\s*(none|${one}(\\s*,\\s*${one})*)\\s*$`, value), (given) =>
+    given.filter((choice) => choice !== 'none'),
+  );
+
 /** A path, made absolute. */
 export const path = (name: string, value: string, description: string) =>
   setting(name, Type.String({ default: value, description }), (given) => resolve(given));

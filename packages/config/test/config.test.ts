@@ -107,6 +107,15 @@ describe('loadConfig', () => {
     expect(loadConfig({ WARM_UP_INPUTS: 'unused' }).worker.warmUp).toBeUndefined();
   });
 
+  it('takes a list of choices, or none', () => {
+    const apis = (env: Environment) => loadConfig(env).compat.apis;
+    expect(apis({})).toEqual(['comfyui', 'comfy-v2', 'openai']);
+    expect(apis({ COMPATIBLE_APIS: 'openai , comfyui' })).toEqual(['openai', 'comfyui']);
+    expect(apis({ COMPATIBLE_APIS: 'none' })).toEqual([]);
+    expect(loadConfig({ MODEL_URL_KINDS: 'none' }).models.urlKinds).toEqual([]);
+    expect(faults({ COMPATIBLE_APIS: 'none,openai' })).toHaveLength(1);
+  });
+
   it("reads what OpenAI's models stand for", () => {
     const { openaiAliases } = loadConfig({ OPENAI_MODEL_ALIASES: 'gpt-image-2=photo@final , dall-e-3=x' }).compat;
     expect(openaiAliases).toEqual({ 'gpt-image-2': 'photo@final', 'dall-e-3': 'x' });
@@ -157,8 +166,8 @@ describe('loadConfig', () => {
       'COMFYUI_URLS=http://a:8188,http://a:8188: names an address twice; one GPU would be driven as two',
       'COMFYUI_OUTPUT_DIRS: names 3 folders for 2 COMFYUI_URLS',
     ]);
-    expect(faults({ COMFYUI_PORT: '8188', COMFYUI_API: 'off' })).toEqual([
-      'COMFYUI_PORT and COMFYUI_API=off are both set: there would be nothing on that port',
+    expect(faults({ COMFYUI_PORT: '8188', COMPATIBLE_APIS: 'openai' })).toEqual([
+      'COMFYUI_PORT is set, but COMPATIBLE_APIS lacks comfyui: there would be nothing on that port',
     ]);
   });
 

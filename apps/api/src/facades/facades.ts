@@ -23,12 +23,12 @@ export interface Facade {
 
 /** The facades that the settings enable. */
 export function facades(deps: Deps): Facade[] {
-  const { comfyui, comfyV2, openai } = deps.config.compat;
+  const { apis } = deps.config.compat;
   const all: Facade[] = [];
-  if (comfyui) all.push(comfyuiFacade(deps));
+  if (apis.includes('comfyui')) all.push(comfyuiFacade(deps));
   const below = (dialect: Dialect, table: RouteTable) => ({ dialect, routes: routesOf(table, {}, dialect.prefix) });
-  if (comfyV2) all.push(below(comfyV2Dialect, comfyV2Routes(deps)));
-  if (openai) all.push(below(openaiDialect, openaiRoutes(deps)));
+  if (apis.includes('comfy-v2')) all.push(below(comfyV2Dialect, comfyV2Routes(deps)));
+  if (apis.includes('openai')) all.push(below(openaiDialect, openaiRoutes(deps)));
   return all;
 }
 

@@ -196,8 +196,8 @@ describe('the inventory', () => {
   });
 });
 
-it('answers 404 with COMFYUI_API=off', async () => {
-  const { anna } = await openComfyui({ COMFYUI_API: 'off' });
+it('answers 404 if COMPATIBLE_APIS lacks comfyui', async () => {
+  const { anna } = await openComfyui({ COMPATIBLE_APIS: 'comfy-v2,openai' });
   const answer = await fetch(`${anna.base}/queue`);
   expect([answer.status, answer.headers.get('content-type')]).toEqual([404, 'application/problem+json']);
 });

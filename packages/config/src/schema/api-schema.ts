@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import {
+  choices,
   flag,
   integer,
   listOf,
@@ -92,7 +93,12 @@ export const apiSchema = {
   },
   /** Other people's APIs. */
   compat: {
-    comfyui: onOff('COMFYUI_API', 'on', "ComfyUI's own API at /comfyui, for clients of ComfyUI"),
+    apis: choices(
+      'COMPATIBLE_APIS',
+      'comfyui,comfy-v2,openai',
+      '(comfyui|comfy-v2|openai)',
+      "Comma-separated APIs that are served besides the fleet's own: ComfyUI's at /comfyui, the Comfy API v2 at /api/v2, OpenAI's images API at /v1",
+    ),
     comfyuiPort: optional(
       'COMFYUI_PORT',
       Type.Integer({
@@ -106,8 +112,6 @@ export const apiSchema = {
     comfyuiMaxHistory: 200,
     /** Memory for graphs and extra data of prompts in queue and history, which clients poll. */
     comfyuiCacheBytes: 64 * MIB,
-    comfyV2: onOff('COMFY_V2_API', 'on', 'The Comfy API v2 at /api/v2'),
-    openai: onOff('OPENAI_API', 'on', "OpenAI's images API at /v1"),
     /** By OpenAI's name: `workflow` or `workflow@lod`. */
     openaiAliases: mapped(
       listOf(

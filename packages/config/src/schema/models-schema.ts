@@ -1,6 +1,6 @@
 import { MODEL_KINDS } from '@comfy-fleet/contracts';
 import Type from 'typebox';
-import { flag, integer, listOf, optional, optionalPath, optionalText, targets } from '../setting.js';
+import { choices, flag, integer, optional, optionalPath, optionalText, targets } from '../setting.js';
 
 const MIB = 1024 * 1024;
 
@@ -33,11 +33,11 @@ export const modelsSchema = {
       '1: also models that are pickles (.ckpt, .pt, .bin) may be fetched, although loading them can run code',
     ),
     sourceAllow: targets('MODEL_SOURCE_ALLOW', 'models may be fetched from although they are not public'),
-    urlKinds: listOf(
+    urlKinds: choices(
       'MODEL_URL_KINDS',
-      "Comma-separated kinds of models that keys with the scope models may name by a URL, by ComfyUI's names of their folders; empty: none",
-      `^\\s*(${KIND}(\\s*,\\s*${KIND})*)?\\s*$`,
       'loras',
+      KIND,
+      "Comma-separated kinds of models that keys with the scope models may name by a URL, by ComfyUI's names of their folders",
     ),
     urlMaxBytes: integer(
       'MODEL_URL_MAX_BYTES',

@@ -267,8 +267,8 @@ it('needs neither keys nor signed URLs when no keys are configured', async () =>
   expect((await api.get(`/api/v2/assets/${outputs[0]?.id}/content`)).status).toBe(200);
 });
 
-it('answers 404 with COMFY_V2_API=off', async () => {
-  const api = await openV2({ env: { COMFY_V2_API: 'off' } });
+it('answers 404 if COMPATIBLE_APIS lacks comfy-v2', async () => {
+  const api = await openV2({ env: { COMPATIBLE_APIS: 'comfyui' } });
   const answer = await get(api, `${JOBS}/${newId()}`);
   expect([answer.status, answer.headers.get('content-type')]).toEqual([404, 'application/problem+json']);
 });

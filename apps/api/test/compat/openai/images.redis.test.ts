@@ -311,8 +311,8 @@ describe('a refused request', () => {
     expect(await jobs()).toEqual([]);
   });
 
-  it('gets our own 404 with OPENAI_API=off', async () => {
-    await begin({ env: { OPENAI_API: 'off' } });
+  it('gets our own 404 with COMPATIBLE_APIS=none', async () => {
+    await begin({ env: { COMPATIBLE_APIS: 'none' } });
     const answer = await generate();
     expect([answer.status, (await read(answer)).code]).toEqual([404, 'not_found']);
   });
