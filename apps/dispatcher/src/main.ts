@@ -140,7 +140,12 @@ async function openKeys(path: string | undefined, log: Logger): Promise<ApiKeys 
   });
 }
 
-function startHealth({ healthHost: host, dispatcher }: Config, metrics: Metrics, log: Logger, ping: () => Promise<void>) {
+function startHealth(
+  { healthHost: host, dispatcher }: Config,
+  metrics: Metrics,
+  log: Logger,
+  ping: () => Promise<void>,
+) {
   const ready = () =>
     ping().then(
       () => [],

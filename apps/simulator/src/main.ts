@@ -4,17 +4,19 @@ import { makeOwnFolders } from './folders.js';
 import { parseSettings, SettingsError } from './settings.js';
 import { startSimulator } from './simulator.js';
 
+/** The pace of a quick GPU, if the settings name no other. */
+const PACE = { stepMs: 120, modelLoadMs: 800 };
+
 try {
-  const { log, port, host, dir, more, journal = null, ...pace } = loadSimulatorConfig();
-  const settings = { ...pace, journal, ...(more === undefined ? {} : parseSettings(more)) };
+  const { log, port, host, dir, settings } = loadSimulatorConfig();
   const logger = createLogger({ service: 'simulator', ...log });
   // SIGKILL, because in a real crash no handler runs and no buffer is flushed.
   const onCrash = () => process.kill(process.pid, 'SIGKILL');
   makeOwnFolders(dir);
-  const simulator = await startSimulator({ port, host, dir, onCrash, ...settings });
+  const simulator = await startSimulator({ port, host, dir, onCrash, ...PACE, ...parseSettings(settings) });
   logger.info('a simulated ComfyUI is listening', {
     url: simulator.url,
-    version: settings.version,
+    version: simulator.settings.version,
     dir: simulator.dir,
   });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => process.exit(0));

@@ -4,10 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { loadSimulatorConfig } from '@comfy-fleet/config';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readJournal } from '../src/journal.js';
-import { defaultSettings } from '../src/settings.js';
 import { askJson } from './client.js';
 import { plainImage, textToImage } from './graphs.js';
 
@@ -24,14 +22,14 @@ afterEach(() => {
 
 /** Starts the built process. Resolves with its output once it is listening or has ended. */
 async function start(
-  env: Record<string, string>,
+  settings: object,
+  env: Record<string, string> = {},
 ): Promise<{ readonly printed: string; readonly started: ChildProcess }> {
   const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
   const own = {
     SIMULATOR_PORT: '0',
     SIMULATOR_DIR: dir,
-    SIMULATOR_JOURNAL: join(dir, 'journal.jsonl'),
-    SIMULATOR_MODEL_LOAD_MS: '0',
+    SIMULATOR_SETTINGS: JSON.stringify({ journal: join(dir, 'journal.jsonl'), model_load_ms: 0, ...settings }),
   };
   const started = spawn(process.execPath, [main], { env: { ...own, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   child = started;
@@ -66,7 +64,7 @@ describe('the simulator process', () => {
   });
 
   it('dies of a crash fault by SIGKILL, and its journal has a start without an end', async () => {
-    const { printed, started } = await start({ SIMULATOR_STEP_MS: '1' });
+    const { printed, started } = await start({ step_ms: 1 });
     const url = urlIn(printed);
     const { prompt_id: first } = await askJson(url, 'POST', '/prompt', { prompt: plainImage(1) });
     await expect.poll(async () => (await askJson(url, 'GET', `/history/${first}`))[String(first)]).toBeDefined();
@@ -83,7 +81,7 @@ describe('the simulator process', () => {
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('ends at once on %s, in the middle of a prompt', async (signal) => {
-    const { printed, started } = await start({ SIMULATOR_STEP_MS: '600000' });
+    const { printed, started } = await start({ step_ms: 600_000 });
     const url = urlIn(printed);
     await askJson(url, 'POST', '/prompt', { prompt: textToImage() });
     const exit = once(started, 'exit');
@@ -92,17 +90,13 @@ describe('the simulator process', () => {
   });
 
   it('names every wrong setting and exits with 1', async () => {
-    const { printed, started } = await start({ SIMULATOR_PORT: 'x', SIMULATOR_STEP_MS: '-1' });
+    const { printed, started } = await start({}, { SIMULATOR_PORT: 'x', LOG_LEVEL: 'loud' });
     expect(printed).toMatch(/SIMULATOR_PORT=x/);
-    expect(printed).toMatch(/SIMULATOR_STEP_MS=-1/);
+    expect(printed).toMatch(/LOG_LEVEL=loud/);
     expect(started.exitCode).toBe(1);
-  });
-});
-
-describe('loadSimulatorConfig', () => {
-  it('returns settings that the simulator accepts', () => {
-    const { port, host, dir: _dir, log: _log, more, ...settings } = loadSimulatorConfig({});
-    expect([port, host, settings.stepMs, more]).toEqual([8188, '127.0.0.1', 120, undefined]);
-    expect(Object.keys(defaultSettings)).toEqual(expect.arrayContaining(Object.keys(settings)));
+    const { printed: second } = await start({ step_ms: -1, speed: 2 });
+    expect(second).toMatch(/^SIMULATOR_SETTINGS: /);
+    expect(second).toMatch(/stepMs must be >= 0/);
+    expect(second).toMatch(/unknown: speed/);
   });
 });

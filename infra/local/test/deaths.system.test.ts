@@ -29,7 +29,7 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'comfy-fleet-deaths-'));
   for (const name of ['apps', 'workflows', 'package.json']) await symlink(join(ROOT, name), join(root, name));
   sink = await startWebhookSink();
-  const quick = { SIMULATOR_STEP_MS: '2', SIMULATOR_MODEL_LOAD_MS: '0', INTERRUPT_GRACE_SECONDS: '1' };
+  const quick = { SIMULATOR_SETTINGS: '{"step_ms":2,"model_load_ms":0}', INTERRUPT_GRACE_SECONDS: '1' };
   runner = await startRunner(root, { ...quick, SIMULATOR_DIR: join(root, 'simulator'), NODE_ENV: 'production' });
 });
 

@@ -43,7 +43,7 @@ async function start(
   const [file = '', ...args] = command;
   const child = spawn(file, args, {
     cwd: folder,
-    env: environment({ SIMULATOR_STEP_MS: '2', SIMULATOR_MODEL_LOAD_MS: '0', ...env }),
+    env: environment({ SIMULATOR_SETTINGS: '{"step_ms":2,"model_load_ms":0}', ...env }),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   onTestFinished(() => void child.kill('SIGTERM'));

@@ -106,8 +106,8 @@ export function dispatcherOn(port: number): AppStart {
   return { app: 'dispatcher', env: { DISPATCHER_HEALTH_PORT: `${port}` }, url: at(port), healthUrl: at(port) };
 }
 
-/** `dir` is its folder for pictures. */
-export function simulatorOn(port: number, { dir, journal }: { dir: string; journal: string }): AppStart {
-  const env = { SIMULATOR_PORT: `${port}`, SIMULATOR_DIR: dir, SIMULATOR_JOURNAL: journal };
+/** `dir` is its folder for pictures; `settings` are as PATCH /simulator/settings takes them. */
+export function simulatorOn(port: number, dir: string, settings: Readonly<Record<string, unknown>>): AppStart {
+  const env = { SIMULATOR_PORT: `${port}`, SIMULATOR_DIR: dir, SIMULATOR_SETTINGS: JSON.stringify(settings) };
   return { app: 'simulator', env, url: at(port), healthUrl: at(port) };
 }

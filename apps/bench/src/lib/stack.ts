@@ -58,29 +58,16 @@ export interface Gpu {
 
 const TIMEOUT_MS = 10_000;
 
-/**
- * Starts a simulator as a process. `settings` go into its environment, `more` into SIMULATOR_SETTINGS. By default
- * nothing takes time.
- */
-export async function startGpu(
-  scope: Scope,
-  settings: Readonly<Record<string, string>> = {},
-  more: Readonly<Record<string, unknown>> = {},
-): Promise<Gpu> {
+/** Starts a simulator as a process. By default nothing takes time. */
+export async function startGpu(scope: Scope, settings: Readonly<Record<string, unknown>> = {}): Promise<Gpu> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-bench-gpu-'));
   scope.onClose(() => rm(dir, { recursive: true, force: true }));
   const journal = join(dir, `${randomUUID()}.jsonl`);
-  const quick = {
-    SIMULATOR_STEP_MS: '0',
-    SIMULATOR_MODEL_LOAD_MS: '0',
-    // ComfyUI's default
-    SIMULATOR_SETTINGS: JSON.stringify({ preview_method: 'none', ...more }),
-    NODE_ENV: 'production',
-    LOG_LEVEL: 'warn',
-  };
+  // ComfyUI's default
+  const own = { step_ms: 0, model_load_ms: 0, preview_method: 'none', journal, ...settings };
   const url = await onFreePort(async (port) => {
-    const start = simulatorOn(port, { dir, journal });
-    const service = startService(start.app, { ...quick, ...settings, ...start.env });
+    const start = simulatorOn(port, dir, own);
+    const service = startService(start.app, { NODE_ENV: 'production', LOG_LEVEL: 'warn', ...start.env });
     scope.onClose(() => service.stop());
     await ready(service, `${start.url}/system_stats`);
     return start.url;

@@ -47,10 +47,18 @@ function numbered(word: string, count: number): string[] {
 }
 
 /** Assigns ports that processes keep when they are restarted, and simulators to workers. By name. */
-async function assignPorts(names: StackNames, dir: string): Promise<ReadonlyMap<string, AppStart>> {
+async function assignPorts({
+  names,
+  dir,
+  simulator,
+  simulatorSettings = () => ({}),
+}: TrialStackOptions): Promise<ReadonlyMap<string, AppStart>> {
   const starts = new Map<string, AppStart>();
-  for (const name of names.simulators) {
-    starts.set(name, simulatorOn(await freePort(), { dir: join(dir, name), journal: journalOf(name, dir) }));
+  const pace = { step_ms: simulator.stepMs, model_load_ms: simulator.modelLoadMs };
+  for (const [n, name] of names.simulators.entries()) {
+    const own = { version: n % 2 === 0 ? '0.3.64' : '0.33.0', journal: journalOf(name, dir) };
+    const settings = { ...pace, ...own, ...simulatorSettings(name) };
+    starts.set(name, simulatorOn(await freePort(), join(dir, name), settings));
   }
   for (const name of names.apis) starts.set(name, apiOn(await freePort(), await freePort()));
   for (const name of names.workers) {
@@ -119,7 +127,7 @@ export interface TrialStackOptions {
 
 /** Starts simulators, APIs, workers and dispatchers as processes, which the scope stops. */
 export async function startTrialStack(scope: Scope, options: TrialStackOptions): Promise<TrialStack> {
-  const { dir, names, redis, keys, env, simulator, simulatorSettings = () => ({}), upPath, before } = options;
+  const { dir, names, redis, keys, env, upPath, before } = options;
   const framesDir = join(dir, 'frames');
   const keysFile = join(dir, 'keys.json');
   await writeFile(keysFile, JSON.stringify({ keys }));
@@ -133,7 +141,7 @@ export async function startTrialStack(scope: Scope, options: TrialStackOptions):
     LOG_LEVEL: 'debug',
     ...env,
   };
-  const starts = await assignPorts(names, dir);
+  const starts = await assignPorts(options);
   const startOf = (name: string) => starts.get(name) as AppStart;
   const processOf = (name: string, more: Readonly<Record<string, string>>, path: string) => {
     const { app, env: own, url } = startOf(name);
@@ -144,12 +152,7 @@ export async function startTrialStack(scope: Scope, options: TrialStackOptions):
       return { service, ready: () => ready(service, `${url}${path}`, START_MS) };
     });
   };
-  const simulators = names.simulators.map((name, n) => {
-    const pace = { SIMULATOR_STEP_MS: `${simulator.stepMs}`, SIMULATOR_MODEL_LOAD_MS: `${simulator.modelLoadMs}` };
-    const version = n % 2 === 0 ? '0.3.64' : '0.33.0';
-    const more = { SIMULATOR_VERSION: version, SIMULATOR_SETTINGS: JSON.stringify(simulatorSettings(name)) };
-    return processOf(name, { ...pace, ...more }, '/system_stats');
-  });
+  const simulators = names.simulators.map((name) => processOf(name, {}, '/system_stats'));
   const apis = names.apis.map((name) => processOf(name, shared, upPath));
   const others = [...names.workers, ...names.dispatchers].map((name) => processOf(name, shared, upPath));
   const started = [...simulators, ...apis, ...others];

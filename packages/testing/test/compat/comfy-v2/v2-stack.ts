@@ -57,9 +57,8 @@ export async function startV2Stack(
   };
   const startInstance = async (index: number) => {
     const url = await onFreePort(async (port) => {
-      const dir = join(folder, `${port}`);
-      const start = simulatorOn(port, { dir, journal: join(folder, `${port}.jsonl`) });
-      const simulator = startService('simulator', { ...start.env, SIMULATOR_STEP_MS: `${stepMs}` });
+      const start = simulatorOn(port, join(folder, `${port}`), { step_ms: stepMs });
+      const simulator = startService('simulator', start.env);
       simulators[index] = simulator;
       await ready(simulator, `${start.url}/system_stats`);
       return start.url;

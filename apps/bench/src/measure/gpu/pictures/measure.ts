@@ -46,7 +46,7 @@ export function measurePictures(
   { scenario, redisUrl }: { readonly scenario: PictureScenario; readonly redisUrl: string },
 ): Promise<Pictures> {
   return all.inner(async (scope) => {
-    const gpus = await Promise.all(Array.from({ length: scenario.gpus ?? 1 }, () => startGpu(scope, {}, scenario.gpu)));
+    const gpus = await Promise.all(Array.from({ length: scenario.gpus ?? 1 }, () => startGpu(scope, scenario.gpu)));
     const urls = gpus.map(({ url }) => url);
     const keys = [...new Set(scenario.rounds.flatMap(({ service }) => service.map(({ key }) => key)))];
     const workflowsDir = await workflowsWith(scope, scenario);

@@ -100,7 +100,7 @@ async function runJobs(scope: Scope, { redisUrl, sizes, jobs, files, isThere }: 
   scope.onClose(() => source.close());
   const dirs = await Promise.all(Array.from({ length: HOSTS }, () => modelsDir(scope, isThere ? files : new Map())));
   const more = { prompt_ms: sizes.promptMs, loras: [] };
-  const gpus = await Promise.all(dirs.map((dir) => startGpu(scope, {}, { ...more, models_dir: dir })));
+  const gpus = await Promise.all(dirs.map((dir) => startGpu(scope, { ...more, models_dir: dir })));
   const workflowsDir = await loraWorkflows(scope, jobs[0] ?? '');
   const stack = await startKeyedStack(scope, { redisUrl, keys: [KEY], workflowsDir });
   for (const [name, content] of files) {

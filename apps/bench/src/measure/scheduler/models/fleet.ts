@@ -38,7 +38,7 @@ export async function startModelFleet(scope: Scope, options: ModelFleetOptions):
       ? { model_load_ms: loadMs, checkpoints: files }
       : { small_model_load_ms: loadMs, loras: files };
   const more = { step_ms: promptMs, cache_models: holds > 1 ? holds : 0, ...models };
-  const gpus = await Promise.all(Array.from({ length: scenario.gpus }, () => startGpu(scope, {}, more)));
+  const gpus = await Promise.all(Array.from({ length: scenario.gpus }, () => startGpu(scope, more)));
   const stack = await startKeyedStack(scope, {
     redisUrl,
     keys,
