@@ -75,14 +75,13 @@ async function main(): Promise<void> {
   const stopping = new AbortController();
 
   await checkSchema(config.redis, { onMismatch: fail, log });
-  const { maxOpenJobs, keyJobBytes, jobTtlSeconds, keptWorkItems, idempotencyTtlSeconds } = config.queue;
+  const { maxOpenJobs, keyJobBytes, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
   const ledger = createLedger({
     redis: config.redis,
     files: inputs,
     maxOpenJobs,
     keyJobBytes,
     jobTtlSeconds,
-    keptWorkItems,
     idempotencyTtlSeconds,
     signedUrlSeconds,
     maxWorkflowVersions: config.workflows.maxVersions,

@@ -153,7 +153,6 @@ export async function startApi(
     maxOpenJobs,
     keyJobBytes,
     jobTtlSeconds,
-    keptWorkItems: 1000,
     idempotencyTtlSeconds,
     signedUrlSeconds,
     maxWorkflowVersions: config.workflows.maxVersions,
@@ -172,11 +171,10 @@ export async function startApi(
     // Long, because a busy machine may delay the renewal of locks.
     lockMs: 60_000,
     stalledCheckMs: 5_000,
-    keptWorkItems: 1000,
     announceSeconds: 60,
     log,
   });
-  const keeper = createHousekeeper({ redis: config.redis, jobTtlSeconds, keptWorkItems: 1000, log });
+  const keeper = createHousekeeper({ redis: config.redis, jobTtlSeconds, log });
   const claims = await worker.claims('default');
   const held: Claim[] = [];
   const stopping = new AbortController();

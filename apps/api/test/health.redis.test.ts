@@ -129,7 +129,7 @@ it('is degraded while too few replicas of Redis confirm writes', async () => {
     return server;
   };
   const primary = await begin('--repl-diskless-sync-delay', '0');
-  const replicated = await startApi(primary.url, { env: { REDIS_WAIT_REPLICAS: '1', REDIS_WAIT_MS: '100' } });
+  const replicated = await startApi(primary.url, { overrides: { redis: { wait: { replicas: 1, ms: 100 } } } });
   onTestFinished(() => replicated.close());
   await replicated.worker.presence.announce({ ...aWorker({ startedAt: Date.now() }), instances: [anInstance()] });
   const ask = async () => (await replicated.get('/health')).json();

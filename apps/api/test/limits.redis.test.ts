@@ -211,10 +211,10 @@ describe('maxUploadingBytesOfKey', () => {
   });
 });
 
-describe('KEY_JOBS_RESERVED', () => {
+describe('jobsReserved', () => {
   it('lets a key have that many waiting jobs even when other keys have used up MAX_OPEN_JOBS', async () => {
-    const env = { MAX_OPEN_JOBS: '2', KEY_JOBS_RESERVED: '1' };
-    const api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert')], env });
+    const settings = { env: { MAX_OPEN_JOBS: '2' }, overrides: { access: { keyLimits: { jobsReserved: 1 } } } };
+    const api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert')], ...settings });
     onTestFinished(() => api.close());
     const statuses: number[] = [];
     for (const key of ['anna', 'anna', 'anna', 'bert', 'bert']) statuses.push((await submit(api, key)).status);

@@ -48,7 +48,7 @@ async function main(): Promise<void> {
   const tracing = await startTracing({ service: 'dispatcher', ...config.tracing, log });
   const metrics = createMetrics({ service: 'dispatcher', log });
   const { redis } = config;
-  const { jobTtlSeconds, keptWorkItems, lockMs, stalledCheckMs, sweepSeconds } = config.queue;
+  const { jobTtlSeconds, lockMs, stalledCheckMs, sweepSeconds } = config.queue;
   const { secrets, allow, timeoutMs, concurrency, perHost, retryDelaysMs } = config.webhooks;
   const { keysFile, signedUrlSeconds } = config.access;
   const keys = await openKeys(keysFile, log);
@@ -65,7 +65,7 @@ async function main(): Promise<void> {
 
   await checkSchema(redis, { onMismatch: fail, log });
   const deliveries = createDeliveries({ redis, jobTtlSeconds, signedUrlSeconds, lockMs, stalledCheckMs, log });
-  const keeper = createHousekeeper({ redis, jobTtlSeconds, keptWorkItems, log });
+  const keeper = createHousekeeper({ redis, jobTtlSeconds, log });
   const schedules = createSchedules({ redis, lockMs, stalledCheckMs, log });
   const http = openHttp({ allow, ownPorts: config.ownPorts, announcedPorts: keeper.ports });
   const tools = {

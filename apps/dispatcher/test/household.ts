@@ -54,7 +54,6 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     maxOpenJobs: 10_000,
     keyJobBytes: Number.MAX_SAFE_INTEGER,
     jobTtlSeconds,
-    keptWorkItems: 1000,
     idempotencyTtlSeconds: 60,
     signedUrlSeconds: 3600,
     maxWorkflowVersions: 3,
@@ -73,7 +72,6 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     // Long enough that no lock expires on a busy machine.
     lockMs: 60_000,
     stalledCheckMs: 5000,
-    keptWorkItems: 1000,
     announceSeconds: 2,
     log,
   });
@@ -84,7 +82,7 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     ),
   );
   const source: ClaimSource = await worker.claims(POOL);
-  const keepers = [1, 2].map(() => createHousekeeper({ redis, jobTtlSeconds, keptWorkItems: 1000, log }));
+  const keepers = [1, 2].map(() => createHousekeeper({ redis, jobTtlSeconds, log }));
   const [keeper, otherKeeper] = keepers as [(typeof keepers)[0], (typeof keepers)[0]];
   onTestFinished(async () => {
     await Promise.all([ledger.close(), worker.close(), ...keepers.map((one) => one.close())]);

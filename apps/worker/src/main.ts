@@ -67,7 +67,7 @@ async function main(): Promise<void> {
   const stopping = new AbortController();
   const { name, announceSeconds, drainSeconds, adoptWaitSeconds, healthPort } = config.worker;
   const { maxAttempts, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
-  const { maxOvertakes, modelPatienceSeconds, jobTtlSeconds, lockMs, stalledCheckMs, keptWorkItems } = config.queue;
+  const { maxOvertakes, modelPatienceSeconds, jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
   const workflows = await loadWorkflows(config.workflowsDir, config);
   const { warmUp } = config.worker;
   const warmUpOrder = warmUp && orderWarmUp(warmUp, workflows, config.limits);
@@ -89,7 +89,6 @@ async function main(): Promise<void> {
     timelineEntries: config.past.timelineEntries,
     lockMs,
     stalledCheckMs,
-    keptWorkItems,
     announceSeconds,
     log,
   });
@@ -118,7 +117,7 @@ async function main(): Promise<void> {
       maxOutputs: MAX_OUTPUTS,
       storeRetryMs: STORE_RETRY_MS,
       followWithinMs: FOLLOW_WITHIN_MS,
-      fastSaveBelowMs: config.worker.fastSaveBelowSeconds * 1000,
+      fastSaveBelowMs: config.worker.fastSaveBelowMs,
       interruptGraceMs: config.worker.interruptGraceSeconds * 1000,
       unreachableMs: config.worker.unreachableSeconds * 1000,
     },

@@ -54,7 +54,6 @@ export function openLedgers() {
     maxOpenJobs: 1000,
     keyJobBytes: Number.MAX_SAFE_INTEGER,
     jobTtlSeconds: JOB_TTL_SECONDS,
-    keptWorkItems: 1000,
     idempotencyTtlSeconds: 60,
     signedUrlSeconds: 60,
     maxWorkflowVersions: 3,
@@ -104,7 +103,6 @@ export function openLedgers() {
     timelineEntries: 720,
     lockMs,
     stalledCheckMs: 300,
-    keptWorkItems: 1000,
     // A paused process must not be taken for dead.
     announceSeconds: 60,
     log,

@@ -71,7 +71,7 @@ describe('the settings of Redis', () => {
   });
 
   it('have the number of replicas and how long to wait for them', () => {
-    expect(loadConfig({ REDIS_WAIT_REPLICAS: '2', REDIS_WAIT_MS: '300' }).redis.wait).toEqual({ replicas: 2, ms: 300 });
+    expect(loadConfig({ REDIS_WAIT_REPLICAS: '2' }).redis.wait).toEqual({ replicas: 2, ms: 500 });
   });
 
   it.each([
@@ -87,7 +87,6 @@ describe('the settings of Redis', () => {
         'REDIS_CA_FILE=/not/there.pem: cannot be read (ENOENT)',
       ],
     ],
-    [{ REDIS_WAIT_REPLICAS: '1', REDIS_WAIT_MS: '800' }, ['REDIS_WAIT_MS=800: must be smaller than REDIS_TIMEOUT_MS']],
   ])('refuse %j', (env, beginnings) => {
     expect(faultsOf(env)).toEqual(beginnings.map((text) => expect.stringContaining(text)));
   });

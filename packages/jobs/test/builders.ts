@@ -186,7 +186,6 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
       // So long that a live worker keeps its locks and stays announced on a busy machine.
       lockMs: 60_000,
       stalledCheckMs: 5000,
-      keptWorkItems: 1000,
       announceSeconds: 60,
       log,
       ...workerOverrides,
@@ -195,14 +194,7 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
     return opened;
   };
   const run: Fleet['run'] = (name, id, args = {}, list = []) =>
-    runScript(
-      redis,
-      name,
-      keys.job(id),
-      prefix,
-      { id, ended_life: JOB_TTL_SECONDS * 1000, kept_work_items: 1000, ...args },
-      list,
-    );
+    runScript(redis, name, keys.job(id), prefix, { id, ended_life: JOB_TTL_SECONDS * 1000, ...args }, list);
   const get = async (id: string) => {
     const snapshot = await ledger.jobs.get(id);
     if (snapshot === undefined) throw new Error(`no job ${id}`);
@@ -264,7 +256,6 @@ export async function openLedger(overrides: FleetOptions & { url: string; prefix
     maxOpenJobs: 10_000,
     keyJobBytes: Number.MAX_SAFE_INTEGER,
     jobTtlSeconds: JOB_TTL_SECONDS,
-    keptWorkItems: 1000,
     idempotencyTtlSeconds: 86_400,
     signedUrlSeconds: 3600,
     maxWorkflowVersions: 3,

@@ -48,16 +48,24 @@ it('shows waiting items with name and data, and ended ones with attempts and res
   expect([first.record.id, second.record.id].sort()).toEqual([id, other.record.id].sort());
 });
 
-it('keeps as many completed and failed work items as the setting says', async () => {
+/** Adds as many work items as are kept, all older than any job. */
+async function fill({ redis, keys }: Fleet): Promise<void> {
+  const old = Array.from({ length: 1000 }, (_, n) => [n, `old${n}`]).flat();
+  for (const set of [keys.completed(POOL), keys.failed(POOL)]) await redis.zadd(set, ...old);
+}
+
+it('keeps the last thousand completed and failed work items', async () => {
   const fleet = await openFleet();
   const queue = openQueue(fleet);
-  const source = await fleet.claims(POOL, { keptWorkItems: 2 });
+  await fill(fleet);
+  const source = await fleet.claims(POOL);
   for (let n = 0; n < 8; n++) {
     const { id } = (await fleet.submit()).record;
     await (await nextClaim(source)).finish(n % 2 === 0 ? succeeded(id) : failed());
   }
   await until('all have ended', async () => (await queue.getActiveCount()) === 0);
-  expect([await queue.getCompletedCount(), await queue.getFailedCount()]).toEqual([2, 2]);
+  expect([await queue.getCompletedCount(), await queue.getFailedCount()]).toEqual([1000, 1000]);
+  expect(await queue.getJobs(['completed', 'failed'], 0, 3)).toHaveLength(8);
 });
 
 it.each([
@@ -99,13 +107,17 @@ it('keeps the work item of a job whose workers died too often, with code and det
   expect(failed).toMatchObject({ id, failedReason: expect.stringMatching(/^worker_killed: The worker died/) });
 });
 
-it('keeps the last work items of jobs that ended while waiting, as many as the setting says', async () => {
-  const fleet = await openFleet({ keptWorkItems: 2 });
-  const ids: string[] = [];
-  for (let n = 0; n < 4; n++) ids.push((await fleet.submit()).record.id);
-  for (const id of ids) await fleet.ledger.jobs.cancel(id);
-  expect((await openQueue(fleet).getJobs(['failed'])).map(({ id }) => id).sort()).toEqual(ids.slice(2));
-  expect(await fleet.redis.exists(...ids.map((id) => fleet.keys.workItem(POOL, id)))).toBe(2);
+it('keeps the last thousand work items of jobs that ended while waiting', async () => {
+  const fleet = await openFleet();
+  const failed = fleet.keys.failed(POOL);
+  const [first, second] = [(await fleet.submit()).record.id, (await fleet.submit()).record.id];
+  await fleet.ledger.jobs.cancel(first);
+  await fill(fleet);
+  await fleet.redis.zadd(failed, '-1', first);
+  await fleet.ledger.jobs.cancel(second);
+  expect(await fleet.redis.zcard(failed)).toBe(1000);
+  expect(await fleet.redis.zrange(failed, '-1', '-1')).toEqual([second]);
+  expect(await fleet.redis.exists(fleet.keys.workItem(POOL, first))).toBe(0);
 });
 
 it("emits BullMQ's events for each step of a job", async () => {

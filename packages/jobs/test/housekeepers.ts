@@ -6,7 +6,7 @@ import { anOrder, type Fleet, JOB_TTL_SECONDS, type OrderOverrides, POOL, quietL
 
 /** A housekeeper of the fleet's ledger; closed at the end of the test. */
 export function openHousekeeper({ settings }: Fleet, overrides: Partial<HousekeeperOptions> = {}): Housekeeper {
-  const common = { redis: settings, jobTtlSeconds: JOB_TTL_SECONDS, keptWorkItems: 1000, log: quietLog() };
+  const common = { redis: settings, jobTtlSeconds: JOB_TTL_SECONDS, log: quietLog() };
   const keeper = createHousekeeper({ ...common, ...overrides });
   onTestFinished(() => keeper.close());
   return keeper;

@@ -48,7 +48,7 @@ it('leaves no key without a lifetime, except the documented ones, when every job
   const ofBullMq = queues.flatMap((queue) =>
     ['meta', 'events', 'marker', 'id', 'pc'].map((name) => `${queue}:${name}`),
   );
-  // KEPT_WORK_ITEMS of each kind are kept, however old.
+  // The last thousand of each kind are kept, however old.
   const sets = [keys.completed(POOL), keys.failed(POOL)];
   const kept = (await Promise.all(sets.map((set) => redis.zrange(set, '0', '-1')))).flat();
   expect(kept).toHaveLength(5);

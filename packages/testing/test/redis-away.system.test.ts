@@ -7,6 +7,7 @@ import {
   type Gpus,
   type JobClient,
   jobClient,
+  overridesEnv,
   type RedisServer,
   type Service,
   type Simulator,
@@ -68,8 +69,13 @@ beforeAll(async () => {
   gate = await startGate(gpu.port);
   // It also answers while loading.
   redis = await startRedisServer({ config: ['loading-process-events-interval-bytes 1024'] });
-  // A test makes PNGs larger, which cannot be done with what is saved fast.
-  const env = { ...LOCKS, REDIS_TIMEOUT_MS: '3000', DRAIN_SECONDS: '3600', FAST_SAVE_BELOW_SECONDS: '0' };
+  const env = {
+    ...LOCKS,
+    REDIS_TIMEOUT_MS: '3000',
+    DRAIN_SECONDS: '3600',
+    // A test makes PNGs larger, which cannot be done with what is saved fast.
+    ...overridesEnv({ queue: { sweepSeconds: 1 }, worker: { announceSeconds: 1, fastSaveBelowMs: 0 } }),
+  };
   stack = await startStack({ redisUrl: redis.url, env });
   jobs = jobClient(stack.url);
 });

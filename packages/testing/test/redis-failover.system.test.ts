@@ -36,7 +36,6 @@ beforeAll(async () => {
     REDIS_SENTINELS: redis.nodes.map(({ host, port }) => `${host}:${port}`).join(','),
     REDIS_SENTINEL_NAME: redis.name,
     REDIS_WAIT_REPLICAS: '1',
-    REDIS_WAIT_MS: '1500',
     REDIS_TIMEOUT_MS: '3000',
     // A claim that was lost is handed out again.
     LOCK_MS: '1000',

@@ -39,8 +39,8 @@ const RELOAD_MS = 3000;
 async function cancelJobs(id: string, { env, log: stream, info }: CommandIo): Promise<void> {
   const { redis, queue } = loadConfig(env);
   const log = createLogger({ service: 'keys', level: 'error', format: 'json', stream });
-  const { jobTtlSeconds, keptWorkItems } = queue;
-  const keeper = createHousekeeper({ redis, jobTtlSeconds, keptWorkItems, log });
+  const { jobTtlSeconds } = queue;
+  const keeper = createHousekeeper({ redis, jobTtlSeconds, log });
   try {
     const canceled = new Set(await keeper.cancelOpen(id));
     await delay(RELOAD_MS);

@@ -161,12 +161,8 @@ export const apiSchema = {
     keyLimits: {
       requestsPerMinute: integer('KEY_REQUESTS_PER_MINUTE', 6000, 1, 'Most requests of one API key per minute'),
       jobsWaiting: integer('KEY_JOBS_WAITING', 2000, 1, 'Most waiting jobs of one API key'),
-      jobsReserved: integer(
-        'KEY_JOBS_RESERVED',
-        20,
-        0,
-        'Waiting jobs that each API key may have even if others have filled MAX_OPEN_JOBS',
-      ),
+      /** Waiting jobs that each key may have even if others have filled MAX_OPEN_JOBS. */
+      jobsReserved: 20,
       jobsRunning: integer(
         'KEY_JOBS_RUNNING',
         1000,

@@ -65,13 +65,7 @@ export const fleetSchema = {
       'REDIS_WAIT_REPLICAS',
       0,
       0,
-      'Number of replicas that must have a job before it is accepted, and a prompt id before ComfyUI gets the prompt: all there are, for a failover may promote any of them',
-    ),
-    waitMs: integer(
-      'REDIS_WAIT_MS',
-      500,
-      10,
-      'Longest wait for these replicas, in ms; then a request for a new job is answered 503',
+      'Number of replicas that must have a job before it is accepted, and a prompt id before ComfyUI gets the prompt: all there are, for a failover may promote any of them. After five eighths of REDIS_TIMEOUT_MS without them a request for a new job is answered 503',
     ),
     timeoutMs: integer(
       'REDIS_TIMEOUT_MS',
@@ -108,12 +102,11 @@ export const fleetSchema = {
     maxInstanceDeaths: 2,
     /** How often a worker may die while it holds a job before the job fails with worker_killed. */
     maxWorkerDeaths: 10,
-    maxOvertakes: integer(
-      'MAX_OVERTAKES',
-      500,
-      0,
-      'How many later jobs of the same key may overtake a job: those of higher priority or lower level of detail, and those whose models an instance holds or whose texts it has just encoded',
-    ),
+    /**
+     * How many later jobs of the same key may overtake a job: those of higher priority or lower level of detail, and
+     * those whose models an instance holds or whose texts it has just encoded.
+     */
+    maxOvertakes: 500,
     modelPatienceSeconds: integer(
       'MODEL_PATIENCE_SECONDS',
       30,
@@ -128,12 +121,6 @@ export const fleetSchema = {
     ),
     idempotencyTtlSeconds: 86_400,
     lockMs: integer('LOCK_MS', 10_000, 500, "After about this time a dead worker's jobs go to other workers"),
-    keptWorkItems: integer(
-      'KEPT_WORK_ITEMS',
-      1000,
-      0,
-      'How many completed and how many failed work items of each pool BullMQ keeps, for Bull Board and the like',
-    ),
     /** How often to check for lost and expired jobs. */
     sweepSeconds: 5,
   },
@@ -219,12 +206,11 @@ export const fleetSchema = {
       /** Texts are encoded ahead only if that saves at least this much per job. */
       leastSavedMs: 500,
     },
-    fastSaveBelowSeconds: integer(
-      'FAST_SAVE_BELOW_SECONDS',
-      2,
-      0,
-      'If prompts of a workflow take less than this, ComfyUI saves pictures as lossless WebP, which is faster, and the worker makes the PNGs while the next prompt runs; 0: never',
-    ),
+    /**
+     * If prompts of a workflow take less than this, ComfyUI saves pictures as lossless WebP, which saves it 130 ms a
+     * megapixel, and the worker makes the PNGs while the next prompt runs.
+     */
+    fastSaveBelowMs: 2000,
     interruptGraceSeconds: integer(
       'INTERRUPT_GRACE_SECONDS',
       30,
@@ -243,7 +229,8 @@ export const fleetSchema = {
       ),
       /** Wait after a restart that did not help; it doubles each time, up to half an hour. */
       waitSeconds: 60,
-      mostPerHour: integer('RESTARTS_PER_HOUR', 4, 1, 'Most restarts of one instance within an hour'),
+      /** Restarts of one instance. One that needs more is broken. */
+      mostPerHour: 4,
     },
     warmUp: {
       workflow: optionalText(

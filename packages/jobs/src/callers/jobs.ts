@@ -40,26 +40,15 @@ interface JobSources {
   readonly reads: Pick<BatchedReads, 'job' | 'aliased'>;
   readonly payloads: Pick<Payloads, 'read'>;
   readonly jobTtlSeconds: number;
-  readonly keptWorkItems: number;
 }
 
-export function createJobs({
-  redis,
-  listing,
-  keys,
-  subscriptions,
-  reads,
-  payloads,
-  jobTtlSeconds,
-  keptWorkItems,
-}: JobSources): Jobs {
+export function createJobs({ redis, listing, keys, subscriptions, reads, payloads, jobTtlSeconds }: JobSources): Jobs {
   const { job: read, aliased } = reads;
   const { job: readListed } = createBatchedReads(listing, keys);
   const run = (name: 'cancel' | 'forget', id: string) =>
     runScript(redis, name, keys.job(id), keys.prefix, {
       id,
       ended_life: jobTtlSeconds * 1000,
-      kept_work_items: keptWorkItems,
     });
   const jobs: Jobs = {
     get: (id) => orUnavailable(() => read(id)),

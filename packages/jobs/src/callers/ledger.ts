@@ -35,8 +35,6 @@ export interface LedgerOptions extends OrderBounds {
   /** Where large graphs and origins are stored. */
   readonly files: PayloadFiles;
   readonly jobTtlSeconds: number;
-  /** How many completed work items of a pool, and how many failed ones, are kept for operators. */
-  readonly keptWorkItems: number;
   /** How long an asset lives after its last use. */
   readonly assetTtlSeconds: number;
   /** How long a signed URL is valid, at least. */
@@ -47,7 +45,7 @@ export interface LedgerOptions extends OrderBounds {
 }
 
 export function createLedger(options: LedgerOptions) {
-  const { log, jobTtlSeconds, keptWorkItems } = options;
+  const { log, jobTtlSeconds } = options;
   const keys = createKeys(options.redis.prefix);
   const redis = withScripts(producerConnection(options.redis, log));
   const subscriptions = createSubscriptions(producerConnection(options.redis, log), keys.pools, log);
@@ -67,7 +65,7 @@ export function createLedger(options: LedgerOptions) {
   return {
     orders: createOrders(writing, keys, replication, payloads, options),
     jobs: {
-      ...createJobs({ redis, listing, keys, subscriptions, reads, payloads, jobTtlSeconds, keptWorkItems }),
+      ...createJobs({ redis, listing, keys, subscriptions, reads, payloads, jobTtlSeconds }),
       ...createKeyJobs(listing, keys, subscriptions),
     },
     webhooks: createJobWebhooks(redis, keys, deliveries, createJobLife(redis, keys, jobTtlSeconds)),

@@ -35,12 +35,10 @@ export type Housekeeper = ReturnType<typeof createHousekeeper>;
 export interface HousekeeperOptions {
   readonly redis: RedisSettings;
   readonly jobTtlSeconds: number;
-  /** How many completed work items of a pool, and how many failed ones, are kept for operators. */
-  readonly keptWorkItems: number;
   readonly log: Logger;
 }
 
-export function createHousekeeper({ jobTtlSeconds, keptWorkItems, log, ...options }: HousekeeperOptions) {
+export function createHousekeeper({ jobTtlSeconds, log, ...options }: HousekeeperOptions) {
   const { prefix } = options.redis;
   const keys = createKeys(prefix);
   const redis = withScripts(producerConnection({ ...options.redis, timeoutMs: TIMEOUT_MS }, log));
@@ -56,7 +54,6 @@ export function createHousekeeper({ jobTtlSeconds, keptWorkItems, log, ...option
     runScript(redis, name, keys.job(id), prefix, {
       id,
       ended_life: jobTtlSeconds * 1000,
-      kept_work_items: keptWorkItems,
       ...args,
     });
   const forget = async (id: string, { spare }: { spare: boolean }) =>

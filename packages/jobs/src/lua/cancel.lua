@@ -3,8 +3,7 @@ Cancels a job: a waiting job ends at once, a claimed one is `canceling` until it
 
 Input:
   KEYS[1] the record
-  `id` of the job; `ended_life`: how long an ended record lives, in ms; `kept_work_items`: how many failed work items of
-  a pool are kept
+  `id` of the job; `ended_life`: how long an ended record lives, in ms
 
 Output:
   the snapshot of the job

@@ -5,9 +5,9 @@ only jobs that may be in a ComfyUI are claimed.
 
 Input:
   KEYS[1] the record
-  `id` of the job; `ended_life`: how long an ended record lives, in ms; `kept_work_items`: how many failed work items of
-  a pool are kept; `pool`; `worker`; `token` of the new lock; `lock_ms`: how long it lasts; `most_deaths`: how many
-  deaths of workers fail the job; `too_many_deaths`: the error it then fails with (JSON)
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `pool`; `worker`; `token` of the new lock;
+  `lock_ms`: how long it lasts; `most_deaths`: how many deaths of workers fail the job; `too_many_deaths`: the error it
+  then fails with (JSON)
 
 Output:
   {'ok', snapshot}; {'paused'}; {'none'} if the job has ended, belongs to another pool or is not this worker's

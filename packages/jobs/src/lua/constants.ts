@@ -5,6 +5,8 @@ const DAY_MS = 24 * HOUR_MS;
 export const LUA_CONSTANTS = {
   /** The BullMQ priority of all work items. */
   PRIORITY: 1,
+  /** How many completed and how many failed work items of each pool BullMQ keeps, for operators to look at. */
+  KEPT_WORK_ITEMS: 1000,
   /** How many events BullMQ keeps by default. */
   WORK_EVENTS_KEPT: 10_000,
   USAGE_LIFE_MS: 100 * DAY_MS,

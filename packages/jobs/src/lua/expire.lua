@@ -3,8 +3,7 @@ queued → expired: the start deadline passed before a worker claimed the job.
 
 Input:
   KEYS[1] the record
-  `id` of the job; `ended_life`: how long an ended record lives, in ms; `kept_work_items`: how many failed work items of
-  a pool are kept
+  `id` of the job; `ended_life`: how long an ended record lives, in ms
 
 Output:
   1 if the job expired, else 0

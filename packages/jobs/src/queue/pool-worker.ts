@@ -3,6 +3,7 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import { Job, type JobsOptions, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
 
 /** How a work item ends: `completed` with the names of the outputs, or `failed` with a code and a reason. */
 export type ItemEnd =
@@ -37,8 +38,6 @@ export interface PoolWorkerOptions {
   /** How long a lock lasts. It is renewed at half of that; the items of a dead worker are handed out again after it. */
   readonly lockMs: number;
   readonly stalledCheckMs: number;
-  /** How many completed items, and how many failed ones, are kept for operators. */
-  readonly keptWorkItems: number;
   readonly log: Logger;
 }
 
@@ -116,8 +115,9 @@ export class PoolWorker extends Worker {
   hold(id: string, token: string): WorkItem {
     let settled = () => {};
     this.#held.set(token, { id, settled: new Promise((resolve) => (settled = resolve)) });
-    const { keptWorkItems, pool, log } = this.#options;
-    const kept = { removeOnComplete: { count: keptWorkItems }, removeOnFail: { count: keptWorkItems } };
+    const { pool, log } = this.#options;
+    const count = LUA_CONSTANTS.KEPT_WORK_ITEMS;
+    const kept = { removeOnComplete: { count }, removeOnFail: { count } };
     // A stack trace would be useless, since the failure happened in a ComfyUI.
     const job = (options: JobsOptions) => new Job(this, '', {}, { ...options, stackTraceLimit: 0 }, id);
     const settle = (end: () => Promise<unknown>) => {

@@ -24,7 +24,7 @@ export interface Chooser {
 }
 
 export interface Rules {
-  /** MAX_OVERTAKES. */
+  /** How many later jobs of its key may overtake a job. */
   readonly maxOvertakes: number;
   /** MODEL_PATIENCE_SECONDS, in ms. */
   readonly patienceMs: number;
@@ -56,7 +56,7 @@ export type Choice =
 /** Must be equal to LEVEL in lua/scheduling/waiting.lua. */
 const LEVEL = 1e12;
 /**
- * Fractions of MAX_OVERTAKES. Shortly before the oldest jobs of a key reach the bound, an instance loads models that no
+ * Fractions of `maxOvertakes`. Shortly before the oldest jobs of a key reach the bound, an instance loads models that no
  * other instance holds for them, and keeps running such jobs until the oldest one is further from the bound. Otherwise
  * several affinity queues would reach the bound together, and each instance would load models for single jobs of each
  * queue in turn.
@@ -182,7 +182,7 @@ function mayTry({ id, failedOn }: NearJob, leftTo: readonly string[], { name = '
 
 /**
  * The jobs of a key that may be next. Its order is priority, level of detail, age. Models decide only among jobs of the
- * highest waiting priority. The oldest job comes next after MAX_OVERTAKES later ones have overtaken it. A key that has
+ * highest waiting priority. The oldest job comes next after `maxOvertakes` later ones have overtaken it. A key that has
  * as many jobs in work as it may gets none.
  */
 function ofKey(heads: readonly Candidate[], rules: Rules): Candidate[] {

@@ -16,7 +16,6 @@ export interface NextClaimOptions {
   readonly pool: string;
   readonly worker: string;
   readonly jobTtlSeconds: number;
-  readonly keptWorkItems: number;
   readonly lockMs: number;
   readonly maxWorkerDeaths: number;
   readonly rules: Rules;
@@ -69,8 +68,7 @@ interface Chosen {
 
 /** Reads the jobs that an instance may get, chooses, and takes: see docs/architecture/scheduling.md. */
 export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWorker, hold: ClaimHolder): NextClaims {
-  const { redis, keys, pool, worker, jobTtlSeconds, keptWorkItems, lockMs, maxWorkerDeaths, rules, fits, log } =
-    options;
+  const { redis, keys, pool, worker, jobTtlSeconds, lockMs, maxWorkerDeaths, rules, fits, log } = options;
   const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
   const inTurn = oneAtATime();
   let nextReturn: number | undefined;
@@ -141,7 +139,6 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
       most_deaths: maxWorkerDeaths,
       too_many_deaths: tooManyDeaths,
       ended_life: jobTtlSeconds * 1000,
-      kept_work_items: keptWorkItems,
     })) as readonly (readonly string[])[];
     if (taken.length === 0) log.debug('none of the chosen jobs was still available', { pool, instance: asker?.name });
     return tokens.map((token, n) => {

@@ -116,13 +116,12 @@ export interface TransitionsOptions {
   readonly replication: Replication;
   readonly keys: Keys;
   readonly jobTtlSeconds: number;
-  readonly keptWorkItems: number;
 }
 
 export function createTransitions(options: TransitionsOptions): Transitions {
-  const { redis, submitting, replication, keys, jobTtlSeconds, keptWorkItems } = options;
+  const { redis, submitting, replication, keys, jobTtlSeconds } = options;
   return (name, id, args) => {
-    const named = { id, ended_life: jobTtlSeconds * 1000, kept_work_items: keptWorkItems, ...args };
+    const named = { id, ended_life: jobTtlSeconds * 1000, ...args };
     const runOn = (at: Redis) => orUnavailable(() => runScript(at, name, keys.job(id), keys.prefix, named));
     // Replicas must have a submission before it is sent to ComfyUI, so that it survives a failover.
     if (name === 'submit') return orUnavailable(() => writeUntilReplicated(replication, () => runOn(submitting)));

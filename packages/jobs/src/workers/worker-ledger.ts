@@ -42,8 +42,6 @@ export interface WorkerLedgerOptions {
   readonly timelineEntries: number;
   readonly lockMs: number;
   readonly stalledCheckMs: number;
-  /** How many completed work items of a pool, and how many failed ones, are kept for operators. */
-  readonly keptWorkItems: number;
   /** Interval of announcements. After three missed ones, the worker counts as gone. */
   readonly announceSeconds: number;
   /** ms since 1970; for tests. */
@@ -52,7 +50,7 @@ export interface WorkerLedgerOptions {
 }
 
 export function createWorkerLedger(options: WorkerLedgerOptions) {
-  const { log, worker, jobTtlSeconds, keptWorkItems, timelineEntries, now = Date.now } = options;
+  const { log, worker, jobTtlSeconds, timelineEntries, now = Date.now } = options;
   const keys = createKeys(options.redis.prefix);
   const redis = withScripts(workerConnection(options.redis, log));
   const subscriptions = createSubscriptions(workerConnection(options.redis, log), keys.pools, log);
@@ -60,7 +58,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions) {
   const submitting = options.redis.wait === undefined ? redis : withScripts(workerConnection(options.redis, log));
   const replication = createReplication(submitting, keys.replicated, options.redis.wait, log);
   const clock = createRedisClock(redis, now);
-  const transition = createTransitions({ redis, submitting, replication, keys, jobTtlSeconds, keptWorkItems });
+  const transition = createTransitions({ redis, submitting, replication, keys, jobTtlSeconds });
   const payloads = createPayloads(options.files);
   const halts = createHaltSource(redis, keys, subscriptions);
   const fits = createFits(redis, keys);

@@ -48,7 +48,7 @@ const fileSchema = Type.Object(
     profiles: Type.Optional(ownProfilesSchema),
     /** An execution that takes longer is interrupted. */
     deadline_seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400 })),
-    /** Whether ComfyUI may save pictures as WebP, from which the worker makes the PNGs; see FAST_SAVE_BELOW_SECONDS. */
+    /** Whether ComfyUI may save pictures as WebP, from which the worker makes the PNGs; if its prompts are short. */
     fast_save: Type.Optional(Type.Boolean()),
     /** Limits for jobs of this workflow, instead of the service's. */
     limits: Type.Optional(workflowLimitsSchema),

@@ -147,7 +147,6 @@ export async function publishCatalogue({ redisUrl: url, prefix }: ApiStack): Pro
     timelineEntries: 720,
     lockMs: 60_000,
     stalledCheckMs: 60_000,
-    keptWorkItems: 1000,
     announceSeconds: 60,
     log: createLogger({ service: 'bench', level: 'error', format: 'pretty' }),
   });

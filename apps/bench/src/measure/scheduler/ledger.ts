@@ -76,7 +76,6 @@ export async function openLedgers(scope: Scope, url: string, prefix: string): Pr
     keyJobBytes: Number.MAX_SAFE_INTEGER,
     maxOpenJobs: MOST_JOBS,
     jobTtlSeconds: JOB_TTL_SECONDS,
-    keptWorkItems: 1000,
     idempotencyTtlSeconds: JOB_TTL_SECONDS,
     signedUrlSeconds: JOB_TTL_SECONDS,
     maxWorkflowVersions: 20,
@@ -95,7 +94,6 @@ export async function openLedgers(scope: Scope, url: string, prefix: string): Pr
     timelineEntries: 720,
     lockMs: 60_000,
     stalledCheckMs: 30_000,
-    keptWorkItems: 1000,
     announceSeconds: 5,
     log,
   });

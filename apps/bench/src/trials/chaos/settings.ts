@@ -74,7 +74,6 @@ export function quickTimes({ workflowsDir, restartsFile }: Locations): Record<st
     INTERRUPT_GRACE_SECONDS: `${CHAOS.interruptGraceSeconds}`,
     MAX_GPU_SECONDS: `${CHAOS.deadlineSeconds}`,
     COMFYUI_RESTART_COMMAND: restartCommand(restartsFile),
-    RESTARTS_PER_HOUR: '100',
     ...overridesEnv({
       queue: {
         stalledCheckMs: CHAOS.stalledCheckMs,
@@ -86,7 +85,7 @@ export function quickTimes({ workflowsDir, restartsFile }: Locations): Record<st
       worker: {
         announceSeconds: 1,
         adoptWaitSeconds: CHAOS.adoptWaitSeconds,
-        restart: { waitSeconds: 5 },
+        restart: { waitSeconds: 5, mostPerHour: 100 },
         encodeAhead: { leastSavedMs: 20 },
       },
       comfyui: { timeoutMs: CHAOS.comfyTimeoutMs },

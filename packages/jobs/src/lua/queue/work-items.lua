@@ -21,16 +21,16 @@ local function leave_lists(pool, job_id)
     + redis.call('LREM', wait_list_key(pool), 0, job_id) + redis.call('LREM', active_key(pool), 0, job_id)
 end
 -- Keeps the item of a job that ended without a worker as failed, as BullMQ's moveToFailed does for workers.
-local function fail_work_item(pool, job_id, reason, now, kept)
+local function fail_work_item(pool, job_id, reason, now)
   if leave_lists(pool, job_id) == 0 then return end
   redis.call('DEL', lock_key(pool, job_id))
   redis.call('HSET', work_item_key(pool, job_id), 'failedReason', reason, 'finishedOn', now)
   redis.call('ZADD', failed_key(pool), now, job_id)
   emit_work_event(pool, job_id, 'failed', 'failedReason', reason, 'prev', 'waiting')
-  for _, old in ipairs(redis.call('ZRANGE', failed_key(pool), 0, -kept - 1)) do
+  for _, old in ipairs(redis.call('ZRANGE', failed_key(pool), 0, -KEPT_WORK_ITEMS - 1)) do
     redis.call('DEL', work_item_key(pool, old))
   end
-  redis.call('ZREMRANGEBYRANK', failed_key(pool), 0, -kept - 1)
+  redis.call('ZREMRANGEBYRANK', failed_key(pool), 0, -KEPT_WORK_ITEMS - 1)
 end
 local function is_in_queue(pool, job_id) return redis.call('ZSCORE', prioritized_key(pool), job_id) end
 -- Wakes one of the workers that wait for work.

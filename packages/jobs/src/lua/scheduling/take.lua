@@ -6,7 +6,7 @@ Input:
   KEYS[1] any key
   `chosen`: the jobs in the order in which they were chosen, see chosenArgument in workers/claim-next.ts
   `tokens`: one claim token for each slot
-  `pool`, `instance`, `worker`, `lock_ms`, `ended_life`, `kept_work_items`
+  `pool`, `instance`, `worker`, `lock_ms`, `ended_life`
   `most_deaths`: how many deaths of workers fail a job; `too_many_deaths`: the error it then fails with (JSON)
 
 Output:

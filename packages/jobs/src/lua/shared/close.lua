@@ -81,5 +81,5 @@ end
 -- Ends a job and its work item, if no worker will end that. `reason` is what operators see on the work item.
 local function close_with_item(status, reason)
   close_job(status)
-  fail_work_item(get('pool'), id, reason or status, now_ms(), args.kept_work_items)
+  fail_work_item(get('pool'), id, reason or status, now_ms())
 end
