@@ -69,8 +69,8 @@ async function main(): Promise<void> {
   const { maxAttempts, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
   const { maxOvertakes, modelPatienceSeconds, jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
   const workflows = await loadWorkflows(config.workflowsDir, config);
-  const { warmUp } = config.worker;
-  const warmUpOrder = warmUp && orderWarmUp(warmUp, workflows, config.limits);
+  const { warmUpWorkflow } = config.worker;
+  const warmUp = warmUpWorkflow === undefined ? undefined : orderWarmUp(warmUpWorkflow, workflows, config.limits);
   const stores = await openFrameStores(config.frames, { owner: name });
   const swept = await stores.frames.sweepTemporary();
   if (swept > 0) log.info('removed partly written files of an earlier run', { count: swept });
@@ -125,7 +125,7 @@ async function main(): Promise<void> {
     restLimits: REST_LIMITS,
     beginMs: BEGIN_MS,
     restart: restartRules(config.worker.restart),
-    warmUp: warmUpOrder,
+    warmUp,
     adoptWaitMs: adoptWaitSeconds * 1000,
     comfyTimeoutMs: config.comfyui.timeoutMs,
     announceSeconds,

@@ -132,9 +132,9 @@ it('keeps a model that is pinned in the pool of the host, and fetches it without
 it('fetches the models of the warm-up before an instance runs it', async () => {
   const fleet = await openWithModels(['warm.safetensors']);
   const gpu = await aGpu(0, { modelsDir: fleet.modelsDir });
-  const body = { prompt: 'warm up', lod: 'sketch', checkpoint: 'warm.safetensors' } as const;
-  const { limits } = loadConfig({});
-  const warmUp = orderWarmUp({ workflow: 'text2img', body }, fleet.workflowsWithin(60), limits);
+  const order = orderWarmUp('text2img', fleet.workflowsWithin(60), loadConfig({}).limits);
+  const inputs = { ...order.request.inputs, checkpoint: 'warm.safetensors' };
+  const warmUp = { ...order, request: { ...order.request, inputs } };
   const worker = await fleet.startWorker('w', [gpu.url], { warmUp });
   await worker.allUp();
   expect(gpu.journal().filter(({ event }) => event === 'end')).toMatchObject([

@@ -9,11 +9,8 @@ import { aGpu, openStack } from './worker-stack.js';
 
 const LONG = { steps: 150 };
 
-const warmUp = orderWarmUp(
-  { workflow: 'text2img', body: { prompt: 'warm up', lod: 'sketch', steps: 20 } },
-  await loadWorkflows('workflows'),
-  loadConfig({}).limits,
-);
+const order = orderWarmUp('text2img', await loadWorkflows('workflows'), loadConfig({}).limits);
+const warmUp = { ...order, request: { ...order.request, inputs: { ...order.request.inputs, steps: 20 } } };
 
 /** The prompts that it began to execute, in order. */
 const begun = (gpu: Simulator) => gpu.journal().flatMap((line) => (line.event === 'start' ? [line.prompt_id] : []));

@@ -3,7 +3,6 @@ import { ConfigError, type Environment } from './environment.js';
 import { redisFaults, toRedisSettings } from './redis-settings.js';
 import { configSchema, type RawConfig } from './schema/config-schema.js';
 import { readConfig, variablesOf } from './setting.js';
-import { toWarmUp, warmUpFaults } from './warm-up.js';
 
 /** Every environment variable that the services read, as JSON Schema. */
 export const settingsSchema = variablesOf(configSchema);
@@ -71,7 +70,7 @@ function isGroup(value: unknown): value is object {
 
 function crossChecks(raw: RawConfig): string[] {
   const { comfyui, compat, frames } = raw;
-  const faults = [...redisFaults(raw.redis), ...warmUpFaults(raw.worker.warmUp, raw.limits)];
+  const faults = redisFaults(raw.redis);
   const { urls } = comfyui;
   if (new Set(urls).size < urls.length) {
     faults.push(`COMFYUI_URLS=${urls.join(',')}: names an address twice; one GPU would be driven as two`);
@@ -110,7 +109,7 @@ function toConfig(raw: RawConfig) {
     ownPorts: ownPorts(raw) as readonly number[],
     /** Half of the lock time, so that a dead worker's jobs go to others soon. */
     queue: { ...queue, stalledCheckMs: Math.ceil(queue.lockMs / 2) },
-    worker: { ...worker, name: worker.name ?? hostname(), warmUp: toWarmUp(worker.warmUp) },
+    worker: { ...worker, name: worker.name ?? hostname() },
     retention: {
       ...retention,
       inputsMaxAgeSeconds: retention.inputsMaxAgeSeconds ?? retention.framesMaxAgeSeconds,

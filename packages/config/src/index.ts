@@ -34,4 +34,3 @@ export {
   readTestSettings,
   simulatorSchema,
 } from './tool-settings.js';
-export type { WarmUpSettings } from './warm-up.js';

@@ -81,32 +81,6 @@ describe('loadConfig', () => {
     expect(loadConfig({ ...env, S3_PREFIX: '' }).frames).toMatchObject({ prefix: '' });
   });
 
-  it('takes a request body as the inputs of a warm-up, and reports unknown fields', () => {
-    expect(loadConfig({ WARM_UP_WORKFLOW: 'text2img' }).worker.warmUp).toEqual({
-      workflow: 'text2img',
-      body: { prompt: 'warm up', lod: 'sketch' },
-    });
-    const other = { WARM_UP_WORKFLOW: 'flux' };
-    expect(loadConfig(other).worker.warmUp).toEqual({ workflow: 'flux', body: {} });
-    const body = { inputs: { scene: 'warm up' }, lod: 'sketch' };
-    const told = loadConfig({ ...other, WARM_UP_INPUTS: JSON.stringify(body) });
-    expect(told.worker.warmUp).toEqual({ workflow: 'flux', body });
-    expect(faults({ ...other, WARM_UP_INPUTS: '{"prompt":"warm up"}' })).toEqual([
-      'WARM_UP_INPUTS: prompt is not a known field',
-    ]);
-    const written = (inputs: string) => faults({ WARM_UP_WORKFLOW: 'text2img', WARM_UP_INPUTS: inputs });
-    expect(written('a fox')).toEqual([
-      'WARM_UP_INPUTS=a fox: is not valid JSON; write the body of a request, e.g. {"prompt":"warm up"}',
-    ]);
-    expect(written('{"steps":"many","size":9}')).toEqual([
-      'WARM_UP_INPUTS: prompt is missing',
-      'WARM_UP_INPUTS: size is not a known field',
-      'WARM_UP_INPUTS: steps must be a whole number',
-    ]);
-    expect(written('[]')).toEqual(['WARM_UP_INPUTS: must be an object']);
-    expect(loadConfig({ WARM_UP_INPUTS: 'unused' }).worker.warmUp).toBeUndefined();
-  });
-
   it('takes a list of choices, or none', () => {
     const apis = (env: Environment) => loadConfig(env).compat.apis;
     expect(apis({})).toEqual(['comfyui', 'comfy-v2', 'openai']);

@@ -232,16 +232,10 @@ export const fleetSchema = {
       /** Restarts of one instance. One that needs more is broken. */
       mostPerHour: 4,
     },
-    warmUp: {
-      workflow: optionalText(
-        'WARM_UP_WORKFLOW',
-        'Workflow that each ComfyUI runs before it gets jobs, when its worker starts and after every restart of the ComfyUI, so that the models are loaded; not set: none',
-      ),
-      inputs: optionalText(
-        'WARM_UP_INPUTS',
-        'Body of a request for that workflow, as JSON: of POST /generate for text2img, else of POST /workflows/:name; not set: {"prompt":"warm up","lod":"sketch"} for text2img, and no inputs for any other',
-      ),
-    },
+    warmUpWorkflow: optionalText(
+      'WARM_UP_WORKFLOW',
+      'Workflow of WORKFLOWS_DIR that each ComfyUI runs before it gets jobs, when its worker starts and after every restart of the ComfyUI, so that the models are loaded; not set: none',
+    ),
   },
   dispatcher: {
     healthPort: integer(
