@@ -34,13 +34,12 @@ async function aFastWorker(version: '0.3.64' | '0.33.0' = '0.3.64') {
   const worker = await startWorker();
   /** Submits a job behind another one, which is canceled then. */
   const submit = async (overrides?: RequestOverrides) => {
-    gpu.set({ stepMs: 1000 });
+    gpu.faults.add({ kind: 'hang', times: 1 });
     // With a prompt of its own, so that ComfyUI has nothing of it in its cache.
     const first = await stack.submit({ prompt: newId() });
     await stack.running(first);
     const id = await stack.submit(overrides);
     await until('it waits behind', async () => (await queueOf(gpu)).pending.length === 1);
-    gpu.set({ stepMs: 0 });
     await stack.ledger.jobs.cancel(first);
     return id;
   };
