@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
 import { type Config, type ConfigOverrides, loadConfig, openApiKeys, readAllowedNodes } from '@comfy-fleet/config';
 import type { ApiKey, Job, Problem } from '@comfy-fleet/contracts';
-import { type FrameStore, type FrameStores, openFrameStores } from '@comfy-fleet/frames';
+import { type FrameStore, openFrameStores } from '@comfy-fleet/frames';
 import {
   type Claim,
   createHousekeeper,
@@ -94,8 +94,6 @@ interface ApiOptions {
   readonly keys?: readonly ApiKey[];
   /** Undefined: checks the free disk space. */
   readonly requireSpace?: () => Promise<void>;
-  /** Undefined: checks the folder. */
-  readonly storageFault?: FrameStores['fault'];
 }
 
 const DAY_MS = 86_400_000;
@@ -105,15 +103,7 @@ const untilDayLasts = () => until('the day to last', () => DAY_MS - (Date.now() 
 
 export async function startApi(
   redisUrl: string,
-  {
-    env = {},
-    overrides = {},
-    heartbeatMs = 15_000,
-    idleMs = 60_000,
-    keys: apiKeys,
-    requireSpace,
-    storageFault,
-  }: ApiOptions = {},
+  { env = {}, overrides = {}, heartbeatMs = 15_000, idleMs = 3_600_000, keys: apiKeys, requireSpace }: ApiOptions = {},
 ): Promise<TestApi> {
   await untilDayLasts();
   const framesDir = await mkdtemp(join(tmpdir(), 'api-frames-'));
@@ -214,7 +204,8 @@ export async function startApi(
     fetching: createFetches(),
     copying: createCopies(),
     decoding,
-    storage: createStorageWatch({ fault: storageFault ?? stores.fault }, log),
+    // The folder may respond late on a busy machine.
+    storage: createStorageWatch({ fault: () => stores.fault(new AbortController().signal) }, log),
     requireSpace: requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
     streams: createOpenStreams(config.http.streams, instruments.streams),
     instruments,

@@ -102,7 +102,7 @@ it('drives an instance behind a login under its name, and shows the secret nowhe
 });
 
 it('adopts by name what runs in an instance that moved within the file', async () => {
-  const [busy, other] = [await lockedGpu(20), await gpus.start(20)];
+  const [busy, other] = [await lockedGpu(1000), await gpus.start(0)];
   const one = { name: 'one', url: busy.url, headers: LOGIN };
   const two = { name: 'two', url: other.url, pools: ['other'] };
   const first = await start('b', [one, two]);
@@ -110,6 +110,7 @@ it('adopts by name what runs in an instance that moved within the file', async (
   await until('it runs', async () => (await jobs.get(id)).status === 'running');
   await first.stop('SIGKILL');
   await start('b', [two, one]);
+  busy.set({ stepMs: 0 });
   expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1, instance: 'b/one' });
   expect([starts(busy), starts(other)]).toEqual([1, 0]);
 });

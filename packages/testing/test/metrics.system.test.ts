@@ -97,11 +97,13 @@ beforeAll(async () => {
   expect((await jobs.ended((await jobs.generate(SMALL)).id)).status).toBe('failed');
   gpu.faults.add({ kind: 'lost_prompt', times: 1 });
   expect((await jobs.ended((await jobs.generate(SMALL)).id)).status).toBe('succeeded');
+  gpu.set({ stepMs: 1000 });
   const long = await jobs.generate({ ...SMALL, steps: 150 });
   await until('it runs', async () => (await jobs.get(long.id)).status === 'running');
   const behind = await jobs.generate(SMALL);
   await jobs.cancel(behind.id);
   expect((await jobs.ended(behind.id)).status).toBe('canceled');
+  gpu.set({ stepMs: 10 });
   expect((await jobs.ended(long.id)).status).toBe('succeeded');
   await fetchModels();
   await fetch(`${stack.url}/nowhere`);

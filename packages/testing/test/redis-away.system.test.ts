@@ -65,7 +65,7 @@ async function fillFile(): Promise<void> {
 
 beforeAll(async () => {
   gpus = await createGpus();
-  gpu = await gpus.start(50);
+  gpu = await gpus.start(1000);
   gate = await startGate(gpu.port);
   // It also answers while loading.
   redis = await startRedisServer({ config: ['loading-process-events-interval-bytes 1024'] });
@@ -80,7 +80,7 @@ beforeAll(async () => {
   jobs = jobClient(stack.url);
 });
 beforeEach(async () => {
-  gpu.set({ stepMs: 50 });
+  gpu.set({ stepMs: 1000 });
   // A test may have stopped them.
   if (dispatcher?.exitCode !== null) dispatcher = await stack.startDispatcher();
   if (worker?.exitCode !== null) worker = await stack.startWorker('w', [gate.url]);
@@ -125,6 +125,7 @@ it.each(absences)(
     await running(id);
     const left = performance.now();
     await absence.leave();
+    gpu.set({ stepMs: 50 });
     const refused = await post();
     expect(refused.status).toBe(503);
     expect(refused.headers.get('content-type')).toMatch(/^application\/problem\+json/);

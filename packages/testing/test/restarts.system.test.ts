@@ -127,7 +127,7 @@ it('renders once when the worker is killed before its submission has reached Com
 });
 
 it('adopts the running job and the one behind it as soon as the killed worker restarts, long before their locks expire, and renders each once', async () => {
-  gpu.set({ stepMs: 50 });
+  gpu.set({ stepMs: 1000 });
   const first = await jobs.generate(LONG);
   await running(first.id);
   const behind = await jobs.generate(LONG);
@@ -140,7 +140,7 @@ it('adopts the running job and the one behind it as soon as the killed worker re
 });
 
 it('renders once when the execution ends while the worker is dead', async () => {
-  gpu.set({ stepMs: 50 });
+  gpu.set({ stepMs: 1000 });
   const { id } = await jobs.generate(LONG);
   await running(id);
   await kill();

@@ -225,12 +225,13 @@ describe('a job is one trace', () => {
   });
 
   it('continues when another worker adopts the submission of a dead one', async () => {
-    gpu.set({ stepMs: 100 });
+    gpu.set({ stepMs: 1000 });
     const { traceId, headers } = aTrace();
-    const { id } = await post(`${stack.url}/generate`, { ...BODY, steps: 30 }, headers);
+    const { id } = await post(`${stack.url}/generate`, { ...BODY, steps: 150 }, headers);
     await until('it runs', async () => (await jobs.get(id)).status === 'running');
     await worker.stop('SIGKILL');
     worker = await stack.startWorker('w1', [comfyui.url]);
+    gpu.set({ stepMs: 0 });
     const collected = (all: readonly CollectedSpan[]) => {
       const parent = all.find(named('collect'))?.parentSpanId;
       return all.some(({ spanId }) => spanId === parent);

@@ -95,19 +95,25 @@ describe('processes that start and stop', () => {
   const runs = (id: string) => until('it runs', async () => (await jobs.get(id)).status === 'running');
 
   it('lets the running job finish when its worker stops, or gives it back after DRAIN_SECONDS to the next worker, which continues the same rendering', async () => {
-    simulator.set({ stepMs: 20 });
-    const finished = await jobs.generate({ ...BODY, steps: 50 });
+    const long = { ...BODY, steps: 150 };
+    simulator.set({ stepMs: 1000 });
+    const finished = await jobs.generate(long);
     await runs(finished.id);
-    await worker.stop('SIGTERM');
+    const stopped = worker.stop('SIGTERM');
+    await until('it is stopping', () => worker.output.includes('"stopping"'));
+    simulator.set({ stepMs: 0 });
+    await stopped;
     expect(worker.exitCode).toBe(0);
     expect(await jobs.get(finished.id)).toMatchObject({ status: 'succeeded', attempts: 1 });
 
+    simulator.set({ stepMs: 1000 });
     const before = starts(simulator);
     const hasty = await stack.startWorker('gpu', [simulator.url], { DRAIN_SECONDS: '0' });
-    const { id } = await jobs.generate({ ...BODY, steps: 100 });
+    const { id } = await jobs.generate(long);
     await runs(id);
     await hasty.stop('SIGTERM');
     worker = await stack.startWorker('gpu', [simulator.url]);
+    simulator.set({ stepMs: 0 });
     expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
     expect(starts(simulator)).toBe(before + 1);
   });

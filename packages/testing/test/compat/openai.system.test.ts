@@ -173,7 +173,7 @@ describe("OpenAI's own client", () => {
   });
 
   it('streams previews and then the picture', async () => {
-    for (const gpu of gpus) gpu.set({ stepMs: 100 });
+    for (const gpu of gpus) gpu.set({ stepMs: 1000 });
     const stream = await anna.images.generate({
       ...SMALL,
       model: 'text2img@final',
@@ -182,7 +182,10 @@ describe("OpenAI's own client", () => {
       partial_images: 2,
     });
     const events: OpenAI.ImageGenStreamEvent[] = [];
-    for await (const event of stream) events.push(event);
+    for await (const event of stream) {
+      events.push(event);
+      for (const gpu of gpus) gpu.set({ stepMs: 1 });
+    }
     const partials = events.filter(({ type }) => type === 'image_generation.partial_image');
     const last = events.at(-1);
     expect(partials.length).toBeGreaterThan(0);
