@@ -57,8 +57,8 @@ async function openWithModels(names: readonly string[], { maxBytes = 100 * MIB }
     return worker;
   };
   const has = (name: string) => existsSync(join(modelsDir, 'checkpoints', name));
-  const submit = (checkpoint: string, more: Parameters<Stack['submit']>[0] = {}) =>
-    stack.submit({ checkpoint, ...more });
+  const submit = (checkpoint: string, more: Parameters<Stack['submit']>[0] = {}, key = 'anonymous') =>
+    stack.submit({ checkpoint, ...more }, 'default', key);
   return { ...stack, source, modelsDir, register, startWorker, has, submit };
 }
 
@@ -112,6 +112,29 @@ it('evicts a model that no job wants for one that a job wants, and never one tha
   expect([fleet.has('a.safetensors'), fleet.has('b.safetensors')]).toEqual([false, true]);
   const again = await fleet.submit('a.safetensors');
   expect(await fleet.ended(again)).toMatchObject({ status: 'succeeded', submissions: 1 });
+});
+
+it('evicts what jobs in work of a key use beyond its share of the space, as soon as these have ended', async () => {
+  const names = ['a.safetensors', 'b.safetensors'] as const;
+  const fleet = await openWithModels([...names, 'c.safetensors'], { maxBytes: ROOM + MIB });
+  const gpus = await Promise.all([1, 2].map(() => aGpu(1000, { modelsDir: fleet.modelsDir })));
+  await fleet.startWorker(
+    'w',
+    gpus.map(({ url }) => url),
+  );
+  const ids = await Promise.all(names.map((name) => fleet.submit(name, { steps: 150 }, 'k')));
+  for (const id of ids) await fleet.running(id);
+  ids.push(await fleet.submit('c.safetensors', {}, 'l'));
+  const { models } = fleet.ledger;
+  await until('one of them is about to be deleted', async () => {
+    const [{ copies } = { copies: new Map() }] = await models.folders();
+    return names.some((name) => copies.get(`checkpoints/${name}`)?.state === 'evicting');
+  });
+  expect(names.map(fleet.has)).toEqual([true, true]);
+  // Is not claimed before the model is there again.
+  ids.push(...(await Promise.all(names.map((name) => fleet.submit(name, {}, 'k')))));
+  for (const gpu of gpus) gpu.set({ stepMs: 0 });
+  for (const id of ids) expect(await fleet.ended(id)).toMatchObject({ status: 'succeeded' });
 });
 
 it('keeps a model that is pinned in the pool of the host, and fetches it without a job', async () => {

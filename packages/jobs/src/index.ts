@@ -18,7 +18,14 @@ export type { Execution } from './history/timeline.js';
 export { createHousekeeper, type Housekeeper, type HousekeeperOptions } from './housekeeping/housekeeper.js';
 export { chooseFetches } from './models/choose-fetches.js';
 export type { WaitingJobs } from './models/demand.js';
-export { type FetchMemory, type FetchPlan, type FetchView, NO_MEMORY, type WantedModels } from './models/fetch-view.js';
+export {
+  type FetchMemory,
+  type FetchPlan,
+  type FetchView,
+  type HeldJob,
+  NO_MEMORY,
+  type WantedModels,
+} from './models/fetch-view.js';
 export type { FolderCopies } from './models/folders.js';
 export type { Models } from './models/models.js';
 export { type ModelName, type ModelRecords, newModel } from './models/registry.js';

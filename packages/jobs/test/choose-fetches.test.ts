@@ -2,7 +2,7 @@ import type { ModelCopy } from '@comfy-fleet/contracts';
 import { fetchesInOrder, fewestFetches, popularModels } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import { chooseFetches } from '../src/models/choose-fetches.js';
-import { type FetchView, NO_MEMORY, type WantedModels } from '../src/models/fetch-view.js';
+import { type FetchView, type HeldJob, NO_MEMORY, type WantedModels } from '../src/models/fetch-view.js';
 import { aFolder, modelRecord, POOL, randomFrom, type Setting, simulateFetches } from './fetch-simulation.js';
 
 const NOW = 10_000_000;
@@ -25,6 +25,8 @@ function waits(key: string, models: string | readonly string[], fields: Partial<
   return { pool: POOL, key, models: [models].flat(), waiting: 1, expectedMs: SECOND, since: NOW, ...fields };
 }
 
+const uses = (key: string, ...models: string[]): HeldJob => ({ key, models });
+
 type Copies = Readonly<Record<string, Partial<ModelCopy>>>;
 interface Case extends Partial<Omit<FetchView, 'copies' | 'others'>> {
   readonly copies?: Copies;
@@ -46,7 +48,7 @@ function choose({ copies = {}, others = [], ...fields }: Case) {
     records: new Map(ALL.map((id) => [id, modelRecord(id)])),
     wanted: [],
     kept: new Set(),
-    inUse: new Set(),
+    held: [],
     room: 5 * BYTES,
     loadMs: () => 0,
     memory: NO_MEMORY,
@@ -160,7 +162,7 @@ describe('chooseFetches: what is evicted', () => {
   it('evicts nothing that is pinned, in use or wanted by a waiting job, and says that there is no space', () => {
     const records = new Map(ALL.map((id) => [id, modelRecord(id, id === a ? { pinned_in: [POOL] } : {})]));
     const wanted = [waits('k', c), waits('k', d)];
-    const plan = choose({ records, copies: { [a]: {}, [b]: {}, [c]: {} }, inUse: new Set([b]), wanted, room: 0 });
+    const plan = choose({ records, copies: { [a]: {}, [b]: {}, [c]: {} }, held: [uses('l', b)], wanted, room: 0 });
     expect(plan).toEqual({ ...NOTHING, noSpace: [d], memory: NO_MEMORY });
   });
 
@@ -189,6 +191,17 @@ describe('chooseFetches: what is evicted', () => {
     });
   });
 
+  it('lets a key protect by jobs in work no more than its share either', () => {
+    const folder = aFolder('here', { max_bytes: 4 * BYTES });
+    const copies = { [a]: {}, [b]: {}, [c]: {} };
+    const wanted = [waits('l', d)];
+    expect(choose({ folder, copies, wanted, held: [uses('k', a, b, c)], room: 0 }).evict).toEqual([c]);
+    const both = { folder, copies, wanted, held: [uses('l', c), uses('k', a, b, c)], room: 0 };
+    expect(choose(both).evict).toEqual([b]);
+    const ofOne = [waits('k', d)];
+    expect(choose({ folder, copies, wanted: ofOne, held: [uses('k', a, b, c)], room: 0 }).evict).toEqual([]);
+  });
+
   it('protects one model of each key, even if these are more than fit', () => {
     const folder = aFolder('here', { max_bytes: 2 * BYTES });
     const wanted = [waits('l', d), waits('k', a), waits('m', b)];
@@ -204,7 +217,7 @@ describe('chooseFetches: what is evicted', () => {
     const waiting = { folder, copies: { [a]: {}, [b]: {} }, wanted, room: 0 };
     expect(choose(waiting)).toMatchObject({ evict: [b], memory: { forcedAt: NOW } });
     expect(choose({ ...waiting, memory: { ...NO_MEMORY, forcedAt: NOW - 29 * SECOND } })).toMatchObject({ evict: [] });
-    expect(choose({ ...waiting, inUse: new Set([a, b]) })).toMatchObject({ evict: [], noSpace: [d] });
+    expect(choose({ ...waiting, held: [uses('l', a), uses('k', b)] })).toMatchObject({ evict: [a] });
   });
 
   it('waits ten times as long as the fetch takes before it does that', () => {
@@ -273,7 +286,7 @@ describe('chooseFetches: models from URLs of callers', () => {
     expect(choose({ ...again, wanted: [waits('k', c)] })).toMatchObject({ evict: [], noSpace: [c] });
     expect(choose({ ...again, wanted: [waits('k', a)], now: NOW + 121 * SECOND })).toMatchObject({ evict: [] });
     expect(choose({ ...again, wanted: [waits('k', a)], now: NOW + 119 * SECOND })).toMatchObject({ evict: [b] });
-    const fetched = { copies: { [a]: {}, [b]: {} }, inUse: new Set([a]) };
+    const fetched = { copies: { [a]: {}, [b]: {} }, held: [uses('k', a)] };
     expect(choose({ ...again, ...fetched, wanted: [waits('k', c)] })).toMatchObject({ evict: [b] });
     expect(choose({ ...again, wanted: [waits('k', c)], now: NOW + 3600 * SECOND })).toMatchObject({ evict: [b] });
   });
@@ -285,7 +298,7 @@ describe('chooseFetches: models from URLs of callers', () => {
     const copies = { [a]: fetching, [b]: {}, [d]: { state: 'failed' as const, bytes: 2 * BYTES } };
     const large = new Map([...records, [d, { ...modelRecord(d, { by_url: true, keys: ['k'] }), bytes: 2 * BYTES }]]);
     expect(
-      choose({ records: large, folder, copies: { ...copies, [a]: {} }, inUse: new Set([a]), wanted, room: 0 }),
+      choose({ records: large, folder, copies: { ...copies, [a]: {} }, held: [uses('k', a)], wanted, room: 0 }),
     ).toMatchObject({
       evict: [],
       noSpace: [d],

@@ -20,7 +20,7 @@ interface Host {
   readonly folder: ModelFolder;
   readonly copies: Map<string, ModelCopy>;
   memory: FetchMemory;
-  job: { readonly model: string; readonly endsAt: number } | undefined;
+  job: { readonly key: string; readonly model: string; readonly endsAt: number } | undefined;
   held: string | undefined;
   idleMs: number;
 }
@@ -63,7 +63,7 @@ export function simulateFetches(setting: Setting): Outcome {
     waiting = waiting.filter((other) => other !== job);
     served.set(job.key, (served.get(job.key) ?? 0) + jobMs);
     longestWaitMs = Math.max(longestWaitMs, now - job.arrivesAt);
-    host.job = { model: job.model, endsAt: now + jobMs };
+    host.job = { key: job.key, model: job.model, endsAt: now + jobMs };
     host.held = job.model;
     use(host, job.model);
   };
@@ -74,7 +74,8 @@ export function simulateFetches(setting: Setting): Outcome {
   };
   const plan = (host: Host) => {
     const { folder, copies, memory, job } = host;
-    const inUse = new Set(job === undefined ? [] : [job.model]);
+    const held = job === undefined ? [] : [{ key: job.key, models: [job.model] }];
+    for (const [id, { state }] of copies) if (state === 'evicting' && job?.model !== id) copies.delete(id);
     const reserved = [...copies.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     const others = hosts.filter((other) => other !== host);
     const wanted = wantedNow(
@@ -88,7 +89,7 @@ export function simulateFetches(setting: Setting): Outcome {
       others,
       records,
       wanted,
-      inUse,
+      held,
       kept: new Set(),
       room: folder.max_bytes - reserved,
       loadMs: () => 0,
@@ -100,8 +101,9 @@ export function simulateFetches(setting: Setting): Outcome {
     host.memory = next;
     if (giveUp.length > 0) throw new Error(`the fetch of ${giveUp} is given up`);
     for (const id of evict) {
-      if (inUse.has(id)) throw new Error(`${id} is evicted although it is used`);
-      copies.delete(id);
+      const copy = copies.get(id);
+      if (copy !== undefined && job?.model === id) copies.set(id, { ...copy, state: 'evicting' });
+      else copies.delete(id);
     }
     for (const { id } of fetch) {
       fetches += 1;

@@ -40,7 +40,7 @@ it('lists waiting jobs in the order of service: keys by virtual time, then those
     waiting: 2,
     expectedMs: 10_000,
   });
-  expect(await models.requestOf(id)).toEqual(record.request);
+  expect(await models.jobOf(id)).toEqual({ key: 'k', request: record.request });
   expect(await models.waiting('another')).toEqual([]);
 });
 

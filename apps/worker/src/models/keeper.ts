@@ -218,7 +218,7 @@ class FolderKeeper implements Keeper {
     // If Redis has lost a record, the file stays until its space is needed: fetching it again may take long.
     const known = await this.#options.models.listWithDeleted();
     const isDeleted = (id: string) => known.get(id)?.deleted_at !== undefined;
-    for (const id of disk.fetchedIds) if (isDeleted(id)) this.#evict(id, disk);
+    for (const id of disk.fetchedIds) if (isDeleted(id)) this.#evict(id, disk, true);
     await disk.sweep(isDeleted);
   }
 
@@ -255,7 +255,7 @@ class FolderKeeper implements Keeper {
       this.#endFetch(id, new ModelFault('not_reachable', 'The source is slow, and other models wait.', { bytes }));
     }
     for (const id of plan.noSpace) if (!this.#tasks.has(id)) this.#copies.lacksSpace(id);
-    for (const id of plan.evict) this.#evict(id, disk);
+    for (const id of plan.evict) this.#evict(id, disk, plan.inUse.has(id));
     for (const planned of plan.fetch) await this.#fetch(planned, disk);
   }
 
@@ -346,15 +346,21 @@ class FolderKeeper implements Keeper {
     this.#traffic = { bytes: this.#traffic.bytes / 2 + bytes, seconds: this.#traffic.seconds / 2 + seconds };
   }
 
-  /** Announces first that the model goes, so that no further job is claimed for it, and looks then who still uses it. */
-  #evict(id: string, disk: FolderOnDisk): void {
+  /**
+   * Announces first that the model goes, so that no further job is claimed for it, and looks then who still uses it.
+   * `waits`: until no job in work does.
+   */
+  #evict(id: string, disk: FolderOnDisk, waits: boolean): void {
     if (this.#tasks.has(id) || disk.fetchedFile(modelOf(id)) === undefined) return;
     this.#copies.change(id, { state: 'evicting' });
     this.#begin(id, 'evict', async (signal) => {
       const { evictAfterMs, planner, id: folder, meters, log } = this.#options;
       await this.#announce(disk);
-      await delay(evictAfterMs, undefined, { signal });
-      if ((await planner.inUse(folder)).has(id)) return false;
+      for (let isUsed = true; isUsed; ) {
+        await delay(evictAfterMs, undefined, { signal });
+        isUsed = (await planner.inUse(folder)).has(id);
+        if (isUsed && !waits) return false;
+      }
       signal.throwIfAborted();
       await disk.evict(modelOf(id));
       this.#copies.delete(id);

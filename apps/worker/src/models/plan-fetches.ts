@@ -4,6 +4,7 @@ import {
   type FetchMemory,
   type FetchPlan,
   type FetchView,
+  type HeldJob,
   type ModelRecords,
   NO_MEMORY,
   type WaitingJobs,
@@ -60,20 +61,20 @@ interface Needs {
 
 export function createFetchPlanner(options: Options): FetchPlanner {
   const { models, workflows, instancesOf, warmUpModels, loadTimes, patienceMs, signal } = options;
-  const ofJobs = new LRUCache<string, readonly string[]>({ max: MOST_REMEMBERED });
+  const ofJobs = new LRUCache<string, HeldJob>({ max: MOST_REMEMBERED });
   const needs = new LRUCache<string, Needs>({ max: MOST_REMEMBERED, ttl: LACKS_MS });
   const memories = new Map<string, FetchMemory>();
   const together = pLimit(MOST_AT_ONCE);
 
   /**
-   * The request of a job and its workflow; undefined if one of the two is gone. Rejects if one cannot be read now:
+   * A job with its workflow; undefined if one of the two is gone. Rejects if one cannot be read now:
    * without it, models could be evicted that the job needs.
    */
   const read = async (job: string) => {
-    const request = await models.requestOf(job);
-    if (request === undefined) return undefined;
+    const found = await models.jobOf(job);
+    if (found === undefined) return undefined;
     try {
-      return { request, workflow: await workflows.load(request, signal) };
+      return { ...found, workflow: await workflows.load(found.request, signal) };
     } catch (error) {
       if (error instanceof FleetError && error.code === 'workflow_missing') return undefined;
       throw error;
@@ -82,20 +83,20 @@ export function createFetchPlanner(options: Options): FetchPlanner {
   const abilitiesOf = (instances: readonly Instance[]) =>
     instances.map(({ abilities }) => abilities).filter((abilities) => abilities !== undefined);
 
-  const modelsOfJob = async (job: string, instances: readonly Instance[]): Promise<readonly string[]> => {
+  const heldJob = async (job: string, instances: readonly Instance[]): Promise<HeldJob> => {
     const known = ofJobs.get(job);
     if (known !== undefined) return known;
     const found = await read(job);
     const [abilities = {}] = abilitiesOf(instances);
     const ids = found === undefined ? [] : modelsNeeded(found.workflow, found.request, abilities).map(modelId);
-    ofJobs.set(job, ids);
-    return ids;
+    const held = { key: found?.key ?? '', models: ids };
+    ofJobs.set(job, held);
+    return held;
   };
-  const inUse = async (folder: string): Promise<ReadonlySet<string>> => {
+  const heldIn = async (folder: string): Promise<readonly HeldJob[]> => {
     const users = await models.users(folder);
     const jobs = await models.heldBy(users.map(({ worker }) => worker));
-    const held = await Promise.all(jobs.map((job) => together(() => modelsOfJob(job, instancesOf(folder)))));
-    return new Set(held.flat());
+    return Promise.all(jobs.map((job) => together(() => heldJob(job, instancesOf(folder)))));
   };
   const needsOf = async ({ pool, affinity, job }: WaitingJobs, all: readonly Instance[]): Promise<Needs> => {
     const id = `${pool} ${affinity}`;
@@ -123,14 +124,14 @@ export function createFetchPlanner(options: Options): FetchPlanner {
   };
 
   return {
-    inUse,
+    inUse: async (folder) => usedBy(await heldIn(folder)),
     plan: async ({ folder: own, copies, room }) => {
       const { id } = own;
       const instances = instancesOf(id);
       const users = await models.users(id);
       const pools = [...new Set(users.flatMap((user) => user.pools))];
       const folder = { ...own, pools, instances: users.flatMap((user) => user.instances), seen_at: Date.now() };
-      const [records, held, ...waiting] = await Promise.all([models.list(), inUse(id), ...pools.map(models.waiting)]);
+      const [records, held, ...waiting] = await Promise.all([models.list(), heldIn(id), ...pools.map(models.waiting)]);
       const rows = inTurn(waiting).map((row) => together(() => wantedBy(row, instances, records)));
       const view: Omit<FetchView, 'others'> = {
         folder,
@@ -138,7 +139,7 @@ export function createFetchPlanner(options: Options): FetchPlanner {
         records,
         wanted: (await Promise.all(rows)).filter((row) => row !== undefined),
         kept: new Set(warmUpModels(abilitiesOf(instances)[0] ?? {}).filter((model) => records.has(model))),
-        inUse: held,
+        held,
         room,
         loadMs: (model) => loadTimes.of(model.slice(model.indexOf('/') + 1)) ?? LOAD_MS,
         memory: memories.get(id) ?? NO_MEMORY,
@@ -150,9 +151,13 @@ export function createFetchPlanner(options: Options): FetchPlanner {
       const isDone = alone.fetch.length + alone.evict.length + alone.noSpace.length === 0;
       const plan = isDone ? alone : chooseFetches({ ...view, others: await models.folders() });
       memories.set(id, plan.memory);
-      return { ...plan, inUse: held };
+      return { ...plan, inUse: usedBy(held) };
     },
   };
+}
+
+function usedBy(jobs: readonly HeldJob[]): ReadonlySet<string> {
+  return new Set(jobs.flatMap(({ models }) => models));
 }
 
 /** If only other workers have instances of the pool, it is assumed that one can run the jobs. */

@@ -58,7 +58,7 @@ async function open() {
           const others = (await own.folders()).filter((other) => other.folder.id !== id);
           const view = { ...folder, instances: [], pools: ['default'], seen_at: Date.now() };
           const plan = chooseFetches({
-            ...{ folder: view, copies, others, records: await own.list(), wanted: [], kept: new Set(), inUse, room },
+            ...{ folder: view, copies, others, records: await own.list(), wanted: [], kept: new Set(), held: [], room },
             ...{ loadMs: () => 1000, memory: NO_MEMORY, patienceMs: 30_000, now: Date.now() },
           });
           return { ...plan, giveUp: giveUp.splice(0), inUse };

@@ -27,7 +27,7 @@ export interface Plan {
 
 /**
  * The models to evict so that so many bytes are free: unwanted ones, the least recently used first, then wanted ones,
- * the last to be used again first. For a caller's URL, models from URLs of the same key go first, and no others if they
+ * the last to be used again first; those that jobs in work use are deleted when these have ended. For a caller's URL, models from URLs of the same key go first, and no others if they
  * take more than its share, or if models of others were evicted for another one in vain. Undefined if these are not
  * enough.
  */
@@ -41,7 +41,7 @@ export function victimsFor(id: string, bytes: number, plan: Plan, isForced: bool
   const isOwnOnly = isInVain || exceedsShare(id, plan);
   const evictable = [...view.copies].filter(([other, { state, is_ours }]) => {
     if (isOwnOnly && !isOwn(other)) return false;
-    const isFree = state === 'ready' && is_ours && !evict.has(other) && !view.inUse.has(other);
+    const isFree = state === 'ready' && is_ours && !evict.has(other);
     return isFree && !isPinned(other, view) && !isProtected(other, id, plan, isForced);
   });
   const orderOf = (other: string) => wants.get(other)?.order ?? Number.MAX_SAFE_INTEGER;

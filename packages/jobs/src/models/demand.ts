@@ -19,8 +19,8 @@ export interface ModelDemand {
   waiting(pool: string): Promise<readonly WaitingJobs[]>;
   /** Ids of the jobs that these workers are responsible for. */
   heldBy(workers: readonly string[]): Promise<readonly string[]>;
-  /** The request of a job; undefined if its record is gone. */
-  requestOf(job: string): Promise<ResolvedRequest | undefined>;
+  /** The key and the request of a job; undefined if its record is gone. */
+  jobOf(job: string): Promise<{ readonly key: string; readonly request: ResolvedRequest } | undefined>;
   /** What a folder has, as it was announced last, by `<kind>/<name>`. */
   copiesOf(folder: string): Promise<ReadonlyMap<string, ModelCopy>>;
   /** Announces a fetch that was planned. Returns false if enough hosts have or fetch the model by now. */
@@ -49,10 +49,10 @@ export function createModelDemand(redis: Redis, keys: Keys): ModelDemand {
       }),
     heldBy: (workers) =>
       orUnavailable(async () => (await Promise.all(workers.map((worker) => redis.smembers(keys.held(worker))))).flat()),
-    requestOf: (job) =>
+    jobOf: (job) =>
       orUnavailable(async () => {
-        const text = await redis.hget(keys.job(job), 'request');
-        return text === null ? undefined : (JSON.parse(text) as ResolvedRequest);
+        const [key, request] = await redis.hmget(keys.job(job), 'key', 'request');
+        return key && request ? { key, request: JSON.parse(request) as ResolvedRequest } : undefined;
       }),
     copiesOf: (folder) =>
       orUnavailable(async () => {

@@ -16,6 +16,12 @@ export interface WantedModels {
   readonly since: number;
 }
 
+/** A job in work, and the ids of the models that it uses. */
+export interface HeldJob {
+  readonly key: string;
+  readonly models: readonly string[];
+}
+
 /** A model folder and what is known about the demand for models. Times are in ms since 1970. */
 export interface FetchView {
   readonly folder: ModelFolder;
@@ -27,8 +33,8 @@ export interface FetchView {
   readonly wanted: readonly WantedModels[];
   /** Models that its instances need for their warm-up, and so always. */
   readonly kept: ReadonlySet<string>;
-  /** Models of the jobs that the folder's instances hold. */
-  readonly inUse: ReadonlySet<string>;
+  /** The jobs that the folder's instances hold. */
+  readonly held: readonly HeldJob[];
   /** How many bytes may be reserved before something is evicted. */
   readonly room: number;
   /** How long an instance loads a model, in ms. */
@@ -80,7 +86,7 @@ const ASKED_MS = 3_600_000;
 const BYTES_PER_SECOND = 50_000_000;
 const BLOCK = 4096;
 
-/** What the waiting jobs of a key want of a model. */
+/** What the jobs of a key want of a model; those in work count as if they came first. */
 interface KeyWant {
   readonly since: number;
   readonly jobs: number;
@@ -96,22 +102,27 @@ export interface Want {
   readonly byKey: ReadonlyMap<string, KeyWant>;
 }
 
-/** The wanted models that can be had. */
-export function wantsOf({ wanted, folder, copies, now }: FetchView): ReadonlyMap<string, Want> {
+/** The models that jobs in work use, and the wanted ones that can be had. */
+export function wantsOf({ held, wanted, folder, copies, now }: FetchView): ReadonlyMap<string, Want> {
   const wants = new Map<string, Want & { readonly byKey: Map<string, KeyWant> }>();
+  const add = (id: string, key: string, { since, jobs, workMs }: KeyWant) => {
+    const want = wants.get(id) ?? { id, order: wants.size, key, byKey: new Map() };
+    const before = want.byKey.get(key) ?? { since, jobs: 0, workMs: 0 };
+    want.byKey.set(key, {
+      since: Math.min(before.since, since),
+      jobs: before.jobs + jobs,
+      workMs: before.workMs + workMs,
+    });
+    wants.set(id, want);
+  };
+  for (const { key, models } of held) {
+    const ready = models.filter((id) => copies.get(id)?.state === 'ready');
+    for (const id of ready) add(id, key, { since: 0, jobs: 0, workMs: 0 });
+  }
   for (const { pool, key, models, waiting, expectedMs, since } of wanted) {
     // A job that lacks a model which cannot be fetched now needs none of its other models either.
     if (!folder.pools.includes(pool) || models.some((id) => isFailing(copies.get(id), now))) continue;
-    for (const id of models) {
-      const want = wants.get(id) ?? { id, order: wants.size, key, byKey: new Map() };
-      const before = want.byKey.get(key) ?? { since, jobs: 0, workMs: 0 };
-      want.byKey.set(key, {
-        since: Math.min(before.since, since),
-        jobs: before.jobs + waiting,
-        workMs: before.workMs + waiting * expectedMs,
-      });
-      wants.set(id, want);
-    }
+    for (const id of models) add(id, key, { since, jobs: waiting, workMs: waiting * expectedMs });
   }
   return wants;
 }
