@@ -128,7 +128,7 @@ export interface ResolvedRequest {
   readonly maxGpuSeconds?: number;
   /** Names of model files that do not exist for the key, although instances may have them. */
   readonly denied?: readonly string[];
-  /** Pixels that take as much memory as the results of all its nodes. */
+  /** Pixels that take as much memory as the results of all nodes that ComfyUI executes. */
   readonly keptPixels?: number;
 }
 

@@ -1,7 +1,7 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Bindings } from './bindings.js';
 import { type Catalogue, hasClass, inputSpec, isOutputClass, outputTypes } from './describe/catalogue.js';
-import { type Graph, linkAt, nodeAt, type Slot } from './graph.js';
+import { type Graph, linkAt, nodeAt, type Slot, upstreamOf } from './graph.js';
 import { ascii, showJson } from './json-text.js';
 import type { LoadedFile } from './loaded-media.js';
 import { NODE_TABLE, reviewedKind } from './nodes/node-table.js';
@@ -28,7 +28,7 @@ export interface GpuDemand {
   readonly pixels: number;
   /** Id of the node that makes most of them. */
   readonly largestMaker: string | undefined;
-  /** Pixels that take as much memory as the results of all its nodes. */
+  /** Pixels that take as much memory as the results of all nodes that ComfyUI executes. */
   readonly keptPixels: number;
   /** Pixels that all its nodes process, weighted by the cost of each node. */
   readonly work: number;
@@ -109,31 +109,38 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     const written = node.class_type === 'ManualSigmas' ? numbersIn(node.inputs.sigmas) - 1 : 0;
     if (written > 0) note('steps', { value: written, at: { node: id, input: 'sigmas' } });
   }
+  const outputs = Object.keys(graph).filter(
+    (id) => isOutputClass(catalogue ?? {}, nodeAt(graph, id).class_type) !== false,
+  );
+  const executed = upstreamOf(graph, outputs);
   const made = new Sum();
   const handled = new Sum();
   const saved = new Sum();
   let keptPixels = 0;
+  const keep = (id: string, pixels: number) => {
+    if (executed.has(id)) keptPixels += pixels;
+  };
   for (const [id, one] of pictures) {
     const items = lists.get(id) ?? 1;
-    keptPixels += workOn(one) * items * memoryFactor(catalogue, nodeAt(graph, id).class_type);
+    keep(id, workOn(one) * items * memoryFactor(catalogue, nodeAt(graph, id).class_type));
     if (makers.has(id)) made.add(id, pixelsOf(one) * items);
     handled.add(id, workOn(one) * items * workFactor(graph, numbers, id));
   }
   for (const [id, count] of texts) {
     const pixels = count * TEXT_WORK * (lists.get(id) ?? 1);
     handled.add(id, pixels);
-    keptPixels += pixels;
+    keep(id, pixels);
   }
   for (const [id, sound] of sounds) {
     const pixels = pixelsOfSound(sound, catalogue, nodeAt(graph, id).class_type) * (lists.get(id) ?? 1);
     made.add(id, pixels);
-    keptPixels += pixels;
+    keep(id, pixels);
   }
-  for (const id of Object.keys(graph)) {
+  for (const id of outputs) {
     const { class_type: name } = nodeAt(graph, id);
     const one = SAVES_EACH.test(name) ? pictures.get(id) : undefined;
     const each = one === undefined ? 1 : one.count.value * one.frames || 1;
-    if (isOutputClass(catalogue ?? {}, name) !== false) saved.add(id, each * (lists.get(id) ?? 1));
+    saved.add(id, each * (lists.get(id) ?? 1));
   }
   const parts = new Sum();
   for (const [id, count] of joined) parts.add(id, count);

@@ -36,18 +36,20 @@ const sampled = (nodes: Nodes, sampler: Record<string, unknown> = {}): Nodes => 
 const empty = (more: Record<string, unknown> = {}) =>
   ['EmptyLatentImage', { width: 512, height: 512, batch_size: 1, ...more }] as const;
 const loadImage = ['LoadImage', { image: 'a.png' }] as const;
+/** The nodes, and one that shows the result of one of them. */
+const shown = (id: string, nodes: Nodes): Nodes => ({ ...nodes, shown: ['PreviewAny', { source: [id, 0] }] });
 
 describe('the memory of the results of a job', () => {
   const text = (512 * 4096) / 3;
   const image = 512 ** 2;
   it.each<[string, Nodes, number]>([
-    ['a picture, its latents, its text', sampled({ latent: empty() }), text + image + (2 * image) / 12],
+    ['a picture, its latents, its text', shown('v', sampled({ latent: empty() })), text + image + (2 * image) / 12],
     [
       'a clip and each node that changes it',
-      {
+      shown('2', {
         1: ['EmptyImage', { width: 512, height: 512, batch_size: 50, color: 0 }],
         2: ['ImageInvert', { image: ['1', 0] }],
-      },
+      }),
       100 * image,
     ],
     [
@@ -58,7 +60,15 @@ describe('the memory of the results of a job', () => {
       },
       image,
     ],
-    ['a long text', { t: ['CLIPTextEncode', { text: 'x'.repeat(5120), clip: ['m', 1] }] }, 10 * text],
+    ['a long text', shown('t', { t: ['CLIPTextEncode', { text: 'x'.repeat(5120), clip: ['m', 1] }] }), 10 * text],
+    [
+      'not what no output needs, because ComfyUI does not execute it',
+      shown('1', {
+        1: ['EmptyImage', { width: 512, height: 512, batch_size: 1, color: 0 }],
+        2: ['EmptyImage', { width: 512, height: 512, batch_size: 50, color: 0 }],
+      }),
+      image,
+    ],
   ])('counts %s', (_what, nodes, pixels) => {
     expect(demandOf(nodes).keptPixels).toBe(Math.round(pixels));
   });
