@@ -1,7 +1,7 @@
 import type { InstanceSettings } from '@comfy-fleet/config';
 import { type Abilities, modelId } from '@comfy-fleet/contracts';
 import type { FrameStores } from '@comfy-fleet/frames';
-import type { InstanceNames, WorkerLedger } from '@comfy-fleet/jobs';
+import type { InstanceNames, JobShare, WorkerLedger } from '@comfy-fleet/jobs';
 import type { Logger, Metrics } from '@comfy-fleet/telemetry';
 import { modelsNeeded } from '@comfy-fleet/workflows';
 import { createFitting } from './claiming/fitting.js';
@@ -119,7 +119,12 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
   });
 
   // Slots and the upkeep of instances
-  const allSlots = instances.map((instance) => new Slots(instance, instruments, settings.maxKeptPixels));
+  const { maxKeptPixels } = settings;
+  const chargeLoads = (shares: readonly JobShare[]) => {
+    const charging = ledger.encodeAhead.chargeLoads(shares);
+    charging.catch((error: unknown) => log.warn('the load of models was not charged', { error }));
+  };
+  const allSlots = instances.map((instance) => new Slots({ instance, instruments, maxKeptPixels, chargeLoads }));
   const restAfterKills = createKillWatch({ kills: ledger.kills, allSlots });
   const restarter = createRestarter({ rules: options.restart, log });
   const hungWatch = createHungWatch({

@@ -180,7 +180,12 @@ describe('the claim loop of a pool', () => {
   ])('measures a gap if no job is for the instance while it collects %i of one key: %j', async (collecting, isGap) => {
     const { allSlots, begin, submit } = await setUp();
     const metrics = createMetrics({ service: 'test', log: quietLog() });
-    const slots = new Slots((allSlots[0] as Slots).instance, createInstruments(metrics), 500_000_000);
+    const slots = new Slots({
+      instance: (allSlots[0] as Slots).instance,
+      instruments: createInstruments(metrics),
+      maxKeptPixels: 500_000_000,
+      chargeLoads: () => {},
+    });
     const record = { id: 'here', pool: 'default', key: 'mallory', request: { inputs: {} } } as unknown as JobRecord;
     for (let n = 0; n < collecting; n += 1) slots.take(record, () => {}).leaveGpu();
     await submit(1);

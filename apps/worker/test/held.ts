@@ -175,7 +175,7 @@ export function someSlots(url: string, over: Partial<InstanceOptions> = {}): Slo
     ...over,
   });
   onTestFinished(() => instance.close());
-  return new Slots(instance, someInstruments(), 500_000_000);
+  return new Slots({ instance, instruments: someInstruments(), maxKeptPixels: 500_000_000, chargeLoads: () => {} });
 }
 
 export function someInstruments(): Instruments {

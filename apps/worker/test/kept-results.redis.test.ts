@@ -1,3 +1,4 @@
+import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { aRequest } from './held.js';
 import { aGpu, openStack } from './worker-stack.js';
@@ -25,6 +26,25 @@ async function loadsOf(keptPixels: readonly number[], { cacheLru = 64, isBehind 
 
 it('has ComfyUI drop the results of ended jobs before those of the next one would make them too large', async () => {
   expect(await loadsOf([400, 400, 400, 400, 100, 200])).toEqual([true, false, true, false, false, true]);
+});
+
+it('charges the keys whose results made it drop them for the models that are loaded again', async () => {
+  const gpu = await aGpu(20, { cacheLru: 64, modelLoadMs: 500 });
+  const stack = await openStack();
+  const worker = await stack.startWorker('w', [gpu.url], { tools: { maxKeptPixels: MOST } });
+  await worker.allUp();
+  const run = async (key: string, keptPixels: number, seed: string) => {
+    const id = await stack.submit({}, 'default', key, { request: { ...aRequest({ seed }), keptPixels } });
+    expect(await stack.ended(id)).toMatchObject({ status: 'succeeded' });
+  };
+  const charged = async (key: string) => (await stack.ledger.accounts.usage(key, 1))[0]?.gpuMs ?? 0;
+  await run('victim', 1, '1');
+  await run('mallory', 900, '2');
+  const before = { victim: await charged('victim'), mallory: await charged('mallory') };
+  await run('mallory', 900, '3');
+  // For the load before its own job, and for that of the next job.
+  await until('mallory is charged twice', async () => (await charged('mallory')) > before.mallory + 900);
+  expect((await charged('victim')) - before.victim).toBeLessThan(100);
 });
 
 it('has results dropped between jobs that wait in ComfyUI behind each other', async () => {

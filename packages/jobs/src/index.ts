@@ -61,7 +61,7 @@ export type { PublishedCatalogue } from './workers/catalogues.js';
 export type { Claim, Loss, Outcome, Verdict } from './workers/claim.js';
 export type { ClaimSource } from './workers/claim-source.js';
 export type { CrossCheck, CrossChecks } from './workers/cross-checks.js';
-export { type EncodeAheadLedger, type JobAhead, markOf } from './workers/encode-ahead.js';
+export { type EncodeAheadLedger, type JobAhead, type JobShare, markOf } from './workers/encode-ahead.js';
 export type { Asker, Fits } from './workers/fits.js';
 export { type Halt, type HaltSource, type Halts, type HaltTarget, isPaused } from './workers/halts.js';
 export type { InstanceNames, SharedInputs } from './workers/instance-files.js';

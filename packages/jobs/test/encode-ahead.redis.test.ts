@@ -70,8 +70,8 @@ it('charges a key for the texts of its jobs, so that another key is served befor
   for (const key of ['anna', 'bert', 'anna', 'bert']) await submitAs(fleet, key);
   const [first, second] = [await claim(), await claim()];
   expect([first.record.key, second.record.key]).toEqual(['anna', 'bert']);
-  const shares = [{ job: first.record.id, key: 'anna', ms: 500 }];
-  await ahead.charge({ instance: 'w/1', pool: 'default', ms: 500, loadedMs: 100, shares });
+  const shares = [{ id: first.record.id, key: 'anna', pool: 'default', ms: 500 }];
+  await ahead.charge({ instance: 'w/1', ms: 500, loadedMs: 100, shares });
   expect((await claim()).record.key).toBe('bert');
   expect((await fleet.ledger.accounts.usage('anna', 1))[0]).toMatchObject({ gpuMs: 500 });
 });
@@ -109,8 +109,8 @@ it('charges a key for a prompt that encoded ahead, and counts its kill, also whe
   await held.finish({ status: 'canceled' }, undefined);
   expect(await fleet.ledger.jobs.forget(id)).toBe(true);
   await ahead.killed(held.record, 'a hint');
-  const shares = [{ job: id, key: 'anna', ms: 500 }];
-  await ahead.charge({ instance: 'w/1', pool: 'default', ms: 500, loadedMs: undefined, shares });
+  const shares = [{ id, key: 'anna', pool: 'default', ms: 500 }];
+  await ahead.charge({ instance: 'w/1', ms: 500, loadedMs: undefined, shares });
   expect(await fleet.worker().kills()).toMatchObject([{ key: 'anna', workflow: 'graph', rests: 0 }]);
   expect((await fleet.ledger.accounts.usage('anna', 1))[0]).toMatchObject({ gpuMs: 500 });
 });

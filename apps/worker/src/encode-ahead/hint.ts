@@ -229,9 +229,11 @@ export class Hint {
     if (this.#ms === undefined) return;
     const ms = Math.round(this.#ms);
     const all = shares.reduce((sum, { encoders }) => sum + encoders, 0);
-    const parts = shares.map(({ job, key, encoders }) => ({ job, key, ms: Math.round((ms * encoders) / all) }));
+    const parts = shares.map(({ job, key, encoders }) => {
+      return { id: job, key, pool: record.pool, ms: Math.round((ms * encoders) / all) };
+    });
     const { loadedMs } = this.#submission;
     const loaded = loadedMs === undefined ? undefined : Math.round(loadedMs);
-    await ledger.charge({ instance: slots.instance.name, pool: record.pool, ms, loadedMs: loaded, shares: parts });
+    await ledger.charge({ instance: slots.instance.name, ms, loadedMs: loaded, shares: parts });
   }
 }

@@ -26,8 +26,7 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
     job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt });
   }
   const previews = (await isFollowed(job, tools)) ? {} : { preview_method: 'none' };
-  const { keptPixels } = job.record.request;
-  await job.slot.slots.makeRoom(job.signal, keptPixels);
+  await job.slot.slots.makeRoom(job.signal, job.record);
   const hint = await tools.hintBefore(job.instance, job.record, bound);
   const submission = await job.recordSubmission(promptId, bound);
   submission.hint = hint;

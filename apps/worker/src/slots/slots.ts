@@ -1,5 +1,5 @@
 import { filesOf, isInService, type TerminalStatus } from '@comfy-fleet/contracts';
-import type { JobRecord } from '@comfy-fleet/jobs';
+import type { JobRecord, JobShare } from '@comfy-fleet/jobs';
 import type { Instance } from '../instance/instance.js';
 import { subjectOf } from '../instance/scope.js';
 import type { Instruments } from '../instruments.js';
@@ -15,6 +15,15 @@ const STUCK_MS = 3000;
  * otherwise all of them would fail. One key has at most half of these places, see `fullKeys`.
  */
 const MOST_COLLECTING = 32;
+
+export interface SlotsOptions {
+  readonly instance: Instance;
+  readonly instruments: Instruments;
+  /** An instance keeps results of at most so many pixels in its memory; see `keptPixels` of ResolvedRequest. */
+  readonly maxKeptPixels: number;
+  /** Charges the keys of these jobs for loading models again. Never throws. */
+  readonly chargeLoads: (shares: readonly JobShare[]) => void;
+}
 
 /**
  * The slots of one instance: one job executes, the others wait behind it in ComfyUI's queue, so that the GPU never
@@ -36,9 +45,9 @@ export class Slots {
   /** How many jobs succeeded and failed here. */
   readonly ended = { succeeded: 0, failed: 0 };
 
-  constructor(instance: Instance, instruments: Instruments, maxKeptPixels: number) {
+  constructor({ instance, instruments, maxKeptPixels, chargeLoads }: SlotsOptions) {
     this.instance = instance;
-    this.#keptResults = new KeptResults(instance, maxKeptPixels);
+    this.#keptResults = new KeptResults({ instance, maxPixels: maxKeptPixels, charge: chargeLoads });
     this.meter = new GpuMeter(instance.name, instruments);
     this.hint = new SlotHint({
       began: (record, at) => this.#hintBegan(record, at),
@@ -179,13 +188,12 @@ export class Slots {
   }
 
   /**
-   * Frees ComfyUI's memory of earlier results if a prompt with results of so many `pixels` could exceed it. To be called
-   * before the submission of a prompt, and when one begins, because its results can be dropped only when it has ended.
+   * Frees ComfyUI's memory of earlier results if those of the `next` job could exceed it. To be called before the
+   * submission of a prompt, and when one begins, because its results can be dropped only when it has ended.
    */
-  async makeRoom(signal: AbortSignal, pixels = 0): Promise<void> {
-    const notBegun = this.#there.filter(({ submission }) => submission?.hasBegun !== true);
-    const coming = notBegun.reduce((sum, { record }) => sum + (record.request.keptPixels ?? 0), pixels);
-    await this.#keptResults.makeRoom({ pixels, coming }, signal);
+  async makeRoom(signal: AbortSignal, next?: JobRecord): Promise<void> {
+    const waiting = this.#there.filter(({ submission }) => submission?.hasBegun !== true).map(({ record }) => record);
+    await this.#keptResults.makeRoom(waiting, next, signal);
   }
 
   /** Jobs in ComfyUI's queue or on their way there. */

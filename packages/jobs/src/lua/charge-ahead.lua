@@ -1,12 +1,13 @@
 --[[
-A prompt without a job encoded texts of several jobs ahead. Its time is charged to their keys, which may have deleted the
-jobs meanwhile, and shown on the timeline of the instance.
+GPU time that served several jobs is charged to their keys, which may have deleted the jobs meanwhile: of a prompt without
+a job, which encoded texts ahead and is shown on the timeline of the instance, or of models that are loaded again.
 
 Input:
-  KEYS[1] the record of the job before whose prompt it ran
-  `id` of that job; `pool`; `instance`; `ms` that it took, `loaded_ms` of them to load models; `timeline`: how many
+  KEYS[1] the record of the first job
+  `id` of that job
+  `execution`, if it was a prompt: `instance`; `ms` that it took, `loaded_ms` of them to load models; `timeline`: how many
   executions of an instance are kept
-  `shares`: for each job its id, its key, and its part of the time in ms
+  `shares`: for each job its id, its key, its pool, and its part of the time in ms
 
 Output:
   nothing
@@ -14,10 +15,14 @@ Output:
 --- @include "scheduling/virtual-time"
 --- @include "shared/execution"
 
-add_to_timeline(args.instance, 'ahead', now_ms() - args.ms, now_ms(), args.loaded_ms, args.timeline)
+local execution = args.execution
+if execution then
+  local began = now_ms() - execution.ms
+  add_to_timeline(execution.instance, 'ahead', began, now_ms(), execution.loaded_ms, execution.timeline)
+end
 for _, share in ipairs(args.shares) do
-  id, record = share.job, job_key(share.job)
-  local pool, key = args.pool, share.key
+  id, record = share.id, job_key(share.id)
+  local pool, key = share.pool, share.key
   -- Not if the pool has forgotten the key, because it has had no open job since.
   if redis.call('ZSCORE', virtual_times_key(pool), key) then advance(pool, key, share.ms) end
   use_gpu(share.ms, {pool = pool, key = key, weight = get('weight')})

@@ -16,12 +16,19 @@ export interface JobAhead {
 /** The GPU time of such a prompt. Times are in ms. */
 export interface ChargeAhead {
   readonly instance: string;
-  readonly pool: string;
   readonly ms: number;
   /** How much of it went into loading models. */
   readonly loadedMs: number | undefined;
   /** The part of each job. The first job is the one before whose prompt it ran. */
-  readonly shares: readonly { readonly job: string; readonly key: string; readonly ms: number }[];
+  readonly shares: readonly JobShare[];
+}
+
+/** What a job is charged of GPU time that served several jobs, in ms. */
+export interface JobShare {
+  readonly id: string;
+  readonly key: string;
+  readonly pool: string;
+  readonly ms: number;
 }
 
 /** What encoding the texts of waiting jobs ahead needs from the ledger. */
@@ -73,11 +80,19 @@ export function createEncodeAheadLedger({ redis, keys, worker, timelineEntries }
       await orUnavailable(() => runScript(redis, 'killAhead', keys.job(id), keys.prefix, args));
     },
     /** Charges the keys of these jobs, and adds the prompt to the timeline of the instance. */
-    charge: async ({ instance, pool, ms, loadedMs, shares }: ChargeAhead): Promise<void> => {
+    charge: async ({ instance, ms, loadedMs, shares }: ChargeAhead): Promise<void> => {
       const [first] = shares;
       if (first === undefined) return;
-      const args = { id: first.job, instance, pool, ms, loaded_ms: loadedMs, shares, timeline: timelineEntries };
-      await orUnavailable(() => runScript(redis, 'chargeAhead', keys.job(first.job), keys.prefix, args));
+      const execution = { instance, ms, loaded_ms: loadedMs, timeline: timelineEntries };
+      const args = { id: first.id, execution, shares };
+      await orUnavailable(() => runScript(redis, 'chargeAhead', keys.job(first.id), keys.prefix, args));
+    },
+    /** Charges the keys of these jobs for the models that are loaded again because of their results. */
+    chargeLoads: async (shares: readonly JobShare[]): Promise<void> => {
+      const [first] = shares;
+      if (first === undefined) return;
+      const args = { id: first.id, shares };
+      await orUnavailable(() => runScript(redis, 'chargeAhead', keys.job(first.id), keys.prefix, args));
     },
   };
 }
