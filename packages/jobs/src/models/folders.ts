@@ -10,45 +10,33 @@ export interface FolderCopies {
   readonly copies: ReadonlyMap<string, ModelCopy>;
 }
 
-/** What the model folders of all hosts have. Every method fails with `queue_unavailable` while Redis is away. */
-export interface ModelFolders {
-  /** The folders that were announced within the last minute, by id. */
-  folders(): Promise<readonly FolderCopies[]>;
-  /** Announces that instances of a worker use the folder. Must be repeated within a minute. */
-  join(folder: string, user: ModelFolderUser): Promise<void>;
-  /** The workers whose instances use the folder. */
-  users(folder: string): Promise<readonly ModelFolderUser[]>;
-  /** Makes the worker the one that manages the folder, or renews that. Returns whether it is. */
-  keep(folder: string, worker: string, leaseMs: number): Promise<boolean>;
-  /** Announces a folder with all of its copies. Must be repeated within a minute. */
-  announce(
-    folder: Omit<ModelFolder, 'seen_at' | 'instances' | 'pools'>,
-    copies: ReadonlyMap<string, ModelCopy>,
-  ): Promise<void>;
-  /** Announces changes between two announcements; null: the copy is gone. */
-  announceChanges(folder: string, changes: ReadonlyMap<string, ModelCopy | null>): Promise<void>;
-  /** Removes a folder that no worker manages any more. */
-  withdraw(folder: string): Promise<void>;
-}
-
 /** How long an announcement counts. */
 export const FOLDER_LIFE_MS = 60_000;
 
-export function createModelFolders(redis: Redis, keys: Keys): ModelFolders {
+/** What the model folders of all hosts have. Every method fails with `queue_unavailable` while Redis is away. */
+export function createModelFolders(redis: Redis, keys: Keys) {
   const dated = async (value: object) => JSON.stringify({ ...value, seen_at: await redisTime(redis) });
   return {
+    /** The folders that were announced within the last minute, by id. */
     folders: () => orUnavailable(() => readFolders(redis, keys)),
-    join: (folder, user) =>
+    /** What a folder has, as it was announced last. */
+    copiesOf: (folder: string) => orUnavailable(() => readCopies(redis, keys, folder)),
+    /** Announces that instances of a worker use the folder. Must be repeated within a minute. */
+    join: (folder: string, user: ModelFolderUser) =>
       orUnavailable(async () => {
         await redis.hset(keys.modelFolderUsers, `${folder} ${user.worker}`, await dated({ folder, ...user }));
       }),
-    users: (folder) =>
+    /** The workers whose instances use the folder. */
+    users: (folder: string) =>
       orUnavailable(async () => {
         const users = await readLive<FolderUse>(redis, keys.modelFolderUsers, await redisTime(redis));
         return users.filter((user) => user.folder === folder);
       }),
-    keep: (folder, worker, leaseMs) => orUnavailable(() => takeLease(redis, keys.modelKeeper(folder), worker, leaseMs)),
-    announce: (folder, copies) =>
+    /** Makes the worker the one that manages the folder, or renews that. Returns whether it is. */
+    keep: (folder: string, worker: string, leaseMs: number) =>
+      orUnavailable(() => takeLease(redis, keys.modelKeeper(folder), worker, leaseMs)),
+    /** Announces a folder with all of its copies. Must be repeated within a minute. */
+    announce: (folder: Omit<ModelFolder, 'seen_at' | 'instances' | 'pools'>, copies: FolderCopies['copies']) =>
       orUnavailable(async () => {
         const key = keys.modelCopies(folder.id);
         const transaction = redis
@@ -58,7 +46,8 @@ export function createModelFolders(redis: Redis, keys: Keys): ModelFolders {
         for (const [id, copy] of copies) transaction.hset(key, id, JSON.stringify(copy));
         await transaction.pexpire(key, FOLDER_LIFE_MS).exec();
       }),
-    announceChanges: (folder, changes) =>
+    /** Announces changes between two announcements; null: the copy is gone. */
+    announceChanges: (folder: string, changes: ReadonlyMap<string, ModelCopy | null>) =>
       orUnavailable(async () => {
         const key = keys.modelCopies(folder);
         const transaction = redis.multi();
@@ -69,7 +58,8 @@ export function createModelFolders(redis: Redis, keys: Keys): ModelFolders {
         // An empty hash does not exist, so its first entry has to get the lifetime.
         await transaction.pexpire(key, FOLDER_LIFE_MS).exec();
       }),
-    withdraw: (folder) =>
+    /** Removes a folder that no worker manages any more. */
+    withdraw: (folder: string) =>
       orUnavailable(async () => {
         await redis.multi().hdel(keys.modelFolders, folder).del(keys.modelCopies(folder)).exec();
       }),
@@ -86,14 +76,17 @@ async function readFolders(redis: Redis, keys: Keys): Promise<FolderCopies[]> {
   ]);
   return Promise.all(
     folders.map(async (folder) => {
-      const entries = Object.entries(await redis.hgetall(keys.modelCopies(folder.id)));
       const own = users.filter((user) => user.folder === folder.id);
       const instances = own.flatMap((user) => user.instances);
       const pools = [...new Set(own.flatMap((user) => user.pools))].sort();
-      const copies = new Map(entries.map(([id, text]) => [id, JSON.parse(text) as ModelCopy]));
-      return { folder: { ...folder, instances, pools }, copies };
+      return { folder: { ...folder, instances, pools }, copies: await readCopies(redis, keys, folder.id) };
     }),
   );
+}
+
+async function readCopies(redis: Redis, keys: Keys, folder: string): Promise<FolderCopies['copies']> {
+  const entries = Object.entries(await redis.hgetall(keys.modelCopies(folder)));
+  return new Map(entries.map(([id, text]) => [id, JSON.parse(text) as ModelCopy]));
 }
 
 /** The values of a hash that were renewed within the last minute, by field. Removes the others. */

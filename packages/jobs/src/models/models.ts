@@ -1,12 +1,12 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { createModelDemand, type ModelDemand } from './demand.js';
-import { createModelFolders, type ModelFolders } from './folders.js';
-import { createModelRegistry, type ModelRegistry } from './registry.js';
+import { createModelDemand } from './demand.js';
+import { createModelFolders } from './folders.js';
+import { createModelRegistry } from './registry.js';
 
 /** Models that hosts fetch when jobs need them: which are registered, and what the hosts have of them. */
-export interface Models extends ModelRegistry, ModelFolders, ModelDemand {}
+export type Models = ReturnType<typeof createModels>;
 
-export function createModels(redis: Redis, keys: Keys): Models {
+export function createModels(redis: Redis, keys: Keys) {
   return { ...createModelRegistry(redis, keys), ...createModelFolders(redis, keys), ...createModelDemand(redis, keys) };
 }

@@ -9,34 +9,13 @@ export type ModelRecords = ReadonlyMap<string, ModelRecord>;
 /** What names a model. */
 export type ModelName = Pick<ModelRecord, 'kind' | 'name'>;
 
-/** The registered models. Every method fails with `queue_unavailable` while Redis is away. */
-export interface ModelRegistry {
-  /** All of them, up to two seconds old: the same object as long as nothing changes. */
-  list(): Promise<ModelRecords>;
-  /** The same with deleted models, for a week. */
-  listWithDeleted(): Promise<ModelRecords>;
-  /**
-   * Replaces the record by what `update` makes of it and all others, or deletes it if that is undefined; calls it again
-   * if somebody else changed any of them meanwhile. Returns the new record. A deleted model counts as not registered.
-   */
-  change<T extends ModelRecord | undefined>(
-    model: ModelName,
-    update: (before: ModelRecord | undefined, all: ModelRecords) => T,
-  ): Promise<T>;
-  /**
-   * Keeps this hash and size if none are kept yet. Returns those that are kept, which the file must have; undefined if
-   * the model is not registered any more.
-   */
-  pin(
-    model: ModelName,
-    found: { readonly sha256: string | null; readonly bytes: number | null },
-  ): Promise<Pick<ModelRecord, 'sha256' | 'bytes'> | undefined>;
-}
-
 /** How old a list may be. */
 const FRESH_MS = 2000;
 
-export function createModelRegistry(redis: Redis, keys: Keys): ModelRegistry {
+export type ModelRegistry = ReturnType<typeof createModelRegistry>;
+
+/** The registered models. Every method fails with `queue_unavailable` while Redis is away. */
+export function createModelRegistry(redis: Redis, keys: Keys) {
   let last: { readonly version: string | null; readonly records: ReturnType<typeof readRecords> } | undefined;
   const readNow = async () => {
     // Read first, so that a change between the two reads is read again next time.
@@ -50,7 +29,14 @@ export function createModelRegistry(redis: Redis, keys: Keys): ModelRegistry {
     return { version, ...(await last.records) };
   };
   const read = fresh(FRESH_MS, readNow);
-  const change: ModelRegistry['change'] = (model, update) =>
+  /**
+   * Replaces the record by what `update` makes of it and all others, or deletes it if that is undefined; calls it again
+   * if somebody else changed any of them meanwhile. Returns the new record. A deleted model counts as not registered.
+   */
+  const change = <T extends ModelRecord | undefined>(
+    model: ModelName,
+    update: (before: ModelRecord | undefined, all: ModelRecords) => T,
+  ): Promise<T> =>
     orUnavailable(async () => {
       const id = modelId(model);
       for (;;) {
@@ -69,10 +55,16 @@ export function createModelRegistry(redis: Redis, keys: Keys): ModelRegistry {
     });
 
   return {
+    /** All of them, up to two seconds old: the same object as long as nothing changes. */
     list: () => orUnavailable(async () => (await read.now()).live),
+    /** The same with deleted models, for a week. */
     listWithDeleted: () => orUnavailable(async () => (await read.now()).all),
     change,
-    pin: async (model, { sha256, bytes }) =>
+    /**
+     * Keeps this hash and size if none are kept yet. Returns the record with those that are kept, which the file must
+     * have; undefined if the model is not registered any more.
+     */
+    pin: (model: ModelName, { sha256, bytes }: Pick<ModelRecord, 'sha256' | 'bytes'>) =>
       change(model, (before) => before && { ...before, sha256: before.sha256 ?? sha256, bytes: before.bytes ?? bytes }),
   };
 }

@@ -1,15 +1,6 @@
 import { MODEL_URL_FOLDER, type ModelKind } from '@comfy-fleet/contracts';
 import { type ModelRegistry, newModel } from './registry.js';
 
-/** Models that API keys name by a URL. Each belongs to one key; nothing is shared, since that could be noticed. */
-export interface UrlModels {
-  /**
-   * Registers the model, or renews it, and returns its name. Returns undefined if the key has as many other models as
-   * it may have.
-   */
-  named(key: string, kind: ModelKind, url: ModelUrl): Promise<string | undefined>;
-}
-
 export interface ModelUrl {
   /** Without the hash. */
   readonly source: string;
@@ -25,13 +16,22 @@ const UNUSED_MS = 7 * 86_400_000;
 /** A model that is named again is only recorded again after this time. */
 const RENEW_MS = 3_600_000;
 
-/** `digest`: equal for equal parts; nobody can guess it. */
+export type UrlModels = ReturnType<typeof createUrlModels>;
+
+/**
+ * Models that API keys name by a URL. Each belongs to one key; nothing is shared, since that could be noticed.
+ * `digest`: equal for equal parts; nobody can guess it.
+ */
 export function createUrlModels(
   { list, change }: Pick<ModelRegistry, 'list' | 'change'>,
   digest: (...parts: string[]) => Promise<string>,
-): UrlModels {
+) {
   return {
-    named: async (key, kind, { source, sha256, extension }) => {
+    /**
+     * Registers the model, or renews it, and returns its name. Returns undefined if the key has as many other models as
+     * it may have.
+     */
+    named: async (key: string, kind: ModelKind, { source, sha256, extension }: ModelUrl) => {
       const name = `${MODEL_URL_FOLDER}${await digest(key, source, sha256 ?? '')}${extension}`;
       const known = (await list()).get(`${kind}/${name}`);
       const now = Date.now();
