@@ -16,7 +16,7 @@ export { inspectRedis, type RedisInspection } from './figures/redis-info.js';
 export type { StorageInventory } from './figures/storage.js';
 export type { Execution } from './history/timeline.js';
 export { createHousekeeper, type Housekeeper, type HousekeeperOptions } from './housekeeping/housekeeper.js';
-export { chooseFetches } from './models/choose-fetches.js';
+export { chooseFetches, MOST_FETCHES } from './models/choose-fetches.js';
 export type { WaitingJobs } from './models/demand.js';
 export {
   type FetchMemory,

@@ -19,13 +19,15 @@ export interface DownloadOptions {
   /** Reserves disk space for the whole file, or throws a ModelFault. A further call replaces the reservation. */
   readonly reserve: (bytes: number) => Promise<void>;
   /** Called with the part as soon as it is known, and with the bytes that have arrived since the last call. */
-  readonly onProgress: (progress: {
-    readonly bytes: number;
-    readonly fetched: number;
-    readonly arrived: number;
-  }) => void;
+  readonly onProgress: (progress: Progress) => void;
   readonly rules: DownloadRules;
   readonly signal: AbortSignal;
+}
+
+export interface Progress {
+  readonly bytes: number;
+  readonly fetched: number;
+  readonly arrived: number;
 }
 
 export interface DownloadRules {

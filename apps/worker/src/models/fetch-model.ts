@@ -4,7 +4,7 @@ import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { checkFile, checkName, sha256Of } from './check-file.js';
 import type { Credentials } from './credentials.js';
-import { type DownloadRules, download } from './download.js';
+import { type DownloadRules, download, type Progress } from './download.js';
 import { faultOf, ModelFault } from './faults.js';
 import type { FolderOnDisk } from './folder.js';
 import { type PartPaths, removePart } from './part-file.js';
@@ -23,16 +23,10 @@ export interface FetchOptions {
   readonly log: Logger;
 }
 
-export interface FetchProgress {
-  readonly bytes: number;
-  readonly fetched: number;
-  readonly arrived: number;
-}
-
 export interface Fetch {
   /** Other hosts that have the model; tried before its sources. */
   readonly peers: readonly Location[];
-  readonly onProgress: (progress: FetchProgress) => void;
+  readonly onProgress: (progress: Progress) => void;
   readonly signal: AbortSignal;
 }
 

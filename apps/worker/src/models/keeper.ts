@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { joinSignals, type ModelCopy, type ModelRecord, modelId } from '@comfy-fleet/contracts';
-import type { FetchPlan, ModelRecords, Models } from '@comfy-fleet/jobs';
+import { type FetchPlan, MOST_FETCHES, type ModelRecords, type Models } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import pLimit from 'p-limit';
 import { sha256Of } from './check-file.js';
 import { CopyBoard } from './copy-board.js';
+import type { Progress } from './download.js';
 import { faultOf, ModelFault } from './faults.js';
 import { type FetchOptions, fetchModel } from './fetch-model.js';
 import { FolderOnDisk, modelOf } from './folder.js';
@@ -33,17 +34,6 @@ export interface KeeperOptions {
   readonly log: Logger;
 }
 
-export interface Keeper {
-  /** Resolves when the signal has aborted and everything has stopped. */
-  run(): Promise<void>;
-  /** These models are used now. */
-  used(ids: Iterable<string>): void;
-  /** The instance does not list the model although the folder has it. */
-  notListed(id: string, instance: string): void;
-  /** The file of a registered model that is ready. */
-  shared(id: string): SharedFile | undefined;
-}
-
 /** How long another worker waits to take over from one that is dead. */
 const LEASE_MS = 15_000;
 /** How often changes and the progress of fetches are announced. */
@@ -54,19 +44,8 @@ const PLAN_MS = 2000;
 const LOOK_MS = 5000;
 /** How often times of use are written to the disk. */
 const SAVE_USES_MS = 60_000;
-const MOST_FETCHES = 2;
 /** How long a request to verify a model holds. */
 const VERIFY_MS = 3_600_000;
-
-/**
- * Fetches, verifies and evicts the models of a folder, while this worker has the lease of the folder: workers that share
- * one have one keeper.
- */
-export function createKeeper(options: KeeperOptions): Keeper {
-  return new FolderKeeper(options);
-}
-
-type Plan = FetchPlan & { readonly inUse: ReadonlySet<string> };
 
 interface Task {
   readonly kind: 'fetch' | 'verify' | 'evict';
@@ -74,7 +53,11 @@ interface Task {
   readonly end: (reason: Error) => void;
 }
 
-class FolderKeeper implements Keeper {
+/**
+ * Fetches, verifies and evicts the models of a folder, while this worker has the lease of the folder: workers that share
+ * one have one keeper.
+ */
+export class Keeper {
   readonly #options: KeeperOptions;
   #disk: FolderOnDisk | undefined;
   #records: ModelRecords = new Map();
@@ -96,6 +79,7 @@ class FolderKeeper implements Keeper {
     this.#copies = new CopyBoard(options.models);
   }
 
+  /** Resolves when the signal has aborted and everything has stopped. */
   async run(): Promise<void> {
     const { signal, log, dir, models, id, worker } = this.#options;
     // Another worker may have taken over once the lease has expired, also while Redis does not answer.
@@ -125,14 +109,17 @@ class FolderKeeper implements Keeper {
     await leave().catch((error: unknown) => log.debug('could not withdraw a models folder', { dir, error }));
   }
 
+  /** These models are used now. */
   readonly used = (ids: Iterable<string>): void => this.#copies.used(ids);
 
+  /** The instance does not list the model although the folder has it. */
   readonly notListed = (id: string, instance: string): void => {
     if (this.#copies.get(id)?.state !== 'ready') return;
     const detail = `${instance} does not list the file, although it is in the models folder of this worker.`;
     this.#copies.change(id, { error: { code: 'not_listed', detail, at: Date.now() } });
   };
 
+  /** The file of a registered model that is ready. */
   readonly shared = (id: string): SharedFile | undefined => {
     const [record, copy] = [this.#records.get(id), this.#copies.get(id)];
     if (this.#disk === undefined || record === undefined || record.sha256 === null || copy?.state !== 'ready') {
@@ -242,9 +229,8 @@ class FolderKeeper implements Keeper {
   }
 
   async #plan(disk: FolderOnDisk): Promise<void> {
-    const { planner } = this.#options;
-    const room = await disk.room();
-    const plan: Plan = await planner.plan({ folder: this.#folder(disk), copies: this.#copies.all(), room });
+    const kept = { folder: this.#folder(disk), copies: this.#copies.all(), room: await disk.room() };
+    const plan = await this.#options.planner.plan(kept);
     this.used(plan.inUse);
     for (const id of plan.drop) {
       if (this.#tasks.has(id)) this.#endFetch(id, new Error('nothing wants the model any more'));
@@ -310,7 +296,7 @@ class FolderKeeper implements Keeper {
       const hosts = record.sha256 === null ? [] : await models.folders();
       const fetch = {
         peers: peersOf(record, hosts, { folder, token: peers.token }),
-        onProgress: (progress: { bytes: number; fetched: number; arrived: number }) => {
+        onProgress: (progress: Progress) => {
           arrived += progress.arrived;
           meters.fetchedBytes.inc({ kind }, progress.arrived);
           this.#copies.change(id, { bytes: progress.bytes, fetched: progress.fetched });

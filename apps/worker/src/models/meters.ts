@@ -1,20 +1,14 @@
-import { COLLECT_BUCKETS, type Counter, type Histogram, type Metrics } from '@comfy-fleet/telemetry';
+import { COLLECT_BUCKETS, type Metrics } from '@comfy-fleet/telemetry';
 
 /** What is counted of models that are fetched. */
-export interface ModelMeters {
-  readonly fetchedBytes: Counter<'kind'>;
-  readonly fetchSeconds: Histogram<'kind'>;
-  readonly fetchFailures: Counter<'kind' | 'code'>;
-  readonly evictions: Counter<'kind'>;
-  /** The folders that this worker manages, by id. */
-  readonly folders: Map<string, { readonly bytes: number; readonly maxBytes: number }>;
-}
+export type ModelMeters = ReturnType<typeof createModelMeters>;
 
 /** LoRAs take seconds, checkpoints over a slow line an hour. */
 const FETCH_BUCKETS = [...COLLECT_BUCKETS.filter((bound) => bound >= 0.1), 300, 900, 3600];
 
-export function createModelMeters(metrics: Metrics): ModelMeters {
-  const folders: ModelMeters['folders'] = new Map();
+export function createModelMeters(metrics: Metrics) {
+  /** The folders that this worker manages, by id. */
+  const folders = new Map<string, { readonly bytes: number; readonly maxBytes: number }>();
   const used = metrics.gauge({
     name: 'model_folder_bytes',
     help: 'Disk space of fetched models, with what fetches have reserved, in the models folders that this worker manages.',

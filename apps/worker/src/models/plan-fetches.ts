@@ -24,12 +24,7 @@ export interface KeptFolder extends Pick<FetchView, 'copies' | 'room'> {
 }
 
 /** Decides what is fetched into a model folder and evicted from it. */
-export interface FetchPlanner {
-  /** `inUse`: see there. */
-  plan(kept: KeptFolder): Promise<FetchPlan & { readonly inUse: ReadonlySet<string> }>;
-  /** The models of the jobs that the workers of this folder hold now. */
-  inUse(folder: string): Promise<ReadonlySet<string>>;
-}
+export type FetchPlanner = ReturnType<typeof createFetchPlanner>;
 
 interface Options {
   readonly models: WorkerLedger['models'];
@@ -59,7 +54,7 @@ interface Needs {
   readonly lacking: readonly string[] | undefined;
 }
 
-export function createFetchPlanner(options: Options): FetchPlanner {
+export function createFetchPlanner(options: Options) {
   const { models, workflows, instancesOf, warmUpModels, loadTimes, patienceMs, signal } = options;
   const ofJobs = new LRUCache<string, HeldJob>({ max: MOST_REMEMBERED });
   const needs = new LRUCache<string, Needs>({ max: MOST_REMEMBERED, ttl: LACKS_MS });
@@ -124,8 +119,14 @@ export function createFetchPlanner(options: Options): FetchPlanner {
   };
 
   return {
-    inUse: async (folder) => usedBy(await heldIn(folder)),
-    plan: async ({ folder: own, copies, room }) => {
+    /** The models of the jobs that the workers of this folder hold now. */
+    inUse: async (folder: string) => usedBy(await heldIn(folder)),
+    /** `inUse`: see there. */
+    plan: async ({
+      folder: own,
+      copies,
+      room,
+    }: KeptFolder): Promise<FetchPlan & { readonly inUse: ReadonlySet<string> }> => {
       const { id } = own;
       const instances = instancesOf(id);
       const users = await models.users(id);

@@ -3,19 +3,13 @@ import { createSafeHttp, type SafeHttp } from '@comfy-fleet/safe-http';
 import type { Logger, Metrics } from '@comfy-fleet/telemetry';
 import { Credentials } from './credentials.js';
 import { folderId } from './folder.js';
-import { createKeeper, type Keeper, type KeeperOptions } from './keeper.js';
+import { Keeper, type KeeperOptions } from './keeper.js';
 import { createModelMeters } from './meters.js';
 import { startPeerServer } from './peers.js';
 import { MODEL_HOSTS } from './sources.js';
 
 /** What this worker needs to manage models folders. */
-export interface ModelSetup {
-  /** The id in a models folder. Rejects while the folder cannot be used. */
-  readonly idOf: (dir: string) => Promise<string>;
-  readonly createKeeper: (of: Pick<KeeperOptions, 'id' | 'dir' | 'worker' | 'models' | 'planner' | 'signal'>) => Keeper;
-  /** Stops serving models to other hosts. */
-  close(): Promise<void>;
-}
+export type ModelSetup = Awaited<ReturnType<typeof modelSetup>>;
 
 interface Options {
   readonly config: Pick<Config, 'models'>;
@@ -34,7 +28,7 @@ const CONNECTIONS = 4;
 /** The connections of all fetches of a folder together repeat at most one chunk after a kill. */
 const CELLS_PER_CHUNK = 8;
 
-export async function modelSetup({ config, credentials, ports, metrics, log }: Options): Promise<ModelSetup> {
+export async function modelSetup({ config, credentials, ports, metrics, log }: Options) {
   const { maxBytes, minFreeBytes, allowPickle, sourceAllow, chunkBytes, evictAfterMs, urlMaxBytes, peers } =
     config.models;
   const meters = createModelMeters(metrics);
@@ -64,13 +58,15 @@ export async function modelSetup({ config, credentials, ports, metrics, log }: O
           log,
         });
   return {
+    /** The id in a models folder. Rejects while the folder cannot be used. */
     idOf: folderId,
-    createKeeper: (of) => {
+    createKeeper: (of: Pick<KeeperOptions, 'id' | 'dir' | 'worker' | 'models' | 'planner' | 'signal'>): Keeper => {
       const limits = { maxBytes, minFreeBytes };
-      const keeper = createKeeper({ ...of, limits, peers, fetching, evictAfterMs, meters, log });
+      const keeper = new Keeper({ ...of, limits, peers, fetching, evictAfterMs, meters, log });
       keepers.push(keeper);
       return keeper;
     },
+    /** Stops serving models to other hosts. */
     close: async () => server?.close(),
   };
 }

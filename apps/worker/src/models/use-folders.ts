@@ -6,7 +6,7 @@ import type { Instance } from '../instance/instance.js';
 import type { KnownWorkflows } from '../instance/known-workflows.js';
 import type { Keeper, KeeperOptions } from './keeper.js';
 import type { ModelSetup } from './setup.js';
-import { type CopyWatch, createCopyWatch } from './watch-copies.js';
+import { createCopyWatch } from './watch-copies.js';
 
 /** The model folders of this worker's instances. */
 export interface ModelFolderUse {
@@ -33,7 +33,7 @@ interface Options {
 
 interface UsedFolder {
   readonly instances: readonly Instance[];
-  readonly watch: CopyWatch;
+  readonly follow: ReturnType<typeof createCopyWatch>;
   readonly keeper: Keeper;
   /** Undefined until other workers know that the folder is used here. */
   running: Promise<void> | undefined;
@@ -60,9 +60,9 @@ export function createModelFolderUse(options: Options): ModelFolderUse {
     const all = [...(before?.instances ?? []), ...instances];
     const keeper = before?.keeper ?? createKeeper({ id, dir, ...keeping });
     const { notListed } = keeper;
-    const watch = createCopyWatch({ instances: all, notListed, signal, log });
+    const follow = createCopyWatch({ instances: all, notListed, signal, log });
     const fresh = { copies: new Map(), joinedAt: Number.NEGATIVE_INFINITY };
-    folders.set(id, { instances: all, watch, keeper, running: before?.running, ...fresh });
+    folders.set(id, { instances: all, follow, keeper, running: before?.running, ...fresh });
   };
   const openAll = async () => {
     if (setup === undefined) return;
@@ -86,7 +86,7 @@ export function createModelFolderUse(options: Options): ModelFolderUse {
       folder.running ??= folder.keeper.run();
     }
     folder.copies = await models.copiesOf(id);
-    folder.watch.follow(folder.copies);
+    folder.follow(folder.copies);
   };
 
   return {

@@ -3,12 +3,6 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import { classesOfKind, loaderInputsOf } from '@comfy-fleet/workflows';
 import type { Instance } from '../instance/instance.js';
 
-/** Keeps what the instances of a model folder can do equal to what the folder has. */
-export interface CopyWatch {
-  /** Takes over what the folder has now. Call it often, also if nothing has changed. */
-  follow(copies: ReadonlyMap<string, ModelCopy>): void;
-}
-
 interface Options {
   readonly instances: readonly Instance[];
   /** The instance was asked for its models again and does not list this one. */
@@ -25,7 +19,11 @@ interface Watched {
   isAsked: boolean;
 }
 
-export function createCopyWatch({ instances, notListed, signal, log }: Options): CopyWatch {
+/**
+ * Keeps what the instances of a model folder can do equal to what the folder has. Call the returned function often, also
+ * if nothing has changed.
+ */
+export function createCopyWatch({ instances, notListed, signal, log }: Options) {
   const watched = instances.map((instance): Watched => {
     return { instance, added: new Set(), removed: new Set(), isAsked: false };
   });
@@ -56,21 +54,19 @@ export function createCopyWatch({ instances, notListed, signal, log }: Options):
       });
   };
 
-  return {
-    follow: (copies) => {
-      const before = ready;
-      ready = idsOf(copies, 'ready');
-      evicting = idsOf(copies, 'evicting');
-      for (const one of watched) {
-        const { added, removed } = one;
-        for (const id of ready) if (!before.has(id)) added.add(id);
-        for (const id of before) if (!ready.has(id)) removed.add(id);
-        for (const id of added) if (!ready.has(id)) added.delete(id);
-        for (const id of removed) if (ready.has(id)) removed.delete(id);
-        withhold(one);
-        askIfChanged(one);
-      }
-    },
+  return (copies: ReadonlyMap<string, ModelCopy>): void => {
+    const before = ready;
+    ready = idsOf(copies, 'ready');
+    evicting = idsOf(copies, 'evicting');
+    for (const one of watched) {
+      const { added, removed } = one;
+      for (const id of ready) if (!before.has(id)) added.add(id);
+      for (const id of before) if (!ready.has(id)) removed.add(id);
+      for (const id of added) if (!ready.has(id)) added.delete(id);
+      for (const id of removed) if (ready.has(id)) removed.delete(id);
+      withhold(one);
+      askIfChanged(one);
+    }
   };
 }
 

@@ -17,7 +17,8 @@ import {
 } from './fetch-view.js';
 import type { FolderCopies } from './folders.js';
 
-const MOST_FETCHES = 2;
+/** At the same time in a folder. */
+export const MOST_FETCHES = 2;
 /** For how long others' models are not evicted for URLs of a key after that was in vain. */
 const OWED_MS = 3_600_000;
 
