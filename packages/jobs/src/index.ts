@@ -23,6 +23,7 @@ export {
   type FetchPlan,
   type FetchView,
   type HeldJob,
+  inTurn,
   NO_MEMORY,
   type WantedModels,
 } from './models/fetch-view.js';

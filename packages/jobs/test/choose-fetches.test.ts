@@ -104,6 +104,15 @@ describe('chooseFetches: what is fetched', () => {
     expect(fetched(choose({ wanted, copies }))).toEqual([c]);
   });
 
+  it('fetches a model that several keys want in the turn of each of them, in the order of its own models', () => {
+    expect(fetched(choose({ wanted: [waits('k', [a, b, c]), waits('l', c)] }))).toEqual([a, c]);
+    const wanted = [waits('k', [a, d, c]), waits('l', b), waits('l', [d, c])];
+    expect(fetched(choose({ wanted }))).toEqual([a, b]);
+    const copies = { [a]: { state: 'fetching' as const } };
+    expect(fetched(choose({ wanted: [waits('k', [a, c]), waits('l', c)], copies }))).toEqual([c]);
+    expect(fetched(choose({ wanted: [waits('k', [a, c]), waits('l', [a, c])], copies }))).toEqual([]);
+  });
+
   it('fetches pinned models first, then those that operators asked for', () => {
     const records = new Map([
       [a, modelRecord(a)],

@@ -5,6 +5,7 @@ import {
   type FetchPlan,
   type FetchView,
   type HeldJob,
+  inTurn,
   type ModelRecords,
   NO_MEMORY,
   type WaitingJobs,
@@ -185,10 +186,4 @@ function idOf(lack: Lack, abilities: Abilities): string | undefined {
   if (lack.input === undefined) return undefined;
   const kind = modelKindAt(lack.className, lack.input, abilities);
   return kind && modelId({ kind, name: lack.value });
-}
-
-/** The rows of several pools, alternately. */
-function inTurn<T>(lists: readonly (readonly T[])[]): T[] {
-  const longest = Math.max(0, ...lists.map((list) => list.length));
-  return Array.from({ length: longest }, (_, n) => lists.flatMap((list) => list.slice(n, n + 1))).flat();
 }

@@ -7,6 +7,7 @@ import {
   type FetchView,
   FORCE_FACTOR,
   fetchMs,
+  inTurn,
   isAsked,
   isFailing,
   isPinned,
@@ -96,16 +97,17 @@ export function chooseFetches(view: FetchView): FetchPlan {
 }
 
 /** A caller's URL belongs to its key, even if none of its jobs waits any more. */
-function keyOf(id: string, { view, wants }: Plan): string | undefined {
-  return ownerOf(id, view) ?? wants.get(id)?.key;
+function keysOf(id: string, { view, wants }: Plan): readonly string[] {
+  const owner = ownerOf(id, view);
+  return owner === undefined ? [...(wants.get(id)?.byKey.keys() ?? [])] : [owner];
 }
 
 /** One at a time of each key, so that none has to wait for all files of another, and one URL. */
 function hasPlace(id: string, taken: readonly string[], plan: Plan): boolean {
-  const key = keyOf(id, plan);
   const isUrl = (one: string) => ownerOf(one, plan.view) !== undefined;
-  const isRival = (other: string) => (key !== undefined && keyOf(other, plan) === key) || (isUrl(id) && isUrl(other));
-  return taken.length < MOST_FETCHES && !taken.some(isRival);
+  if (taken.length >= MOST_FETCHES || (isUrl(id) && taken.some(isUrl))) return false;
+  const [keys, busyKeys] = [keysOf(id, plan), taken.flatMap((other) => keysOf(other, plan))];
+  return keys.length === 0 || keys.some((key) => !busyKeys.includes(key));
 }
 
 /** Whether a fetch has taken so long that it ends if others wait for its place. Its unfinished file is kept. */
@@ -126,8 +128,8 @@ function unwantedCopies(view: FetchView): string[] {
 }
 
 /**
- * What could be fetched: pinned models, those that operators asked for, and wanted ones in the order of their keys. Of
- * each key those come first that no other host has.
+ * What could be fetched: pinned models, those that operators asked for, and then the first model that each key wants, the
+ * second one of each, and so on. Of each key those come first that no other host has.
  */
 function candidatesOf(plan: FetchPlanning): ReadonlySet<string> {
   const { view, wants } = plan;
@@ -137,33 +139,37 @@ function candidatesOf(plan: FetchPlanning): ReadonlySet<string> {
   };
   const isFree = ({ id }: Want) => plan.holdersOf(id).length === 0;
   const missing = [...wants.values()].filter(({ id }) => isMissing(id));
-  const inOrder = [...new Set(missing.map(({ key }) => key))].flatMap((key) => {
-    const its = missing.filter((want) => want.key === key);
+  const lists = [...new Set(view.wanted.map(({ key }) => key))].map((key) => {
+    const orderOf = ({ byKey }: Want) => byKey.get(key)?.order ?? 0;
+    const its = missing.filter(({ byKey }) => byKey.has(key)).sort((one, other) => orderOf(one) - orderOf(other));
     return [...its.filter(isFree), ...its.filter((want) => !isFree(want) && isWorthFetchingToo(want, plan))];
   });
+  const inOrder = [...new Set(inTurn(lists))];
   // Keys take turns with their URLs, because a source may be slow on purpose.
   const urls = inOrder.filter(({ id }) => ownerOf(id, view) !== undefined);
   const lastTurn = ({ id }: Want) => view.memory.turns.get(ownerOf(id, view) ?? '') ?? 0;
   urls.sort((one, other) => lastTurn(one) - lastTurn(other));
-  const inTurn = inOrder.map((want) => (ownerOf(want.id, view) === undefined ? want : (urls.shift() as Want)));
+  const all = inOrder.map((want) => (ownerOf(want.id, view) === undefined ? want : (urls.shift() as Want)));
   const registered = [...view.records.keys()].filter(isMissing);
   const pinned = registered.filter((id) => isPinned(id, view));
   const asked = registered.filter((id) => isAsked(id, view));
-  return new Set([...pinned, ...asked, ...inTurn.map(({ id }) => id)]);
+  return new Set([...pinned, ...asked, ...all.map(({ id }) => id)]);
 }
 
 /**
  * Whether a model that other hosts have is fetched as well: each of their instances has more work with it than the
- * fetch and loading take, and more work of its key than the instances here.
+ * fetch and loading take, and more work of one of its keys than the instances here.
  */
-function isWorthFetchingToo({ id, key, byKey }: Want, { view, holdersOf, workOf }: FetchPlanning): boolean {
+function isWorthFetchingToo({ id, byKey }: Want, { view, holdersOf, workOf }: FetchPlanning): boolean {
   const holders = holdersOf(id);
   const instances = instancesOf(holders);
   const costMs = fetchMs(id, view) + view.loadMs(id);
   // The holders are busy too, so each counts as a job.
   const workMs = [...byKey.values()].reduce((sum, want) => sum + want.workMs * (1 + instances / want.jobs), 0);
   if (workMs / instances <= costMs) return false;
-  return Math.min(...holders.map((holder) => workOf(key, holder))) > workOf(key, view) + costMs;
+  const isLessHere = (key: string) =>
+    Math.min(...holders.map((holder) => workOf(key, holder))) > workOf(key, view) + costMs;
+  return [...byKey.keys()].some(isLessHere);
 }
 
 /** Both are computed once for each argument, because there may be a thousand wants and many folders. */

@@ -88,6 +88,8 @@ const BLOCK = 4096;
 
 /** What the jobs of a key want of a model; those in work count as if they came first. */
 interface KeyWant {
+  /** Its place among those of the key. */
+  readonly order: number;
   readonly since: number;
   readonly jobs: number;
   readonly workMs: number;
@@ -97,18 +99,19 @@ export interface Want {
   readonly id: string;
   /** Its place in the order of service. */
   readonly order: number;
-  /** The key of the first job. */
-  readonly key: string;
   readonly byKey: ReadonlyMap<string, KeyWant>;
 }
 
 /** The models that jobs in work use, and the wanted ones that can be had. */
 export function wantsOf({ held, wanted, folder, copies, now }: FetchView): ReadonlyMap<string, Want> {
   const wants = new Map<string, Want & { readonly byKey: Map<string, KeyWant> }>();
-  const add = (id: string, key: string, { since, jobs, workMs }: KeyWant) => {
-    const want = wants.get(id) ?? { id, order: wants.size, key, byKey: new Map() };
-    const before = want.byKey.get(key) ?? { since, jobs: 0, workMs: 0 };
+  let order = 0;
+  const add = (id: string, key: string, { since, jobs, workMs }: Omit<KeyWant, 'order'>) => {
+    order += 1;
+    const want = wants.get(id) ?? { id, order, byKey: new Map() };
+    const before = want.byKey.get(key) ?? { order, since, jobs: 0, workMs: 0 };
     want.byKey.set(key, {
+      order: before.order,
       since: Math.min(before.since, since),
       jobs: before.jobs + jobs,
       workMs: before.workMs + workMs,
@@ -163,4 +166,10 @@ export function bytesOfAll(ids: readonly string[], { copies }: FetchView): numbe
 /** Disks store whole blocks. */
 export function onDisk(bytes: number): number {
   return Math.ceil(bytes / BLOCK) * BLOCK;
+}
+
+/** The first of each list, then the second of each, and so on. */
+export function inTurn<T>(lists: readonly (readonly T[])[]): T[] {
+  const longest = Math.max(0, ...lists.map((list) => list.length));
+  return Array.from({ length: longest }, (_, n) => lists.flatMap((list) => list.slice(n, n + 1))).flat();
 }
