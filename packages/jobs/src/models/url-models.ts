@@ -16,8 +16,6 @@ const UNUSED_MS = 7 * 86_400_000;
 /** A model that is named again is only recorded again after this time. */
 const RENEW_MS = 3_600_000;
 
-export type UrlModels = ReturnType<typeof createUrlModels>;
-
 /**
  * Models that API keys name by a URL. Each belongs to one key; nothing is shared, since that could be noticed.
  * `digest`: equal for equal parts; nobody can guess it.
