@@ -126,14 +126,14 @@ export function anAnnouncement(overrides: Partial<WorkerAnnouncement> = {}): Wor
 }
 
 /** The arguments of the script by which a worker claims a job. */
-export function aClaim(worker: string, token: string, mostDeaths = 10, tooManyDeaths = '{}'): NamedArguments {
-  return { pool: POOL, worker, token, lock_ms: 60_000, most_deaths: mostDeaths, too_many_deaths: tooManyDeaths };
+export function aClaim(worker: string, token: string): NamedArguments {
+  return { pool: POOL, worker, token, lock_ms: 60_000 };
 }
 
 /** Lets a worker claim a job that it is responsible for. */
-export async function claimAs(fleet: Fleet, id: string, ...[worker, ...more]: Parameters<typeof aClaim>) {
+export async function claimAs(fleet: Fleet, id: string, worker: string, token: string) {
   await fleet.redis.sadd(fleet.keys.held(worker), id);
-  return (await fleet.run('claim', id, aClaim(worker, ...more))) as unknown[];
+  return (await fleet.run('claim', id, aClaim(worker, token))) as unknown[];
 }
 
 /** A ledger, its keys, and a plain connection to inspect them; closed at the end of the test. */
@@ -217,7 +217,7 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
     run,
     supersede: async (id) => {
       await redis.sadd(keys.held('another worker'), id);
-      await run('claim', id, aClaim('another worker', `another process:${newId()}`, 1_000_000));
+      await run('claim', id, aClaim('another worker', `another process:${newId()}`));
     },
     events: async (id) =>
       (await redis.xrange(keys.events(id), '-', '+')).map(([, fields]) => JSON.parse(fields[1] as string) as unknown),

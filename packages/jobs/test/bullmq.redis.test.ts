@@ -102,6 +102,7 @@ it('keeps the work item of a job whose workers died too often, with code and det
   const { id } = (await fleet.submit()).record;
   await nextClaim(await fleet.worker('w', { maxWorkerDeaths: 1 }).claims(POOL));
   for await (const claim of (await fleet.worker('w', { maxWorkerDeaths: 1 }).claims(POOL)).leftBehind()) claim.letGo();
+  await itemEnded(fleet, id);
   expect((await fleet.get(id)).record.error?.code).toBe('worker_killed');
   const [failed] = await queue.getJobs(['failed']);
   expect(failed).toMatchObject({ id, failedReason: expect.stringMatching(/^worker_killed: The worker died/) });

@@ -27,7 +27,7 @@ it('lets one of 100 racing finishers win: one terminal status, one terminal even
   // different.
   for (let n = 0; n < FINISHERS / 2; n++) {
     await fleet.redis.sadd(fleet.keys.held(`w${n}`), id);
-    await run(n, 'claim', aClaim(`w${n}`, `${newId()}:1`, 1_000_000));
+    await run(n, 'claim', aClaim(`w${n}`, `${newId()}:1`));
   }
   await run(0, 'submit', { claim: `${FINISHERS / 2}`, prompt_id: 'the prompt', instance: 'w1/1' });
   const outcomes = ['succeeded', 'failed', 'canceled'];

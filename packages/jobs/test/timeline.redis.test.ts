@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Execution } from '../src/index.js';
-import { anAnnouncement, claimAs, type Fleet, failed, nextClaim, openFleet, startNext, succeeded } from './builders.js';
+import { anAnnouncement, type Fleet, failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -131,8 +131,9 @@ it('shows an execution once, from its start, if another worker took over its job
 it('shows an execution as failed if its job ends because too many workers died', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
-  await startNext(await fleet.claims());
-  expect(await claimAs(fleet, id, 'w9', 'w9:1', 1, '{"code":"worker_killed"}')).toEqual(['none']);
+  await startNext(await fleet.worker('w1').claims(POOL));
+  const heir = await fleet.worker('w1', { maxWorkerDeaths: 1 }).claims(POOL);
+  expect((await heir.leftBehind().next()).value).toBeUndefined();
   expect((await executionsOf(fleet)).executions).toMatchObject([{ job: id, workflow: 'text2img', outcome: 'failed' }]);
 });
 

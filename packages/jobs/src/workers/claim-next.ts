@@ -2,28 +2,28 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { expireOverdue } from '../queue/expire-overdue.js';
 import type { PoolWorker } from '../queue/pool-worker.js';
-import { type JobError, parseRecord, recordOf } from '../record/record.js';
+import { type JobRecord, parseRecord, recordOf } from '../record/record.js';
 import { type Choice, type ChosenJob, chooseSome, isJob, type Rules } from '../scheduling/choose.js';
 import { type DemandReply, type NearQueue, parseDemand, parseNear } from '../scheduling/snapshot.js';
 import type { Claim } from './claim.js';
 import { type Asker, askFits, type Fits } from './fits.js';
-import type { ClaimHolder } from './hold-claim.js';
+import type { Transitions } from './hold-claim.js';
 
 export interface NextClaimOptions {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly pool: string;
   readonly worker: string;
-  readonly jobTtlSeconds: number;
   readonly lockMs: number;
-  readonly maxWorkerDeaths: number;
   readonly rules: Rules;
   readonly fits: Fits;
   /** This host's own clock, in ms since 1970. */
   readonly now: () => number;
   /** Called when the pool turns out to be paused. */
   readonly foundPaused: () => void;
+  readonly transition: Transitions;
   readonly log: Logger;
 }
 
@@ -66,16 +66,20 @@ interface Chosen {
   readonly taking: Promise<Claim | undefined> | undefined;
 }
 
+/** Makes a claim of a job that was taken with this token; undefined if it has ended the job instead. */
+export type HandOut = (record: JobRecord, token: string) => Promise<Claim | undefined>;
+
 /** Reads the jobs that an instance may get, chooses, and takes: see docs/architecture/scheduling.md. */
-export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWorker, hold: ClaimHolder): NextClaims {
-  const { redis, keys, pool, worker, jobTtlSeconds, lockMs, maxWorkerDeaths, rules, fits, log } = options;
-  const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
+export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWorker, handOut: HandOut): NextClaims {
+  const { redis, keys, pool, worker, lockMs, rules, fits, transition, log } = options;
   const inTurn = oneAtATime();
   let nextReturn: number | undefined;
   let slots: readonly Slot[] = [];
 
   const run = (name: 'near' | 'demand' | 'take' | 'passOver', args: NamedArguments) =>
     orUnavailable(() => runScript(redis, name, keys.open(pool), keys.prefix, { pool, ...args }));
+
+  const expire = async (id: string) => (await transition('expire', id, {})) === 1;
 
   const readNear = async (asker: Asker | undefined, tokens: readonly string[], from: number, readsAll: boolean) => {
     const text = await run('near', {
@@ -130,21 +134,21 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   };
   /** Takes a claim for each token, as far as there are enough jobs. */
   const take = async (chosen: readonly ChosenJob[], asker: Asker | undefined, tokens: readonly string[]) => {
-    const taken = (await run('take', {
+    const [taken, foundOverdue] = (await run('take', {
       chosen: chosen.map(chosenArgument),
       instance: asker?.name,
       worker,
       tokens,
       lock_ms: lockMs,
-      most_deaths: maxWorkerDeaths,
-      too_many_deaths: tooManyDeaths,
-      ended_life: jobTtlSeconds * 1000,
-    })) as readonly (readonly string[])[];
+    })) as readonly [records: readonly (readonly string[])[], foundOverdue: number];
+    // Thousands of overdue jobs would delay the others until the next sweep.
+    if (foundOverdue === 1) await expireOverdue({ redis, keys, expire, log });
     if (taken.length === 0) log.debug('none of the chosen jobs was still available', { pool, instance: asker?.name });
-    return tokens.map((token, n) => {
+    const claims = tokens.map(async (token, n) => {
       const record = parseRecord(taken[n] ?? []);
-      return record && hold(record, poolWorker.hold(record.id, token));
+      return record && handOut(record, token);
     });
+    return Promise.all(claims);
   };
   const chooseInTurn = (asker: Asker | undefined, token: string, known: Known): Promise<Chosen> =>
     new Promise((resolve) => {
@@ -239,10 +243,4 @@ function chosenArgument(choice: ChosenJob) {
     passed_over: choice.passedOver.map(({ name }) => name),
     leaves_first: choice.passedOver.includes(queue) || undefined,
   };
-}
-
-/** The error of a job that is failed because too many workers died while they held it. */
-export function workerKilled(deaths: number): JobError {
-  const detail = `The worker died ${deaths} times while it held this job, so it is not tried again.`;
-  return { code: 'worker_killed', detail, nodeId: null };
 }

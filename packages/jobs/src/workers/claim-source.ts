@@ -1,9 +1,9 @@
 import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import { PoolWorker, type PoolWorkerOptions } from '../queue/pool-worker.js';
-import { parseSnapshot } from '../record/record.js';
+import { parseRecord } from '../record/record.js';
 import { chooseBehind, parseBehind } from '../scheduling/choose-behind.js';
 import type { Claim } from './claim.js';
-import { createNextClaims, type NextClaimOptions, type NextClaims, workerKilled } from './claim-next.js';
+import { createNextClaims, type HandOut, type NextClaimOptions, type NextClaims } from './claim-next.js';
 import { type Asker, askFits } from './fits.js';
 import { type ClaimHolderOptions, createClaimHolder } from './hold-claim.js';
 import { createIdleInstances, type IdleInstances, type IdleInstancesOptions } from './idle-instances.js';
@@ -25,34 +25,43 @@ export interface ClaimSource extends IdleInstances, NextClaims {
   close(): Promise<void>;
 }
 
-type ClaimSourceOptions = PoolWorkerOptions & NextClaimOptions & IdleInstancesOptions & ClaimHolderOptions;
+type ClaimSourceOptions = PoolWorkerOptions &
+  NextClaimOptions &
+  IdleInstancesOptions &
+  ClaimHolderOptions & { readonly maxWorkerDeaths: number };
 
 /** Resolves when jobs can be claimed. */
 export async function openClaimSource(options: ClaimSourceOptions): Promise<ClaimSource> {
   const { redis, keys, pool, worker, lockMs, maxWorkerDeaths, transition, foundPaused: foundHalted } = options;
-  const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
   const poolWorker = new PoolWorker(options);
   await poolWorker.begin();
   const hold = createClaimHolder(options);
+  const handOut: HandOut = async (record, token) => {
+    const claim = hold(record, poolWorker.hold(record.id, token));
+    if (record.deaths < maxWorkerDeaths || record.status === 'canceling') return claim;
+    const detail = `The worker died ${record.deaths} times while it held this job, so it is not tried again.`;
+    const error = { code: 'worker_killed', detail, nodeId: null } as const;
+    try {
+      await claim.finish({ status: 'failed', error, inDoubt: true });
+    } catch (cause) {
+      claim.letGo();
+      throw cause;
+    }
+    return undefined;
+  };
   return {
     ...createIdleInstances(options),
-    ...createNextClaims(options, poolWorker, hold),
+    ...createNextClaims(options, poolWorker, handOut),
     leftBehind: async function* () {
       for (const id of await orUnavailable(() => redis.smembers(keys.held(worker)))) {
         if (poolWorker.has(id)) continue;
         const token = poolWorker.newToken();
-        const args = {
-          pool,
-          worker,
-          token,
-          lock_ms: lockMs,
-          most_deaths: maxWorkerDeaths,
-          too_many_deaths: tooManyDeaths,
-        };
-        const [verdict, written] = (await transition('claim', id, args)) as ['ok', unknown] | ['none' | 'paused'];
+        const reply = await transition('claim', id, { pool, worker, token, lock_ms: lockMs });
+        const [verdict, written = []] = reply as [verdict: 'ok' | 'none' | 'paused', written?: string[]];
         if (verdict === 'paused') foundHalted();
-        const record = verdict === 'ok' ? parseSnapshot(written)?.record : undefined;
-        if (record !== undefined) yield hold(record, poolWorker.hold(id, token));
+        const record = parseRecord(written);
+        const claim = record && (await handOut(record, token));
+        if (claim !== undefined) yield claim;
       }
     },
     recall: async (asker) => {

@@ -6,30 +6,22 @@ Input:
   KEYS[1] any key
   `chosen`: the jobs in the order in which they were chosen, see chosenArgument in workers/claim-next.ts
   `tokens`: one claim token for each slot
-  `pool`, `instance`, `worker`, `lock_ms`, `ended_life`
-  `most_deaths`: how many deaths of workers fail a job; `too_many_deaths`: the error it then fails with (JSON)
+  `pool`, `instance`, `worker`, `lock_ms`
 
 Output:
   the records of the jobs in the order of the tokens; if there are fewer than tokens, the other slots must choose again
+  1 if one of the chosen jobs was overdue, else 0
 ]]
 --- @include "shared/take-claim"
 --- @include "queue/work-items"
 
--- How many overdue jobs, of any queue, end when one of them would have been taken. So thousands of them delay nobody.
-local MOST_EXPIRED = 100
-local pool = args.pool
+local pool, found_overdue = args.pool, 0
 
 local function drop()
   redis.call('LREM', first_key(pool), 0, id)
   drop_work_item(pool, id)
 end
-local function expire_overdue()
-  for _, due in ipairs(redis.call('ZRANGEBYSCORE', deadlines_key(), '-inf', now_ms(), 'LIMIT', 0, MOST_EXPIRED)) do
-    id, record = due, job_key(due)
-    if is_overdue() then close_with_item(EXPIRED) end
-  end
-end
--- Whether the job may still be taken. Cleans up a job that has ended or expired, or whose key is at its limit.
+-- Whether the job may still be taken. Cleans up a job that has ended, or whose key is at its limit.
 local function may_take(chosen, status, prompt_id, most_taken)
   if not status or is_terminal(status) then return drop() end
   if is_paused(pool) and status ~= CANCELING and (prompt_id or '') == '' then return false end
@@ -37,8 +29,7 @@ local function may_take(chosen, status, prompt_id, most_taken)
   local sequence = redis.call('ZSCORE', affinity_queue_key(pool, chosen.queue), id)
   if tonumber(sequence or nil) ~= chosen.sequence then return false end
   if is_overdue() then
-    close_with_item(EXPIRED)
-    expire_overdue()
+    found_overdue = 1
     return false
   end
   if is_queue_of_graphs(chosen.queue) and are_graphs_held_back(chosen.key) then return false end
@@ -50,7 +41,8 @@ local function take_job(token)
     leave_waiting()
     return false
   end
-  return take_claim(args.worker, token, args.most_deaths, args.too_many_deaths)
+  take_claim(args.worker, token)
+  return true
 end
 local function record_taken(chosen, most_taken)
   record_passed_over(pool, chosen.passed_over)
@@ -85,4 +77,4 @@ for _, token in ipairs(args.tokens) do
   if not is_taken or (args.chosen[n].load_ms or 0) > 0 then break end
 end
 if taken[1] and redis.call('EXISTS', keys_to_serve_key(pool)) == 1 then wake_worker(pool) end
-return taken
+return {taken, found_overdue}

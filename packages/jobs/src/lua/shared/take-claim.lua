@@ -2,22 +2,15 @@
 A worker claims a job, which increments the fence. If the job is already claimed, its worker died or lost its lock. A job
 that is being canceled is handed out as well, so that its prompt is stopped.
 ]]
---- @include "shared/close"
+--- @include "shared/submission"
+--- @include "scheduling/waiting"
 --- @include "queue/work-items"
---- @include "shared/execution"
 
--- Returns false if the job was failed instead, because too many workers died with it.
-local function take_claim(worker, token, most_deaths, too_many_deaths)
+local function take_claim(worker, token)
   redis.call('HINCRBY', record, 'claim', 1)
   -- If the same process takes the job again, no worker died.
-  if get('phase') ~= WAITING and process_of(get('claimed_with')) ~= process_of(token)
-    and redis.call('HINCRBY', record, 'deaths', 1) >= most_deaths and get('status') ~= CANCELING then
-    set('error', too_many_deaths)
-    abandon_submission()
-    record_execution(FAILED)
-    local failure = cjson.decode(too_many_deaths)
-    close_with_item(FAILED, failure.code .. ': ' .. (failure.detail or ''))
-    return false
+  if get('phase') ~= WAITING and process_of(get('claimed_with')) ~= process_of(token) then
+    redis.call('HINCRBY', record, 'deaths', 1)
   end
   local pool, key, prompt_id = unpack(redis.call('HMGET', record, 'pool', 'key', 'prompt_id'))
   if (prompt_id or '') ~= '' then
@@ -37,5 +30,4 @@ local function take_claim(worker, token, most_deaths, too_many_deaths)
   set('worker', worker, 'claimed_with', token)
   redis.call('HDEL', record, 'wanted_by', 'reused_from')
   charge()
-  return true
 end
