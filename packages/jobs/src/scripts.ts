@@ -18,7 +18,6 @@ export const SCRIPT_FILES = {
   take: 'scheduling/take',
   passOver: 'scheduling/pass-over',
   alike: 'scheduling/alike',
-  behind: 'scheduling/behind',
   claim: 'claim',
   restore: 'queue/restore',
   submit: 'submit',

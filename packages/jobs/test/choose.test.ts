@@ -410,7 +410,6 @@ describe('a job that waits behind another one', () => {
     loadMs: 0,
     failedOn: [],
     movedAt: undefined,
-    request: undefined,
     ...over,
   });
   const taken = (over: Partial<BehindJob>, chooser = W1) => chooseBehind(NOW, [behind(over)], chooser, RULES)?.id;

@@ -1,5 +1,9 @@
+import { redisTime } from '@comfy-fleet/redis';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
+import { fieldsOf } from '../record/record.js';
 import { type Chooser, isRefused, type Rules } from './choose.js';
-import { asList, instancesOf, numberOrNone } from './snapshot.js';
+import { instancesOf, numberOrNone } from './snapshot.js';
 
 /** A job whose prompt waits behind another one in a ComfyUI. */
 export interface BehindJob {
@@ -13,38 +17,28 @@ export interface BehindJob {
   readonly failedOn: readonly string[];
   /** When an idle instance last recalled it. */
   readonly movedAt: number | undefined;
-  /** Its request, if it is unknown what the instance would load. */
-  readonly request: string | undefined;
 }
 
-interface BehindReply {
-  readonly now: string;
-  readonly jobs: readonly {
-    readonly id: string;
-    readonly key: string;
-    readonly affinity: string;
-    readonly starts_at: string;
-    readonly load_ms?: string;
-    readonly faults?: string;
-    readonly moved_at?: string;
-    readonly request?: string;
-  }[];
-}
+/** How many of these jobs are read, those that would start last. */
+const MOST_JOBS = 16;
 
-/** Parses the reply of lua/scheduling/behind.lua. Jobs that would start last come first. */
-export function parseBehind(text: string): { readonly now: number; readonly jobs: readonly BehindJob[] } {
-  const { now, jobs } = JSON.parse(text) as BehindReply;
-  return {
-    now: Number(now),
-    jobs: asList(jobs).map(({ starts_at, load_ms, faults, moved_at, request, ...job }) => ({
-      ...job,
-      startsAt: Number(starts_at),
-      loadMs: numberOrNone(load_ms),
-      failedOn: instancesOf(faults),
-      movedAt: numberOrNone(moved_at),
-      request,
-    })),
+/** Reads the jobs of a pool that an idle instance may recall. Jobs that would start last come first. */
+export async function readBehind(redis: Redis, keys: Keys, pool: string, instance: string) {
+  const [now, last] = await Promise.all([
+    redisTime(redis),
+    redis.zrevrange(keys.behindOthers(pool), 0, MOST_JOBS - 1, 'WITHSCORES'),
+  ]);
+  const read = async ([id, startsAt]: readonly [string, string]): Promise<BehindJob[]> => {
+    const [key, affinity, faults, movedAt] = await redis.hmget(keys.job(id), 'key', 'affinity', 'faults', 'moved_at');
+    if (!key || !affinity) {
+      await redis.zrem(keys.behindOthers(pool), id);
+      return [];
+    }
+    const loadMs = numberOrNone(await redis.hget(keys.fits(instance), affinity));
+    const [failedOn, moved] = [instancesOf(faults), numberOrNone(movedAt)];
+    return [{ id, key, affinity, startsAt: Number(startsAt), loadMs, failedOn, movedAt: moved }];
   };
+  return { now, jobs: (await Promise.all(Object.entries(fieldsOf(last)).map(read))).flat() };
 }
 
 /**

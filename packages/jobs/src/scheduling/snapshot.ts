@@ -186,8 +186,8 @@ export function parseDemand(
 }
 
 /** The instances in a record's faults. */
-export function instancesOf(faults: string | undefined): string[] {
-  return faults === undefined ? [] : (JSON.parse(faults) as InstanceFault[]).map(({ instance }) => instance);
+export function instancesOf(faults: string | null | undefined): string[] {
+  return faults == null ? [] : (JSON.parse(faults) as InstanceFault[]).map(({ instance }) => instance);
 }
 
 /** Lua encodes empty lists as objects. */
@@ -195,6 +195,6 @@ export function asList<T>(values: readonly T[] | undefined): readonly T[] {
   return Array.isArray(values) ? values : [];
 }
 
-export function numberOrNone(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : Number(text);
+export function numberOrNone(text: string | null | undefined): number | undefined {
+  return text == null ? undefined : Number(text);
 }

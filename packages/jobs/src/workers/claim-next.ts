@@ -71,7 +71,7 @@ export type HandOut = (record: JobRecord, token: string) => Promise<Claim | unde
 
 /** Reads the jobs that an instance may get, chooses, and takes: see docs/architecture/scheduling.md. */
 export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWorker, handOut: HandOut): NextClaims {
-  const { redis, keys, pool, worker, lockMs, rules, fits, transition, log } = options;
+  const { redis, keys, pool, worker, lockMs, rules, transition, log } = options;
   const inTurn = oneAtATime();
   let nextReturn: number | undefined;
   let slots: readonly Slot[] = [];
@@ -120,12 +120,8 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
     }
   };
   const askInstance = async (asker: Asker, choice: Extract<Choice, { readonly kind: 'ask' }>, known: Known) => {
-    const withRequest = async ({ affinity, jobs: [first] }: NearQueue) => {
-      const request = await orUnavailable(() => redis.hget(keys.job(first?.id ?? ''), 'request'));
-      return { affinity, request: request ?? undefined };
-    };
-    const unknown = await Promise.all(choice.loads.map(withRequest));
-    for (const [affinity, ms] of await askFits(fits, asker, unknown)) known.loads.set(affinity, ms);
+    const unknown = choice.loads.map(({ affinity, jobs: [first] }) => ({ affinity, id: first?.id ?? '' }));
+    for (const [affinity, ms] of await askFits(options, asker, unknown)) known.loads.set(affinity, ms);
     for (const { id } of choice.retries) known.retries.set(id, await mayRetry(asker, id));
   };
   const mayRetry = async (asker: Asker, id: string): Promise<boolean> => {

@@ -1,7 +1,7 @@
-import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
+import { orUnavailable, runScript } from '../connection.js';
 import { PoolWorker, type PoolWorkerOptions } from '../queue/pool-worker.js';
 import { parseRecord } from '../record/record.js';
-import { chooseBehind, parseBehind } from '../scheduling/choose-behind.js';
+import { chooseBehind, readBehind } from '../scheduling/choose-behind.js';
 import type { Claim } from './claim.js';
 import { createNextClaims, type HandOut, type NextClaimOptions, type NextClaims } from './claim-next.js';
 import { type Asker, askFits } from './fits.js';
@@ -65,13 +65,17 @@ export async function openClaimSource(options: ClaimSourceOptions): Promise<Clai
       }
     },
     recall: async (asker) => {
-      const run = (name: 'behind' | 'recall', args: NamedArguments) =>
-        orUnavailable(() => runScript(redis, name, keys.behindOthers(pool), keys.prefix, args));
-      const { now, jobs } = parseBehind((await run('behind', { instance: asker.name })) as string);
+      const { now, jobs } = await orUnavailable(() => readBehind(redis, keys, pool, asker.name));
       const unknown = jobs.filter(({ loadMs }) => loadMs === undefined);
-      const loads = await askFits(options.fits, asker, unknown);
-      const chosen = chooseBehind(now, jobs, { ...asker, loads }, options.rules);
-      return chosen !== undefined && (await run('recall', { job: chosen.id, instance: asker.name })) === 1;
+      const chosen = chooseBehind(
+        now,
+        jobs,
+        { ...asker, loads: await askFits(options, asker, unknown) },
+        options.rules,
+      );
+      if (chosen === undefined) return false;
+      const args = { job: chosen.id, instance: asker.name };
+      return (await orUnavailable(() => runScript(redis, 'recall', keys.behindOthers(pool), keys.prefix, args))) === 1;
     },
     close: () => poolWorker.end(),
   };

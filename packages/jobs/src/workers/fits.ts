@@ -1,5 +1,6 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
+import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { JobRecord } from '../record/record.js';
 import type { Refusals } from '../scheduling/choose.js';
@@ -47,24 +48,26 @@ export function createFits(redis: Redis, keys: Keys) {
   };
 }
 
-interface Unknown {
-  readonly affinity: string;
-  /** The request of a job with this affinity key. */
-  readonly request: string | undefined;
+interface Asking {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly fits: Fits;
 }
 
-/** Asks the instance how long it would load models for these jobs, and publishes the answers. */
-export async function askFits(fits: Fits, asker: Asker, unknown: readonly Unknown[]): Promise<Map<string, number>> {
+/** Asks the instance how long it would load models for these jobs, and publishes the answers by affinity key. */
+export async function askFits(
+  { redis, keys, fits }: Asking,
+  asker: Asker,
+  jobs: readonly { readonly id: string; readonly affinity: string }[],
+): Promise<Map<string, number>> {
+  const requests = await orUnavailable(() => Promise.all(jobs.map(({ id }) => redis.hget(keys.job(id), 'request'))));
   const found = new Map<string, number>();
-  if (unknown.length === 0) return found;
-  for (const { affinity, request } of unknown) {
+  for (const [n, { affinity }] of jobs.entries()) {
+    const request = requests[n];
     // Without a request, the record is gone and the job cannot run anywhere.
-    const ms =
-      request === undefined
-        ? -1
-        : (found.get(affinity) ?? (await asker.fit(affinity, JSON.parse(request) as ResolvedRequest)));
-    found.set(affinity, ms);
+    const ask = () => asker.fit(affinity, JSON.parse(request ?? '') as ResolvedRequest);
+    found.set(affinity, request ? (found.get(affinity) ?? (await ask())) : -1);
   }
-  await fits.publish(asker.name, found);
+  if (jobs.length > 0) await fits.publish(asker.name, found);
   return found;
 }
