@@ -246,9 +246,10 @@ const FLEET_KEYS = {
   /** Hash: counters of what the key used and sent that day | 100 days */
   usage: 'usage:<key>:<day>',
   /**
-   * Hash: `<pool> <API key>` → ms of GPU time in this span; spans of so many minutes are counted since 1970 | two hours
+   * Hash: `<pool> <API key>` → ms of GPU time in this minute, ` <API key>` → the weight of the key; minutes are counted
+   * since 1970 | two hours
    */
-  gpuTime: 'gpu-time:<minutes>:<span>',
+  gpuTime: 'gpu-time:<minute>',
   /**
    * List: finished executions of an instance, the newest first, at most 720; see history/timeline.ts | an hour after
    * the last
@@ -260,8 +261,6 @@ const FLEET_KEYS = {
   history: 'history',
   /** String: active and pending alerts, and when they were judged, as JSON | forever */
   alerts: 'alerts',
-  /** Hash: API key → its weight when GPUs last worked for it in this hour; hours are counted since 1970 | two hours */
-  weights: 'weights:<hour>',
   /**
    * String: id of the key's job whose outputs jobs with the same digest may get, see reuseOf in record/request-keys.ts |
    * a week

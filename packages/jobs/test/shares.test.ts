@@ -25,8 +25,7 @@ const backlog = (key: string, ageMs: number, more: Partial<KeyBacklog> = {}): Ke
 function shares(gpuTimes: GpuTime[], backlogs: KeyBacklog[] = [], weights: Record<string, number> = {}) {
   const all = sharesOf({
     now: NOW,
-    minute: gpuTimes,
-    hour: gpuTimes,
+    times: gpuTimes,
     backlogs,
     weights: new Map(Object.entries(weights)),
   });

@@ -11,10 +11,7 @@ export const LUA_CONSTANTS = {
   WORK_EVENTS_KEPT: 10_000,
   USAGE_LIFE_MS: 100 * DAY_MS,
   HOUR_MS,
-  /** GPU time is counted in short spans for the last minute and in long spans for the last hour. */
-  SHORT_SPAN_MINUTES: 1,
-  LONG_SPAN_MINUTES: 10,
-  /** Longer than an hour and one long span. */
+  /** Longer than an hour and a minute. */
   GPU_TIME_LIFE_MS: 2 * HOUR_MS,
   /**
    * How much longer an ended record lives while its webhook is undelivered, counted from the last attempt. Longer than

@@ -5,7 +5,6 @@ import { LUA_CONSTANTS } from '../lua/constants.js';
 import { inPages } from '../record/indexes.js';
 import { type GpuTime, type KeyBacklog, type KeyShare, sharesOf } from './shares.js';
 
-const { SHORT_SPAN_MINUTES, LONG_SPAN_MINUTES } = LUA_CONSTANTS;
 const MINUTE_MS = 60_000;
 
 interface Moment {
@@ -31,57 +30,32 @@ type Weighed<T> = T & { readonly weight: number };
  * keys (up to the bounds above), not of jobs.
  */
 export async function readShares(redis: Redis, keys: Keys, moment: Moment): Promise<KeyShare[]> {
-  const [[minute, hour], weights, backlogs, running] = await Promise.all([
+  const [{ times, weights }, backlogs, running] = await Promise.all([
     readGpuTimes(redis, keys, moment.now),
-    readWeights(redis, keys, moment.now),
     readBacklogs(redis, keys, moment),
     readRunning(redis, keys, moment),
   ]);
   // The current weight of a key is that of its newest jobs.
   for (const { key, weight } of [...running, ...backlogs]) weights.set(key, weight);
-  return sharesOf({
-    now: moment.now,
-    minute: [...minute, ...running],
-    hour: [...hour, ...running],
-    backlogs,
-    weights,
-  });
+  return sharesOf({ now: moment.now, times: [...times, ...running], backlogs, weights });
 }
 
-/** GPU time of ended executions: of the last minute and of the last hour, and some of the time before. */
-async function readGpuTimes(redis: Redis, keys: Keys, now: number): Promise<[GpuTime[], GpuTime[]]> {
-  return Promise.all([
-    readSpans(redis, keys, { minutes: SHORT_SPAN_MINUTES, since: now - MINUTE_MS, now }),
-    readSpans(redis, keys, { minutes: LONG_SPAN_MINUTES, since: now - LUA_CONSTANTS.HOUR_MS, now }),
-  ]);
-}
-
-async function readSpans(
-  redis: Redis,
-  keys: Keys,
-  { minutes, since, now }: { readonly minutes: number; readonly since: number; readonly now: number },
-): Promise<GpuTime[]> {
-  const length = minutes * MINUTE_MS;
-  const first = Math.floor(since / length);
-  const spans = Array.from({ length: Math.floor(now / length) - first + 1 }, (_, n) => first + n);
-  const replies = await Promise.all(spans.map((span) => redis.hgetall(keys.gpuTime(minutes, span))));
-  return spans.flatMap((span, index) => {
-    const from = span * length;
-    const till = Math.min(now, from + length);
-    return Object.entries(replies[index] ?? {}).map(([field, ms]) => {
+/** GPU time of ended executions in the last hour, and the weights that their keys had last. */
+async function readGpuTimes(redis: Redis, keys: Keys, now: number) {
+  const first = Math.floor((now - LUA_CONSTANTS.HOUR_MS) / MINUTE_MS);
+  const minutes = Array.from({ length: Math.floor(now / MINUTE_MS) - first + 1 }, (_, n) => first + n);
+  const replies = await Promise.all(minutes.map((minute) => redis.hgetall(keys.gpuTime(minute))));
+  const [times, weights]: [GpuTime[], Map<string, number>] = [[], new Map()];
+  for (const [n, minute] of minutes.entries()) {
+    const from = minute * MINUTE_MS;
+    for (const [field, value] of Object.entries(replies[n] ?? {})) {
       const space = field.indexOf(' ');
-      return { pool: field.slice(0, space), key: field.slice(space + 1), ms: Number(ms), from, till };
-    });
-  });
-}
-
-async function readWeights(redis: Redis, keys: Keys, now: number): Promise<Map<string, number>> {
-  const hour = Math.floor(now / LUA_CONSTANTS.HOUR_MS);
-  const [before, latest] = await Promise.all([
-    redis.hgetall(keys.weights(hour - 1)),
-    redis.hgetall(keys.weights(hour)),
-  ]);
-  return new Map(Object.entries({ ...before, ...latest }).map(([key, weight]) => [key, weightOf(weight)]));
+      const [pool, key] = [field.slice(0, space), field.slice(space + 1)];
+      if (pool === '') weights.set(key, Number(value));
+      else times.push({ pool, key, ms: Number(value), from, till: Math.min(now, from + MINUTE_MS) });
+    }
+  }
+  return { times, weights };
 }
 
 async function readBacklogs(redis: Redis, keys: Keys, { pools }: Moment): Promise<Weighed<KeyBacklog>[]> {

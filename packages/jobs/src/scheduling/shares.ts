@@ -53,9 +53,8 @@ export interface KeyBacklog {
 export interface ShareInputs {
   /** ms since 1970. */
   readonly now: number;
-  /** GPU time of the last minute and of the last hour; earlier time is ignored. */
-  readonly minute: readonly GpuTime[];
-  readonly hour: readonly GpuTime[];
+  /** GPU time of the last hour; earlier time is ignored. */
+  readonly times: readonly GpuTime[];
   readonly backlogs: readonly KeyBacklog[];
   /** Keys that are missing have weight 1. */
   readonly weights: ReadonlyMap<string, number>;
@@ -94,7 +93,7 @@ export function sharesOf(inputs: ShareInputs): KeyShare[] {
   }));
 }
 
-function talliesOf({ now, minute, hour, backlogs }: ShareInputs): ReadonlyMap<string, Tally> {
+function talliesOf({ now, times, backlogs }: ShareInputs): ReadonlyMap<string, Tally> {
   const tallies = new Map<string, Tally>();
   const tallyOf = (key: string, pool: string) => {
     const tally = tallies.get(key) ?? {
@@ -109,13 +108,12 @@ function talliesOf({ now, minute, hour, backlogs }: ShareInputs): ReadonlyMap<st
     tally.pools.add(pool);
     return tally;
   };
-  for (const time of hour) {
+  for (const time of times) {
     const ms = msSince(now - HOUR_MS, time);
-    if (ms > 0) tallyOf(time.key, time.pool).hour += ms;
-  }
-  for (const time of minute) {
-    const ms = msSince(now - MINUTE_MS, time);
-    if (ms > 0) tallyOf(time.key, time.pool).minute += ms;
+    if (ms === 0) continue;
+    const tally = tallyOf(time.key, time.pool);
+    tally.hour += ms;
+    tally.minute += msSince(now - MINUTE_MS, time);
   }
   for (const { pool, key, jobs, heldBack, since } of backlogs) {
     const tally = tallyOf(key, pool);
@@ -127,15 +125,15 @@ function talliesOf({ now, minute, hour, backlogs }: ShareInputs): ReadonlyMap<st
   return tallies;
 }
 
-function fairShares({ now, hour, weights }: ShareInputs, tallies: ReadonlyMap<string, Tally>, hourMs: number) {
-  const [times, weightSums] = [new Map<string, number>(), new Map<string, number>()];
+function fairShares({ now, times, weights }: ShareInputs, tallies: ReadonlyMap<string, Tally>, hourMs: number) {
+  const [ofPools, weightSums] = [new Map<string, number>(), new Map<string, number>()];
   const add = (sums: Map<string, number>, pool: string, value: number) => sums.set(pool, (sums.get(pool) ?? 0) + value);
-  for (const time of hour) add(times, time.pool, msSince(now - HOUR_MS, time));
+  for (const time of times) add(ofPools, time.pool, msSince(now - HOUR_MS, time));
   for (const [key, { pools }] of tallies) {
     for (const pool of pools) add(weightSums, pool, weights.get(key) ?? 1);
   }
   // If no GPU worked in the last hour, all pools count the same.
-  const partOf = (pool: string) => (hourMs === 0 ? 1 / weightSums.size : (times.get(pool) ?? 0) / hourMs);
+  const partOf = (pool: string) => (hourMs === 0 ? 1 / weightSums.size : (ofPools.get(pool) ?? 0) / hourMs);
   return (key: string, pools: ReadonlySet<string>) =>
     sum([...pools].map((pool) => (partOf(pool) * (weights.get(key) ?? 1)) / (weightSums.get(pool) as number)));
 }

@@ -4,35 +4,24 @@ What is recorded of an execution: the GPU time of its key, how long such jobs ta
 --- @include "shared/job"
 --- @include "constants"
 
-local function record_span(minutes, span, ms, owner)
-  local times = gpu_time_key(minutes, string.format('%d', span))
-  redis.call('HINCRBY', times, owner.pool .. ' ' .. owner.key, string.format('%d', ms))
-  redis.call('PEXPIRE', times, GPU_TIME_LIFE_MS)
-end
--- Divides GPU time among spans of so many minutes. Time before `oldest` is not needed any more.
-local function record_spans(minutes, from, till, oldest, owner)
-  local length = minutes * 60000
-  from = math.max(from, oldest)
-  while from < till do
-    local span = math.floor(from / length)
-    local ends = math.min(till, (span + 1) * length)
-    record_span(minutes, span, ends - from, owner)
-    from = ends
-  end
-end
 -- Who pays for GPU time.
 local function owner_of_job() return {pool = get('pool'), key = get('key'), weight = get('weight')} end
--- Records the GPU time of the job's last execution, by spans of time: operators see the shares of keys from it.
+-- Records the GPU time of the job's last execution, by minutes: operators see the shares of keys from it. Time more than an
+-- hour ago is not needed any more.
 local function record_gpu_time(ms, owner)
   local now = tonumber(now_ms())
   local till = math.min(now, (tonumber(get('started_at')) or now) + ms)
-  record_spans(SHORT_SPAN_MINUTES, till - ms, till, now - 2 * SHORT_SPAN_MINUTES * 60000, owner)
-  record_spans(LONG_SPAN_MINUTES, till - ms, till, now - GPU_TIME_LIFE_MS, owner)
-  local weights = weights_key(string.format('%d', math.floor(now / HOUR_MS)))
-  redis.call('HSET', weights, owner.key, owner.weight ~= '' and owner.weight or 1)
-  redis.call('PEXPIRE', weights, GPU_TIME_LIFE_MS)
+  local from = math.max(till - ms, now - HOUR_MS)
+  while from < till do
+    local minute = math.floor(from / 60000)
+    local ends, times = math.min(till, (minute + 1) * 60000), gpu_time_key(string.format('%d', minute))
+    redis.call('HINCRBY', times, owner.pool .. ' ' .. owner.key, string.format('%d', ends - from))
+    redis.call('HSET', times, ' ' .. owner.key, owner.weight ~= '' and owner.weight or 1)
+    redis.call('PEXPIRE', times, GPU_TIME_LIFE_MS)
+    from = ends
+  end
 end
--- Counts GPU time of a key, for today and for shorter spans.
+-- Counts GPU time of a key, for today and by minutes.
 local function use_gpu(ms, owner)
   local usage = usage_key(owner.key, today())
   redis.call('HINCRBY', usage, 'gpu_ms', string.format('%d', ms))
