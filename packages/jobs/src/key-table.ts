@@ -6,7 +6,7 @@ type Parts<P extends string> = P extends `${string}<${string}>${infer Rest}`
   : [];
 
 /** Builds each key of the table; a key without variable parts is a string. */
-export type Builders<T extends KeyTable> = {
+type Builders<T extends KeyTable> = {
   readonly [K in keyof T]: Parts<T[K]> extends [] ? string : (...parts: Parts<T[K]>) => string;
 };
 

@@ -1,15 +1,4 @@
-import { type Builders, keyBuilders } from './key-table.js';
-
-/** BullMQ's name of the queue of webhooks. */
-const WEBHOOK_QUEUE = 'webhooks';
-
-/** BullMQ's name of the queue of the housekeeping. */
-const HOUSEKEEPING_QUEUE = 'housekeeping';
-
-/** BullMQ's name of a pool's queue; its keys begin with `<prefix>:<name>:`. */
-function queueName(pool: string): string {
-  return `queue-${pool}`;
-}
+import { keyBuilders } from './key-table.js';
 
 /** BullMQ's own keys. BullMQ decides how long they live. */
 export const QUEUE_KEYS = {
@@ -333,21 +322,16 @@ const FLEET_KEYS = {
 
 export const KEY_TABLE = { ...FLEET_KEYS, ...QUEUE_KEYS };
 
-export interface Keys extends Builders<typeof KEY_TABLE> {
-  readonly prefix: string;
-  /** BullMQ's name of a pool's queue. */
-  queueName(pool: string): string;
-  /** BullMQ's name of the queue of webhooks. */
-  readonly webhookQueue: string;
-  readonly housekeepingQueue: string;
-}
+export type Keys = ReturnType<typeof createKeys>;
 
-export function createKeys(prefix: string): Keys {
+export function createKeys(prefix: string) {
   return {
     prefix,
     ...keyBuilders(KEY_TABLE, prefix),
-    queueName,
-    webhookQueue: WEBHOOK_QUEUE,
-    housekeepingQueue: HOUSEKEEPING_QUEUE,
+    /** BullMQ's name of a pool's queue; its keys begin with `<prefix>:<name>:`. */
+    queueName: (pool: string) => `queue-${pool}`,
+    /** BullMQ's names of the queues of webhooks and of the housekeeping. */
+    webhookQueue: 'webhooks',
+    housekeepingQueue: 'housekeeping',
   };
 }

@@ -54,41 +54,8 @@ export interface KeptAsset {
   readonly isNewContent: boolean;
 }
 
-export interface AssetPage {
-  readonly assets: readonly Asset[];
-  /** The next page begins after this id. Undefined if there are no more. */
-  readonly next: string | undefined;
-}
-
-/**
- * The files that keys sent. A key sees only its own and learns nothing about those of others. Every method fails with
- * `queue_unavailable` while Redis is away.
- */
-export interface Assets {
-  /**
-   * Records that the key has this stored file. If the key has it already, renews the lifetime of that asset. Throws
-   * `idempotency_key_reused`, and `storage_share_exceeded` if the key has too many assets.
-   */
-  keep(key: string, file: AssetFile & Pick<Asset, 'filename'>, options?: AssetOptions): Promise<KeptAsset>;
-  /** A stored file was not recorded after all: the housekeeping deletes it unless a key has it. */
-  leave(file: Pick<AssetFile, 'digest' | 'name'>): Promise<void>;
-  /** Without `key`, finds assets of all keys. */
-  get(key: string | undefined, id: string): Promise<Asset | undefined>;
-  /** The key's asset with this content, the longest-lived if there are several. */
-  find(key: string, digest: string): Promise<Asset | undefined>;
-  /**
-   * Gets an asset and renews its lifetime, so that the housekeeping leaves it alone. Call this before touching its
-   * file.
-   */
-  use(key: string, id: string): Promise<Asset | undefined>;
-  /** Lists assets, newest first, beginning after the id `cursor`. */
-  list(key: string, page: { readonly cursor: string | undefined; readonly limit: number }): Promise<AssetPage>;
-  /**
-   * Deletes an asset. The housekeeping deletes the file if no key has it any more. `used`: an open job of the key
-   * starts from the file, so nothing changed.
-   */
-  delete(key: string, id: string): Promise<'deleted' | 'used' | 'absent'>;
-}
+/** The files that keys sent. */
+export type Assets = ReturnType<typeof createAssets>;
 
 interface AssetBounds {
   readonly assetTtlSeconds: number;
@@ -105,11 +72,15 @@ const TOO_MANY = {
 /** Maximum number of ids of expired assets that are read for one page. */
 const MOST_SCANNED = 1000;
 
+/**
+ * The files that keys sent. A key sees only its own and learns nothing about those of others. Every method fails with
+ * `queue_unavailable` while Redis is away.
+ */
 export function createAssets(
   redis: Redis,
   keys: Keys,
   { assetTtlSeconds, idempotencyTtlSeconds, keyJobBytes }: AssetBounds,
-): Assets {
+) {
   const run = (verb: 'keep' | 'find' | 'use' | 'delete' | 'leave', id: string, args: NamedArguments) =>
     runScript(redis, 'assets', keys.asset(id), keys.prefix, { id, life: assetTtlSeconds * 1000, verb, ...args });
   const read = async (key: string | undefined, id: string) => {
@@ -120,7 +91,10 @@ export function createAssets(
     const flat = (await run(verb, id, args)) as string[];
     return flat.length === 0 ? undefined : parseAsset(fieldsOf(flat));
   };
-  const list: Assets['list'] = async (key, { cursor, limit }) => {
+  const list = async (
+    key: string,
+    { cursor, limit }: { readonly cursor: string | undefined; readonly limit: number },
+  ) => {
     let from = cursor === undefined ? '+' : `(${cursor}`;
     const assets: Asset[] = [];
     for (let scanned = 0; scanned < MOST_SCANNED; scanned += limit + 1) {
@@ -140,8 +114,16 @@ export function createAssets(
     return { assets, next: from.slice(1) };
   };
   return {
-    keep: (key, { digest, name, ...file }, { path = '', tags, lifeMs, once } = {}) =>
-      orUnavailable(async () => {
+    /**
+     * Records that the key has this stored file. If the key has it already, renews the lifetime of that asset. Throws
+     * `idempotency_key_reused`, and `storage_share_exceeded` if the key has too many assets.
+     */
+    keep: (
+      key: string,
+      { digest, name, ...file }: AssetFile & Pick<Asset, 'filename'>,
+      { path = '', tags, lifeMs, once }: AssetOptions = {},
+    ) =>
+      orUnavailable(async (): Promise<KeptAsset> => {
         const reply = await run('keep', newId(), {
           key,
           digest,
@@ -161,15 +143,28 @@ export function createAssets(
         }
         return { asset: parseAsset(fieldsOf(fields)), isNew: isNew === 1, isNewContent: isNewContent === 1 };
       }),
-    leave: ({ digest, name }) =>
+    /** A stored file was not recorded after all: the housekeeping deletes it unless a key has it. */
+    leave: ({ digest, name }: Pick<AssetFile, 'digest' | 'name'>) =>
       orUnavailable(async () => {
         await run('leave', '', { digest, name });
       }),
-    get: (key, id) => orUnavailable(() => read(key, id)),
-    find: (key, digest) => orUnavailable(() => ask('find', '', { key, digest })),
-    use: (key, id) => orUnavailable(() => ask('use', id, { key })),
-    list: (key, page) => orUnavailable(() => list(key, page)),
-    delete: (key, id) => orUnavailable(async () => (await run('delete', id, { key })) as 'deleted' | 'used' | 'absent'),
+    /** Without `key`, finds assets of all keys. */
+    get: (key: string | undefined, id: string) => orUnavailable(() => read(key, id)),
+    /** The key's asset with this content, the longest-lived if there are several. */
+    find: (key: string, digest: string) => orUnavailable(() => ask('find', '', { key, digest })),
+    /**
+     * Gets an asset and renews its lifetime, so that the housekeeping leaves it alone. Call this before touching its
+     * file.
+     */
+    use: (key: string, id: string) => orUnavailable(() => ask('use', id, { key })),
+    /** Lists assets, newest first, beginning after the id `cursor`; `next`: where the next page begins, if there is one. */
+    list: (...page: Parameters<typeof list>) => orUnavailable(() => list(...page)),
+    /**
+     * Deletes an asset. The housekeeping deletes the file if no key has it any more. `used`: an open job of the key
+     * starts from the file, so nothing changed.
+     */
+    delete: (key: string, id: string) =>
+      orUnavailable(async () => (await run('delete', id, { key })) as 'deleted' | 'used' | 'absent'),
   };
 }
 

@@ -22,7 +22,13 @@ export interface JobFilter {
   readonly accepts?: ((snapshot: JobSnapshot) => Promise<boolean>) | undefined;
 }
 
-export interface JobPage {
+export interface JobQuery {
+  readonly filter: JobFilter;
+  readonly cursor: string | undefined;
+  readonly limit: number;
+}
+
+interface JobPage {
   readonly jobs: readonly JobSnapshot[];
   /** The next page begins after this id. Undefined if there are no more. */
   readonly next: string | undefined;
@@ -48,7 +54,7 @@ interface Sources {
 export async function listJobs(
   { redis, keys, read }: Sources,
   caller: string,
-  { filter: asked, cursor, limit }: { filter: JobFilter; cursor: string | undefined; limit: number },
+  { filter: asked, cursor, limit }: JobQuery,
 ): Promise<JobPage> {
   const { index, prefix, above, filter } = indexFor(keys, caller, asked);
   const lowest = `[${prefix}${filter.createdAfter === undefined ? '' : firstIdAt(filter.createdAfter + 1)}`;

@@ -4,32 +4,10 @@ import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { Payloads } from '../record/payloads.js';
-import { type JobSnapshot, parseSnapshot } from '../record/record.js';
+import { parseSnapshot } from '../record/record.js';
 import { type BatchedReads, createBatchedReads } from './batched-reads.js';
-import { type JobFilter, type JobPage, listJobs } from './job-list.js';
+import { type JobQuery, listJobs } from './job-list.js';
 import { type JobStreamItem, jobStream } from './job-stream.js';
-
-/** The jobs that exist. Every method fails with `queue_unavailable` while Redis is away. */
-export interface Jobs {
-  get(id: string): Promise<JobSnapshot | undefined>;
-  /** The key's job with this alias or id. */
-  byAlias(key: string, alias: string): Promise<JobSnapshot | undefined>;
-  /** The origin of the job as JSON; undefined if it has none, or if the job is gone. Also throws `storage_failed`. */
-  origin(id: string): Promise<string | undefined>;
-  /** Cancels the job if it has not ended. A claimed job is `canceling` until its worker has stopped it. */
-  cancel(id: string): Promise<JobSnapshot | undefined>;
-  /** Returns the job when it has ended, or as it is after `timeoutMs`. */
-  wait(id: string, options: { timeoutMs: number; signal: AbortSignal }): Promise<JobSnapshot | undefined>;
-  /** See jobStream. */
-  events(id: string, options: { after?: string; signal: AbortSignal }): AsyncIterable<JobStreamItem>;
-  /** The caller's jobs, newest first; see listJobs. */
-  list(caller: string, options: { filter: JobFilter; cursor: string | undefined; limit: number }): Promise<JobPage>;
-  /**
-   * Deletes an ended job: its record, its events and its delivery. Returns false, and changes nothing, if it has not
-   * ended.
-   */
-  forget(id: string): Promise<boolean>;
-}
 
 interface JobSources {
   readonly redis: Redis;
@@ -42,7 +20,8 @@ interface JobSources {
   readonly jobTtlSeconds: number;
 }
 
-export function createJobs({ redis, listing, keys, subscriptions, reads, payloads, jobTtlSeconds }: JobSources): Jobs {
+/** The jobs that exist. Every method fails with `queue_unavailable` while Redis is away. */
+export function createJobs({ redis, listing, keys, subscriptions, reads, payloads, jobTtlSeconds }: JobSources) {
   const { job: read, aliased } = reads;
   const { job: readListed } = createBatchedReads(listing, keys);
   const run = (name: 'cancel' | 'forget', id: string) =>
@@ -50,15 +29,22 @@ export function createJobs({ redis, listing, keys, subscriptions, reads, payload
       id,
       ended_life: jobTtlSeconds * 1000,
     });
-  const jobs: Jobs = {
-    get: (id) => orUnavailable(() => read(id)),
-    byAlias: (key, alias) => orUnavailable(() => aliased(key, alias)),
-    origin: (id) => orUnavailable(async () => payloads.read(await redis.get(keys.origin(id)))),
-    cancel: (id) => orUnavailable(async () => parseSnapshot(await run('cancel', id))),
-    wait: async (id, { timeoutMs, signal }) => {
+  const get = (id: string) => orUnavailable(() => read(id));
+  const events = (id: string, options: { after?: string; signal: AbortSignal }): AsyncIterable<JobStreamItem> =>
+    withTypedErrors(jobStream({ redis, keys, subscriptions, read }, id, options), options.signal);
+  return {
+    get,
+    /** The key's job with this alias or id. */
+    byAlias: (key: string, alias: string) => orUnavailable(() => aliased(key, alias)),
+    /** The origin of the job as JSON; undefined if it has none, or if the job is gone. Also throws `storage_failed`. */
+    origin: (id: string) => orUnavailable(async () => payloads.read(await redis.get(keys.origin(id)))),
+    /** Cancels the job if it has not ended. A claimed job is `canceling` until its worker has stopped it. */
+    cancel: (id: string) => orUnavailable(async () => parseSnapshot(await run('cancel', id))),
+    /** Returns the job when it has ended, or as it is after `timeoutMs`. */
+    wait: async (id: string, { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal }) => {
       const late = joinSignals([signal], { ms: timeoutMs });
       try {
-        for await (const item of jobs.events(id, { signal: late.signal })) {
+        for await (const item of events(id, { signal: late.signal })) {
           if (item.kind === 'snapshot' && isTerminal(item.snapshot.record.status)) return item.snapshot;
         }
       } catch (error) {
@@ -66,14 +52,19 @@ export function createJobs({ redis, listing, keys, subscriptions, reads, payload
       } finally {
         late.end();
       }
-      return jobs.get(id);
+      return get(id);
     },
-    events: (id, options) =>
-      withTypedErrors(jobStream({ redis, keys, subscriptions, read }, id, options), options.signal),
-    list: (caller, page) => orUnavailable(() => listJobs({ redis: listing, keys, read: readListed }, caller, page)),
-    forget: (id) => orUnavailable(async () => (await run('forget', id)) !== 'open'),
+    /** See jobStream. */
+    events,
+    /** The caller's jobs, newest first; see listJobs. */
+    list: (caller: string, page: JobQuery) =>
+      orUnavailable(() => listJobs({ redis: listing, keys, read: readListed }, caller, page)),
+    /**
+     * Deletes an ended job: its record, its events and its delivery. Returns false, and changes nothing, if it has not
+     * ended.
+     */
+    forget: (id: string) => orUnavailable(async () => (await run('forget', id)) !== 'open'),
   };
-  return jobs;
 }
 
 async function* withTypedErrors<T>(items: AsyncGenerator<T>, signal: AbortSignal): AsyncGenerator<T> {

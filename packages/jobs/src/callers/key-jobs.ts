@@ -14,35 +14,6 @@ export interface KeyChange {
   readonly client: string | null;
 }
 
-/**
- * The jobs of a key that have an origin, as a list of open jobs and a list of ended jobs. A job moves from one to the
- * other atomically. Every method fails with `queue_unavailable` while Redis is away.
- */
-export interface KeyJobs {
-  /** Open jobs, oldest first, in pages of bounded size. */
-  open(key: string): AsyncIterable<readonly JobRecord[]>;
-  /** Splits ids into pages whose records, graphs and origins have a bounded size. */
-  pages(key: string, ids: readonly string[]): AsyncIterable<readonly string[]>;
-  /** The records that still exist, in the same order. */
-  records(ids: readonly string[]): Promise<readonly JobRecord[]>;
-  /** The current status of each open job, oldest job first. */
-  openStates(key: string): Promise<readonly KeyChange[]>;
-  openCount(key: string): Promise<number>;
-  /** Ids of ended jobs, the last to end first. Records of some may be gone. `total`: how many there are. */
-  ended(
-    key: string,
-    page: { readonly limit: number; readonly offset: number },
-  ): Promise<{ readonly ids: readonly string[]; readonly total: number }>;
-  /** Removes ended jobs from the list and marks their records as hidden. Ids that are not in the list are ignored. */
-  hide(key: string, ids: readonly string[] | 'all'): Promise<void>;
-  /**
-   * Changes of all jobs of the key, including those without an origin. Yields undefined at first, and whenever changes
-   * may have been missed: a reader that then reads the lists misses nothing. Throws the signal's reason if the signal
-   * aborts.
-   */
-  changesOf(key: string, options: { readonly signal: AbortSignal }): AsyncIterable<KeyChange | undefined>;
-}
-
 /** Jobs that are read or hidden in one round trip. */
 const PAGE = 200;
 /**
@@ -51,11 +22,16 @@ const PAGE = 200;
  */
 const MOST_WAITING = 1000;
 
-export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscriptions): KeyJobs {
-  const read = async (ids: readonly string[]): Promise<JobRecord[]> => {
-    const records = await Promise.all(ids.map((id) => redis.hgetall(keys.job(id))));
-    return records.flatMap((fields) => recordOf(fields) ?? []);
-  };
+/**
+ * The jobs of a key that have an origin, as a list of open jobs and a list of ended jobs. A job moves from one to the
+ * other atomically. Every method fails with `queue_unavailable` while Redis is away.
+ */
+export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscriptions) {
+  const records = (ids: readonly string[]): Promise<readonly JobRecord[]> =>
+    orUnavailable(async () => {
+      const found = await Promise.all(ids.map((id) => redis.hgetall(keys.job(id))));
+      return found.flatMap((fields) => recordOf(fields) ?? []);
+    });
   const readStates = async (ids: readonly string[]): Promise<KeyChange[]> => {
     const records = await Promise.all(ids.map((id) => redis.hmget(keys.job(id), 'status', 'client')));
     return records.flatMap(([status, client = null], n) => {
@@ -70,23 +46,27 @@ export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscript
       yield value.ids;
     }
   };
-  const records: KeyJobs['records'] = (ids) => orUnavailable(() => read(ids));
   return {
-    open: async function* (key) {
+    /** Open jobs, oldest first, in pages of bounded size. */
+    open: async function* (key: string) {
       const ids = await orUnavailable(() => idsOf(redis, keys.openOf(key), 0));
       for await (const page of pages(key, ids)) yield await records(page);
     },
+    /** Splits ids into pages whose records, graphs and origins have a bounded size. */
     pages,
+    /** The records that still exist, in the same order. */
     records,
-    openStates: (key) =>
+    /** The current status of each open job, oldest job first. */
+    openStates: (key: string) =>
       orUnavailable(async () => {
         const states: KeyChange[] = [];
         for (const ids of inPages(await idsOf(redis, keys.openOf(key), 0), PAGE))
           states.push(...(await readStates(ids)));
         return states;
       }),
-    openCount: (key) => orUnavailable(() => redis.zcard(keys.openOf(key))),
-    ended: (key, { limit, offset }) =>
+    openCount: (key: string) => orUnavailable(() => redis.zcard(keys.openOf(key))),
+    /** Ids of ended jobs, the last to end first. Records of some may be gone. `total`: how many there are. */
+    ended: (key: string, { limit, offset }: { readonly limit: number; readonly offset: number }) =>
       orUnavailable(async () => {
         const index = keys.endedOf(key);
         const [ids, total] = await Promise.all([
@@ -95,13 +75,22 @@ export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscript
         ]);
         return { ids, total };
       }),
-    hide: (key, ids) =>
+    /** Removes ended jobs from the list and marks their records as hidden. Ids that are not in the list are ignored. */
+    hide: (key: string, ids: readonly string[] | 'all') =>
       orUnavailable(async () => {
         const index = keys.endedOf(key);
         const wanted = ids === 'all' ? await idsOf(redis, index, 0) : ids;
         for (const page of inPages(wanted, PAGE)) await runScript(redis, 'hide', index, keys.prefix, { ids: page });
       }),
-    changesOf: async function* (key, { signal }) {
+    /**
+     * Changes of all jobs of the key, including those without an origin. Yields undefined at first, and whenever changes
+     * may have been missed: a reader that then reads the lists misses nothing. Throws the signal's reason if the signal
+     * aborts.
+     */
+    changesOf: async function* (
+      key: string,
+      { signal }: { readonly signal: AbortSignal },
+    ): AsyncIterable<KeyChange | undefined> {
       const feed = new Feed<string | undefined>();
       let hasMissed = false;
       const hear = (message: string | undefined) => {

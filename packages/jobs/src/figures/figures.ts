@@ -4,7 +4,6 @@ import {
   MODEL_URL_FOLDER,
   type ModelFaultCode,
   type TerminalStatus,
-  type WorkerAnnouncement,
 } from '@comfy-fleet/contracts';
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
@@ -12,62 +11,26 @@ import type { Keys } from '../keys.js';
 import { createModelFolders } from '../models/folders.js';
 import { inPages } from '../record/indexes.js';
 import { readShares } from '../scheduling/read-shares.js';
-import type { KeyShare } from '../scheduling/shares.js';
-import { type Halts, readHalts } from '../workers/halts.js';
+import { readHalts } from '../workers/halts.js';
 import { readWorkers } from '../workers/presence.js';
 import { readSlowness } from '../workers/slowness.js';
-import { type PoolFigures, readPoolFigures } from './pool-figures.js';
-import { type RedisFigures, readRedisFigures } from './redis-info.js';
-import { readStorage, type StorageFigures } from './storage.js';
+import { readPoolFigures } from './pool-figures.js';
+import { readRedisFigures } from './redis-info.js';
+import { readStorage } from './storage.js';
 
 /** Files and bytes of each kind of picture, as the housekeeping last counted them. */
 export type InventoryFigures = Readonly<Record<string, { readonly files: number; readonly bytes: number }>>;
 
 /** How many jobs were ever created, or ended like this. Each job is counted exactly once. */
-export interface JobTotal {
+interface JobTotal {
   readonly kind: JobKind;
   readonly lod: Lod;
   readonly outcome: 'created' | TerminalStatus;
   readonly count: number;
 }
 
-/** How many bytes the waiting and ended jobs of a key hold. */
-interface KeyBytes {
-  readonly key: string;
-  readonly bytes: number;
-}
-
-interface WebhookFigures {
-  /** Webhooks in the outbox. */
-  readonly outbox: number;
-  /**
-   * Webhooks in the delivery queue: due, being delivered, or waiting for their next attempt or for the host's limit.
-   */
-  readonly queued: number;
-  /** Age of the oldest webhook that is due but was never tried; 0 if there is none. */
-  readonly oldestMs: number;
-}
-
 /** The figures of the whole fleet at one moment. */
-export interface FleetFigures {
-  readonly totals: readonly JobTotal[];
-  readonly pools: readonly PoolFigures[];
-  readonly workers: readonly WorkerAnnouncement[];
-  readonly halts: Halts;
-  /** How many times as long as its peers an instance takes for similar work, for instances that can be compared. */
-  readonly slowness: ReadonlyMap<string, number>;
-  /** The share of GPU time of each key that had jobs in the last hour, in no particular order. */
-  readonly shares: readonly KeyShare[];
-  /** How many bytes the jobs of each key hold, the most first. */
-  readonly keyBytes: readonly KeyBytes[];
-  readonly webhooks: WebhookFigures;
-  /** How many copies of models could not be fetched, by fault; those that callers named by URL do not count. */
-  readonly modelFaults: ReadonlyMap<ModelFaultCode, number>;
-  readonly redis: RedisFigures;
-  /** Undefined if the housekeeping has not counted within a day. */
-  readonly inventory: InventoryFigures | undefined;
-  readonly storage: StorageFigures;
-}
+export type FleetFigures = Awaited<ReturnType<typeof readFigures>>;
 
 /** An inventory older than this is worthless: no housekeeping runs. */
 const INVENTORY_LIFE_MS = 86_400_000;
@@ -76,7 +39,7 @@ const INVENTORY_LIFE_MS = 86_400_000;
 const MOST_LOOKED_AT = 100;
 
 /** Costs Redis about a millisecond, no matter how many jobs wait. */
-export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigures> {
+export async function readFigures(redis: Redis, keys: Keys) {
   const [now, used, workers, halts, totals, inventory, storage, server, webhooks, keyBytes, modelFaults] =
     await Promise.all([
       redisTime(redis),
@@ -105,20 +68,23 @@ export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigure
     pools,
     workers,
     halts,
+    /** How many times as long as its peers an instance takes for similar work, for instances that can be compared. */
     slowness,
+    /** The share of GPU time of each key that had jobs in the last hour, in no particular order. */
     shares,
     keyBytes,
     webhooks,
     modelFaults,
     redis: server,
+    /** Undefined if the housekeeping has not counted within a day. */
     inventory: inventory === null ? undefined : (JSON.parse(inventory) as InventoryFigures),
     storage,
   };
 }
 
-/** The keys that hold any bytes, the most first. */
-async function readKeyBytes(redis: Redis, keys: Keys): Promise<KeyBytes[]> {
-  const found: KeyBytes[] = [];
+/** How many bytes the waiting and ended jobs of each key hold, the most first. */
+async function readKeyBytes(redis: Redis, keys: Keys) {
+  const found: { readonly key: string; readonly bytes: number }[] = [];
   for (const callers of inPages(await redis.smembers(keys.callers))) {
     const totals = await Promise.all(callers.map((caller) => redis.hget(keys.jobBytes(caller), 'total')));
     for (const [n, key] of callers.entries()) found.push({ key, bytes: Number(totals[n] ?? 0) });
@@ -126,6 +92,7 @@ async function readKeyBytes(redis: Redis, keys: Keys): Promise<KeyBytes[]> {
   return found.filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes);
 }
 
+/** How many copies of models could not be fetched, by fault; those that callers named by URL do not count. */
 async function readModelFaults(redis: Redis, keys: Keys): Promise<Map<ModelFaultCode, number>> {
   const faults = new Map<ModelFaultCode, number>();
   for (const { copies } of await createModelFolders(redis, keys).folders()) {
@@ -137,7 +104,7 @@ async function readModelFaults(redis: Redis, keys: Keys): Promise<Map<ModelFault
   return faults;
 }
 
-async function readWebhookFigures(redis: Redis, keys: Keys): Promise<WebhookFigures> {
+async function readWebhookFigures(redis: Redis, keys: Keys) {
   const queue = (part: string) => keys.webhookPart(part);
   const [now, outbox, first, due, waiting, active, delayed] = await Promise.all([
     redisTime(redis),
@@ -153,8 +120,13 @@ async function readWebhookFigures(redis: Redis, keys: Keys): Promise<WebhookFigu
   // The id of an entry begins with its time in ms.
   const oldest = Math.min(...untried, ...first.map(([id]) => Number.parseInt(id, 10)));
   return {
+    /** Webhooks in the outbox. */
     outbox,
+    /**
+     * Webhooks in the delivery queue: due, being delivered, or waiting for their next attempt or for the host's limit.
+     */
     queued: waiting + active + delayed,
+    /** Age of the oldest webhook that is due but was never tried; 0 if there is none. */
     oldestMs: Number.isFinite(oldest) ? Math.max(0, now - oldest) : 0,
   };
 }

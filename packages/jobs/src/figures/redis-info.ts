@@ -4,70 +4,37 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import { createKeys } from '../keys.js';
 
-interface RedisMemory {
-  readonly memoryBytes: number;
-  /** 0: no limit. */
-  readonly memoryMaxBytes: number;
-}
-
-/** The figures of Redis that operators need. */
-export interface RedisFigures extends RedisMemory {
-  /** When its memory is full, it refuses writes instead of evicting jobs. */
-  readonly noEviction: boolean;
-  /** It writes an append-only file. */
-  readonly aof: boolean;
-  /** Replicas that follow it, not counting those that are still loading its data. */
-  readonly replicas: number;
-}
-
 /** The answer to INFO, or to a section of it. */
 async function readInfo(redis: Redis, section = 'default'): Promise<ReadonlyMap<string, string>> {
   const lines = (await redis.info(section)).split('\r\n').filter((line) => line.includes(':'));
   return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
 }
 
-export async function readRedisFigures(redis: Redis): Promise<RedisFigures> {
+/** The figures of Redis that operators need. */
+export async function readRedisFigures(redis: Redis) {
   const info = await readInfo(redis);
   return {
+    /** When its memory is full, it refuses writes instead of evicting jobs. */
     noEviction: info.get('maxmemory_policy') === 'noeviction',
+    /** It writes an append-only file. */
     aof: info.get('aof_enabled') === '1',
     ...memoryOf(info),
+    /** Replicas that follow it, not counting those that are still loading its data. */
     replicas: [...info].filter(([name, value]) => /^slave\d+$/.test(name) && /\bstate=online\b/.test(value)).length,
   };
 }
 
-export async function readRedisMemory(redis: Redis): Promise<RedisMemory> {
+export async function readRedisMemory(redis: Redis) {
   return memoryOf(await readInfo(redis, 'memory'));
 }
 
-function memoryOf(info: ReadonlyMap<string, string>): RedisMemory {
+/** `memoryMaxBytes`: 0 if there is no limit. */
+function memoryOf(info: ReadonlyMap<string, string>) {
   return { memoryBytes: Number(info.get('used_memory') ?? 0), memoryMaxBytes: Number(info.get('maxmemory') ?? 0) };
 }
 
 /** What decides whether a fleet can trust this Redis with its jobs. */
-export interface RedisInspection {
-  readonly version: string;
-  /** `standalone`, `sentinel` or `cluster`. */
-  readonly mode: string;
-  /** `master` or `slave`. */
-  readonly role: string;
-  /** What it evicts when its memory is full; `noeviction`: nothing. */
-  readonly evictionPolicy: string;
-  readonly aof: boolean;
-  /** Whether its last write to the append-only file succeeded. */
-  readonly aofWritesGoWell: boolean;
-  /** `always`, `everysec` or `no`; undefined if CONFIG is not allowed, as in hosted Redis. */
-  readonly appendfsync: string | undefined;
-  readonly usedBytes: number;
-  /** 0: no limit. */
-  readonly maxBytes: number;
-  /** Connected replicas. */
-  readonly replicas: number;
-  /** The round-trip times of PINGS pings, in ascending order. */
-  readonly roundTripsMs: readonly number[];
-  /** Redis' clock minus ours; 0 if the difference is within the round-trip time. */
-  readonly clockOffsetMs: number;
-}
+export type RedisInspection = Awaited<ReturnType<typeof inspectRedis>>;
 
 const PINGS = 100;
 
@@ -78,7 +45,7 @@ const PINGS = 100;
 export async function inspectRedis(
   settings: RedisSettings,
   { signal, log }: { readonly signal: AbortSignal; readonly log: Logger },
-): Promise<RedisInspection> {
+) {
   const redis = producerConnection(settings, log);
   try {
     await waitForAnswer(redis, signal);
@@ -91,16 +58,24 @@ export async function inspectRedis(
     const after = Date.now();
     return {
       version: info.get('redis_version') ?? '',
+      /** `standalone`, `sentinel` or `cluster`. */
       mode: info.get('redis_mode') ?? '',
+      /** `master` or `slave`. */
       role: info.get('role') ?? '',
+      /** What it evicts when its memory is full; `noeviction`: nothing. */
       evictionPolicy: info.get('maxmemory_policy') ?? '',
       aof: info.get('aof_enabled') === '1',
+      /** Whether its last write to the append-only file succeeded. */
       aofWritesGoWell: info.get('aof_last_write_status') === 'ok',
+      /** `always`, `everysec` or `no`; undefined if CONFIG is not allowed, as in hosted Redis. */
       appendfsync: await setting(redis, 'appendfsync'),
       usedBytes: Number(info.get('used_memory') ?? 0),
+      /** 0: no limit. */
       maxBytes: Number(info.get('maxmemory') ?? 0),
       replicas: Number(info.get('connected_slaves') ?? 0),
+      /** In ascending order. */
       roundTripsMs,
+      /** Redis' clock minus ours; 0 if the difference is within the round-trip time. */
       clockOffsetMs: Math.round(theirs < before ? theirs - before : Math.max(0, theirs - after)),
     };
   } finally {

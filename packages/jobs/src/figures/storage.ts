@@ -43,13 +43,6 @@ interface KeyInventory {
   readonly evictable: number;
 }
 
-/** What keys have stored now. */
-export interface StorageFigures {
-  readonly stored: readonly { readonly key: string; readonly bytes: number }[];
-  /** The share of each key; undefined until the housekeeping has measured the store. */
-  readonly shareBytes: number | undefined;
-}
-
 /** Files read in one round trip. */
 const PAGE = 500;
 const STORED = 'stored ';
@@ -65,7 +58,8 @@ export async function recordStorage(redis: Redis, keys: Keys, inventory: Storage
   await redis.multi().del(keys.storage).hset(keys.storage, fields).exec();
 }
 
-export async function readStorage(redis: Redis, keys: Keys): Promise<StorageFigures> {
+/** What keys have stored now, and the share of each; undefined until the housekeeping has measured the store. */
+export async function readStorage(redis: Redis, keys: Keys) {
   const { most, keys: count, ...fields } = await redis.hgetall(keys.storage);
   const stored = Object.entries(fields).flatMap(([field, bytes]) =>
     field.startsWith(STORED) ? [{ key: field.slice(STORED.length), bytes: Number(bytes) }] : [],

@@ -24,11 +24,7 @@ export interface PayloadFiles {
 }
 
 /** Reads and writes large texts of orders. Both methods throw `storage_failed`. */
-export interface Payloads {
-  put(name: string, text: string): Promise<void>;
-  /** Resolves what Redis stored: returns the text, or the content of the referenced file. Undefined if it is gone. */
-  read(kept: string | null): Promise<string | undefined>;
-}
+export type Payloads = ReturnType<typeof createPayloads>;
 
 export function isLargeText(text: string): boolean {
   return Buffer.byteLength(text) > MAX_INLINE_BYTES;
@@ -62,10 +58,13 @@ function isReference(kept: string): boolean {
   return REFERENCE.test(kept);
 }
 
-export function createPayloads(files: PayloadFiles): Payloads {
+export function createPayloads(files: PayloadFiles) {
   return {
-    put: (name, text) => withDeadline((signal) => files.put(name, [Buffer.from(text)], { signal })).then(() => {}),
-    read: async (kept) => {
+    put: async (name: string, text: string): Promise<void> => {
+      await withDeadline((signal) => files.put(name, [Buffer.from(text)], { signal }));
+    },
+    /** Resolves what Redis stored: returns the text, or the content of the referenced file. Undefined if it is gone. */
+    read: async (kept: string | null): Promise<string | undefined> => {
       const name = REFERENCE.exec(kept ?? '')?.[1];
       if (name === undefined) return kept ?? undefined;
       return withDeadline(async (signal) => {

@@ -13,24 +13,12 @@ interface OutputFiles {
 }
 
 /** Jobs that get the outputs of an equal job of their key; see NewJob.reuse. Both methods throw `queue_unavailable`. */
-export interface Reuse {
-  /** The jobs that wait for the outputs of this one. */
-  waitingFor(id: string): Promise<readonly string[]>;
-  /**
-   * Ends a waiting job with copies of the outputs of the first one, so that either can be deleted. False if an output is
-   * gone or the key may store no more, so that the job is rendered, or if the job does not wait for these outputs any
-   * more. The copies count once they are made, so do not make many at a time. Throws `storage_failed`, and the signal's
-   * reason.
-   */
-  give(
-    first: Pick<JobRecord, 'id' | 'key' | 'outputs'>,
-    id: string,
-    files: OutputFiles,
-    signal: AbortSignal,
-  ): Promise<boolean>;
-}
+export type Reuse = ReturnType<typeof createReuse>;
 
-export function createReuse(redis: Redis, keys: Keys, { jobTtlSeconds }: { readonly jobTtlSeconds: number }): Reuse {
+/** The job whose outputs are given. */
+type First = Pick<JobRecord, 'id' | 'key' | 'outputs'>;
+
+export function createReuse(redis: Redis, keys: Keys, { jobTtlSeconds }: { readonly jobTtlSeconds: number }) {
   const isWaitingFor = async (first: string, id: string) => {
     const fields = ['status', 'phase', 'reused_from'] as const;
     const [status, phase, from] = await orUnavailable(() => redis.hmget(keys.job(id), ...fields));
@@ -46,7 +34,7 @@ export function createReuse(redis: Redis, keys: Keys, { jobTtlSeconds }: { reado
     const args = { id, ended_life: jobTtlSeconds * 1000, first, outputs: JSON.stringify(outputs), pictures };
     return (await orUnavailable(() => runScript(redis, 'reuse', keys.job(id), keys.prefix, args))) === 1;
   };
-  const copyTo: Reuse['give'] = async (first, id, files, signal) => {
+  const copyTo = async (first: First, id: string, files: OutputFiles, signal: AbortSignal) => {
     const outputs = first.outputs.map((output) => ({ ...output, file: output.file.replace(first.id, id) }));
     for (const [n, { file }] of outputs.entries()) {
       const content = await files.open(first.outputs[n]?.file ?? '');
@@ -57,8 +45,15 @@ export function createReuse(redis: Redis, keys: Keys, { jobTtlSeconds }: { reado
   };
 
   return {
-    waitingFor: (id) => orUnavailable(() => redis.smembers(keys.reusers(id))),
-    give: async (first, id, files, signal) => {
+    /** The jobs that wait for the outputs of this one. */
+    waitingFor: (id: string) => orUnavailable(() => redis.smembers(keys.reusers(id))),
+    /**
+     * Ends a waiting job with copies of the outputs of the first one, so that either can be deleted. False if an output
+     * is gone or the key may store no more, so that the job is rendered, or if the job does not wait for these outputs
+     * any more. The copies count once they are made, so do not make many at a time. Throws `storage_failed`, and the
+     * signal's reason.
+     */
+    give: async (first: First, id: string, files: OutputFiles, signal: AbortSignal) => {
       if (!(await isWaitingFor(first.id, id)) || (await isOverStorage(first.key))) return false;
       let isGiven = false;
       try {
@@ -66,12 +61,10 @@ export function createReuse(redis: Redis, keys: Keys, { jobTtlSeconds }: { reado
         return isGiven;
       } finally {
         // While it waits, no worker stores outputs under these names.
-        if (!isGiven && (await isWaitingFor(first.id, id))) await deleteCopies(first, id, files);
+        if (!isGiven && (await isWaitingFor(first.id, id))) {
+          for (const { file } of first.outputs) await files.delete(file.replace(first.id, id));
+        }
       }
     },
   };
-}
-
-async function deleteCopies(first: Pick<JobRecord, 'id' | 'outputs'>, id: string, files: OutputFiles): Promise<void> {
-  for (const { file } of first.outputs) await files.delete(file.replace(first.id, id));
 }

@@ -10,16 +10,7 @@ import type { Keys } from '../keys.js';
  * has its own secret: the first process that needs it creates it and shares it through Redis. A secret is deleted when
  * all URLs signed with it have expired.
  */
-export interface UrlSigner {
-  /**
-   * Returns a function that adds `?expires=…&day=…&key=…&signature=…` to paths for the key with this id. The URLs
-   * expire when the setting says, or at `expires` (seconds since 1970). Throws `queue_unavailable` if there is no
-   * secret to sign with.
-   */
-  signing(key: string, expires?: number): Promise<(path: string) => string>;
-  /** Whether the query has a valid signature for this path, made for one of these keys. */
-  verify(path: string, query: URLSearchParams, keys: readonly { readonly id: string }[]): Promise<boolean>;
-}
+export type UrlSigner = ReturnType<typeof createUrlSigner>;
 
 const DAY_SECONDS = 86_400;
 /** Expiry times are rounded up to this, so that a picture keeps its URL for a while and caches can work. */
@@ -36,7 +27,7 @@ const TAG_CHARS = 11;
 /** After this many days, all URLs signed with a secret have expired: a signed URL lives for at most a week. */
 const SECRET_DAYS = 8;
 
-export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { readonly ttlSeconds: number }): UrlSigner {
+export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { readonly ttlSeconds: number }) {
   let known: ReadonlyMap<number, string> = new Map();
   const signed = new LRUCache<string, string>({ max: SIGNED_KEPT });
   const tags = new LRUCache<string, string>({ max: TAGS_KEPT });
@@ -71,7 +62,12 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
   };
 
   return {
-    signing: async (key, atMost) => {
+    /**
+     * Returns a function that adds `?expires=…&day=…&key=…&signature=…` to paths for the key with this id. The URLs
+     * expire when the setting says, or at `atMost` (seconds since 1970). Throws `queue_unavailable` if there is no
+     * secret to sign with.
+     */
+    signing: async (key: string, atMost?: number): Promise<(path: string) => string> => {
       const now = Math.floor(Date.now() / 1000);
       const day = Math.floor(now / DAY_SECONDS);
       if ((await secretOf(day)) === undefined) await orUnavailable(() => createSecret(day));
@@ -88,7 +84,8 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
         return whole;
       };
     },
-    verify: async (path, query, keys) => {
+    /** Whether the query has a valid signature for this path, made for one of these keys. */
+    verify: async (path: string, query: URLSearchParams, keys: readonly { readonly id: string }[]) => {
       const [expires, day, tag = '', signature = ''] = ['expires', 'day', 'key', 'signature'].map(
         (name) => query.get(name) ?? '',
       );

@@ -3,25 +3,19 @@ import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { readShares } from './read-shares.js';
-import type { KeyShare } from './shares.js';
 
-export interface SchedulingOverview {
-  /** The share of GPU time of each key that had jobs in the last hour, in no particular order. */
-  readonly shares: readonly KeyShare[];
-  /** By pool: the models for which jobs wait that no worker has claimed yet, most jobs first. */
-  readonly waitingModels: ReadonlyMap<string, readonly WaitingModels[]>;
-  /** ms since 1970, by Redis' clock. */
-  readonly now: number;
-}
-
-/** Reads shares and waiting models, in four round trips no matter how many jobs wait. */
-export async function readScheduling(redis: Redis, keys: Keys): Promise<SchedulingOverview> {
+/**
+ * Reads the share of GPU time of each key that had jobs in the last hour, in no particular order, and the models for
+ * which jobs wait that no worker has claimed yet, by pool, most jobs first. Takes four round trips no matter how many
+ * jobs wait. `now` is in ms since 1970, by Redis' clock.
+ */
+export async function readScheduling(redis: Redis, keys: Keys) {
   const [now, pools] = await Promise.all([redisTime(redis), redis.smembers(keys.pools)]);
   const [shares, models] = await Promise.all([
     readShares(redis, keys, { pools, now }),
     Promise.all(pools.map(async (pool) => [pool, await readWaitingModels(redis, keys, pool)] as const)),
   ]);
-  return { shares, waitingModels: new Map(models), now };
+  return { shares, waitingModels: new Map(models) as ReadonlyMap<string, readonly WaitingModels[]>, now };
 }
 
 /** Jobs of one workflow that wait for the same model files. */

@@ -27,33 +27,13 @@ interface InstanceCatalogue extends PublishedCatalogue {
   readonly seenAt: number;
 }
 
-/**
- * The abilities of instances that were seen within a day; up to 2 s old. Instances whose catalogue is missing are left
- * out.
- */
-export interface AbilityReader {
-  /** What each instance of a pool offers for these node classes. Instances that are alike share one object. */
-  of(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
-  /**
-   * How all instances of a pool together describe these node classes: the same object as long as that does not change.
-   * Undefined if nothing is known about any instance.
-   */
-  catalogue(pool: string, classes: readonly string[]): Promise<Catalogue | undefined>;
-  /** Digests of the catalogues in a pool. As long as they do not change, the other answers do not either. */
-  digests(pool: string): Promise<readonly string[]>;
-  /** Descriptions of all classes, one after the other, so that 20 MB are never in memory at once. */
-  everything(pool: string): AsyncIterable<readonly [name: string, description: unknown]>;
-}
-
 /** The abilities of all instances of the fleet, by pool. */
-export interface AbilityRegistry extends AbilityReader {
-  /** Publishes the catalogue of an instance. Must be repeated within a day. */
-  publish(pools: readonly string[], catalogue: InstanceCatalogue): Promise<void>;
-}
+export type AbilityRegistry = ReturnType<typeof createAbilityRegistry>;
 
-export function createAbilityRegistry(redis: Redis, keys: Keys): AbilityRegistry {
+export function createAbilityRegistry(redis: Redis, keys: Keys) {
   return {
-    publish: (pools, catalogue) => publish(redis, keys, pools, catalogue),
+    /** Publishes the catalogue of an instance. Must be repeated within a day. */
+    publish: (pools: readonly string[], catalogue: InstanceCatalogue) => publish(redis, keys, pools, catalogue),
     ...createAbilityReader(redis, keys),
   };
 }
@@ -116,7 +96,13 @@ function createSets<T extends object>(): LRUCache<string, T> {
   return new LRUCache({ max: MOST_SETS, maxSize: MOST_NAME_CHARS, sizeCalculation: (_of, id) => id.length });
 }
 
-export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
+/**
+ * The abilities of instances that were seen within a day; up to 2 s old. Instances whose catalogue is missing are left
+ * out.
+ */
+export type AbilityReader = ReturnType<typeof createAbilityReader>;
+
+export function createAbilityReader(redis: Redis, keys: Keys) {
   const catalogues = createCatalogues(redis, keys);
   const pools = new Map<string, Fresh<readonly Seen[]>>();
   const made = createSets<Known>();
@@ -163,20 +149,27 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
   };
 
   return {
-    of: async (pool, classes) => {
+    /** What each instance of a pool offers for these node classes. Instances that are alike share one object. */
+    of: async (pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]> => {
       const { seen, known } = await knownIn(pool, classes);
       return seen.flatMap(({ instance, seenAt, digest }) => {
         const abilities = known.get(digest)?.abilities;
         return abilities === undefined ? [] : [{ instance, seenAt, abilities }];
       });
     },
-    catalogue: async (pool, classes) => {
+    /**
+     * How all instances of a pool together describe these node classes: the same object as long as that does not
+     * change. Undefined if nothing is known about any instance.
+     */
+    catalogue: async (pool: string, classes: readonly string[]) => {
       const { known } = await knownIn(pool, classes);
       const [first] = known.values();
       return known.size > 1 ? unionFor(known, classes) : first?.catalogue;
     },
-    digests: async (pool) => (await digestsOf(pool)).sort(),
-    everything: async function* (pool) {
+    /** Digests of the catalogues in a pool. As long as they do not change, the other answers do not either. */
+    digests: async (pool: string) => (await digestsOf(pool)).sort(),
+    /** Descriptions of all classes, one after the other, so that 20 MB are never in memory at once. */
+    everything: async function* (pool: string) {
       const digests = await digestsOf(pool);
       const names = new Set((await Promise.all(digests.map((digest) => catalogues.names(digest)))).flat());
       const left = [...names].sort();

@@ -79,16 +79,6 @@ export interface NodeClass {
   readonly choices: Abilities[string];
 }
 
-/** The catalogues that workers have published, by digest. */
-export interface Catalogues {
-  /** The named classes, as far as the catalogue has them; undefined if the catalogue is missing or incomplete. */
-  classes(digest: string, names: Iterable<string>): Promise<ReadonlyMap<string, NodeClass> | undefined>;
-  /** The names of all its classes. */
-  names(digest: string): Promise<string[]>;
-  /** The descriptions of some classes as JSON, uncached; null for classes that it does not have. */
-  texts(digest: string, names: readonly string[]): Promise<(string | null)[]>;
-}
-
 /** A cached class, or the fact that the catalogue does not have it. */
 interface Kept {
   readonly found: NodeClass | undefined;
@@ -105,10 +95,10 @@ const LEAST_SIZE = 200;
 const MOST_CATALOGUES = 100;
 
 /**
- * Reads single classes and caches them: the content for a digest never changes, and concurrent calls share one read.
+ * The catalogues that workers have published, by digest. Reads single classes and caches them: the content for a digest never changes, and concurrent calls share one read.
  * Catalogues that are missing or incomplete are not cached.
  */
-export function createCatalogues(redis: Redis, keys: Keys): Catalogues {
+export function createCatalogues(redis: Redis, keys: Keys) {
   const replacements = new LRUCache<string, ReturnType<typeof readReplacements>>({
     max: MOST_CATALOGUES,
     fetchMethod: async (digest) => {
@@ -136,7 +126,8 @@ export function createCatalogues(redis: Redis, keys: Keys): Catalogues {
   });
 
   return {
-    classes: async (digest, names) => {
+    /** The named classes, as far as the catalogue has them; undefined if the catalogue is missing or incomplete. */
+    classes: async (digest: string, names: Iterable<string>): Promise<ReadonlyMap<string, NodeClass> | undefined> => {
       const found = new Map<string, NodeClass>();
       for (const some of inPages([...new Set(names)], CLASSES_AT_ONCE)) {
         const entries = await Promise.all(
@@ -149,11 +140,13 @@ export function createCatalogues(redis: Redis, keys: Keys): Catalogues {
       }
       return found;
     },
-    names: async (digest) => {
+    /** The names of all its classes. */
+    names: async (digest: string) => {
       const names = await redis.hkeys(keys.catalogue(digest));
       return names.includes(COUNT_FIELD) ? names.filter((name) => !RESERVED_FIELDS.has(name)) : [];
     },
-    texts: async (digest, names) => redis.hmget(keys.catalogue(digest), ...names),
+    /** The descriptions of some classes as JSON, uncached; null for classes that it does not have. */
+    texts: async (digest: string, names: readonly string[]) => redis.hmget(keys.catalogue(digest), ...names),
   };
 }
 
