@@ -30,14 +30,28 @@ function builder(key: string, prefix: string) {
  * `open_key(pool)` and, for a channel, `job_channel(id)`.
  */
 export function luaKeys(table: KeyTable): string {
-  const builders = Object.entries(table).map(([name, key]) => luaBuilder(luaNameOf(name), key));
+  const builders = Object.entries(table).map(([name, key]) => {
+    const parts = [...key.matchAll(PART)].map(([, part]) => part as string);
+    return `local function ${luaNameOf(name)}(${parts.join(', ')}) return ${luaKey(key, parts)} end`;
+  });
   return ['local P, args = ARGV[1], cjson.decode(ARGV[2])', ...builders].join('\n');
 }
 
-function luaBuilder(name: string, key: string): string {
-  const parts = [...key.matchAll(PART)].map(([, part]) => part);
-  const value = `P .. ':${key.replace(PART, "' .. $1 .. '")}'`.replace(/ \.\. ''$/, '');
-  return `local function ${name}(${parts.join(', ')}) return ${value} end`;
+/**
+ * Puts keys into the text of a script where their parts are plain: `open_key(pool)` becomes `(P .. ':open:' .. pool)`,
+ * so that Redis makes no function for it.
+ */
+export function withLuaKeys(table: KeyTable, script: string): string {
+  const keys = new Map(Object.entries(table).map(([name, key]) => [luaNameOf(name), key]));
+  return script.replace(/\b(\w+_(?:key|channel))\(([^()]*)\)/g, (call, name: string, parts: string) => {
+    const key = keys.get(name);
+    return key === undefined ? call : `(${luaKey(key, parts.split(', '))})`;
+  });
+}
+
+function luaKey(key: string, parts: readonly string[]): string {
+  let n = 0;
+  return `P .. ':${key.replace(PART, () => `' .. ${parts[n++]} .. '`)}'`.replace(/ \.\. ''$/, '');
 }
 
 export function luaNameOf(name: string): string {

@@ -6,7 +6,7 @@ import {
   STATUS_TRANSITIONS,
   TERMINAL_STATUSES,
 } from '@comfy-fleet/contracts';
-import { luaKeys } from './key-table.js';
+import { luaKeys, withLuaKeys } from './key-table.js';
 import { KEY_TABLE } from './keys.js';
 import { LUA_CONSTANTS } from './lua/constants.js';
 
@@ -68,7 +68,8 @@ function readScripts(): Readonly<Record<ScriptName, string>> {
     ['states', luaStates()],
   ]);
   const textOf = (name: string): string => {
-    const text = texts.get(name) ?? readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8');
+    const read = () => readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8');
+    const text = texts.get(name) ?? withLuaKeys(KEY_TABLE, read());
     texts.set(name, text);
     return text;
   };

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
-import { luaKeys, luaNameOf } from '../src/key-table.js';
+import { luaKeys, luaNameOf, withLuaKeys } from '../src/key-table.js';
 import { createKeys, KEY_TABLE, type Keys } from '../src/keys.js';
 
 const NAMES = Object.keys(KEY_TABLE) as (keyof typeof KEY_TABLE)[];
@@ -35,7 +35,13 @@ it('builds in Lua, when evaluated by Redis, exactly the keys that TypeScript bui
   onTestFinished(() => redis.disconnect());
   const inLua = (name: string) =>
     redis.eval(`${luaKeys(KEY_TABLE)}\nreturn ${luaNameOf(name)}('a', 'b')`, 0, '{tag}', '{}');
+  const putIn = (name: string) => {
+    const script = withLuaKeys(KEY_TABLE, `local P, a, b = ARGV[1], 'a', 'b'\nreturn ${luaNameOf(name)}(a, b)`);
+    expect(script).not.toContain(luaNameOf(name));
+    return redis.eval(script, 0, '{tag}');
+  };
   expect(await Promise.all(NAMES.map(inLua))).toEqual(NAMES.map(built));
+  expect(await Promise.all(NAMES.map(putIn))).toEqual(NAMES.map(built));
 });
 
 it('begins every key and channel with the prefix, so that all share one slot of a Redis Cluster', () => {
