@@ -95,11 +95,12 @@ function filesIn(options: readonly string[]): string {
   return options.filter(isModelFile).sort().join('\n');
 }
 
+const NO_ABILITIES: Abilities = {};
 /** Cached, because the abilities of an instance have many inputs. */
 const known = new WeakMap<Abilities, KindOfInput>();
 
-/** The kind of the models that an input of an instance lists. */
-export function modelKindAt(className: string, input: string, abilities: Abilities): ModelKind | undefined {
+/** The kind of the models that an input of an instance lists; without an instance, only ComfyUI's own classes are known. */
+export function modelKindAt(className: string, input: string, abilities = NO_ABILITIES): ModelKind | undefined {
   const kindOf = known.get(abilities) ?? kindsOfInputs(abilities);
   known.set(abilities, kindOf);
   const choices = Object.hasOwn(abilities, className) ? abilities[className] : undefined;

@@ -43,13 +43,15 @@ export function modelsNeeded(
 export function modelPlaces(workflow: Workflow, request: ResolvedRequest) {
   const { graph } = workflow;
   const needed = request.outputs && neededFor(graph, workflow, request.outputs);
-  return Object.entries(graph).flatMap(([node, { class_type: className, inputs }]) => {
-    if (needed !== undefined && !needed.has(node)) return [];
-    return Object.keys(inputs).flatMap((input) => {
+  const places: { node: string; className: string; input: string; file: string }[] = [];
+  for (const [node, { class_type: className, inputs }] of Object.entries(graph)) {
+    if (needed !== undefined && !needed.has(node)) continue;
+    for (const input of Object.keys(inputs)) {
       const file = givenAt(workflow, request, { node, input }) ?? inputs[input];
-      return isModelFile(file) ? [{ node, className, input, file }] : [];
-    });
-  });
+      if (isModelFile(file)) places.push({ node, className, input, file });
+    }
+  }
+  return places;
 }
 
 /** The request's value for this place, if it has one. */
@@ -60,7 +62,7 @@ function givenAt({ inputAt }: Workflow, { inputs }: ResolvedRequest, slot: Slot)
 
 /** The model files of the request's graph, without duplicates. */
 export function modelsOf(workflow: Workflow, request: ResolvedRequest): readonly string[] {
-  return [...new Set([...loadersOf(workflow, request).values()].flatMap(({ files }) => files))];
+  return [...new Set(modelPlaces(workflow, request).map(({ file }) => file))];
 }
 
 /** The checkpoints and diffusion models that an instance lists. */

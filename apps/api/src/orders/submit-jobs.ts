@@ -18,7 +18,6 @@ import {
   limitsFor,
   modelKindAt,
   modelPlaces,
-  modelsOf,
   poolFor,
   randomSeed,
   resolveInputs,
@@ -161,7 +160,7 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
     requireMayRun(caller, workflow);
     const callback = spec.callback === undefined ? callbackOf(spec, caller, deps.webhookRefusal) : spec.callback;
     const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
-    const { denied: _before, ...request } = spec.resolved ?? (await resolve(deps, spec, limits, context));
+    const request = spec.resolved ? withoutRights(spec.resolved) : await resolve(deps, spec, limits, context);
     const pool = poolFor(workflow, request.lod, deps.workflows.profiles);
     const offers = await deps.offers.to(caller);
     const known = await offers.choosable(pool, workflow.classes);
@@ -175,16 +174,19 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
       return refuseBeyondLimits(deps, workflow, request, { ...judging, limits, files, beside: origin });
     });
     const { kind, version, text } = workflow;
+    const models = modelPlaces(workflow, request);
     return {
       kind,
       request: {
-        ...withinRightsOf(request, caller),
+        ...request,
         version,
         keptPixels,
-        ...(known.length === 0 ? denied(offers, workflow, request) : {}),
+        priority: Math.min(request.priority, caller.maxPriority ?? request.priority),
+        ...(caller.maxGpuSeconds === undefined ? {} : { maxGpuSeconds: caller.maxGpuSeconds }),
+        ...(known.length === 0 ? denied(offers, models) : {}),
       },
       source: { version, text },
-      models: modelsOf(workflow, request),
+      models: [...new Set(models.map(({ file }) => file))],
       encoding: encodingOf(workflow, request),
       pool,
       startWithinMs: (spec.start_within_seconds ?? deps.config.limits.maxQueuedSeconds) * 1000,
@@ -234,9 +236,10 @@ async function resolve(
   context: RequestContext,
 ): Promise<ResolvedRequest> {
   const { lod, outputs, priority, metadata, catalogue, shape } = spec;
-  const media = workflow.inputs.filter(({ type }) => isMedia(type)).map(({ name }) => name);
-  const isNamed = ([name, value]: readonly [string, unknown]) => typeof value !== 'object' && media.includes(name);
-  const named = Object.fromEntries(Object.entries(inputs).filter(isNamed));
+  const named: Record<string, unknown> = {};
+  for (const { name, type } of workflow.inputs) {
+    if (isMedia(type) && Object.hasOwn(inputs, name) && typeof inputs[name] !== 'object') named[name] = inputs[name];
+  }
   const files = await resolveFiles(deps, { ...context, files: sent }, named, pointers.input);
   const { caller } = context;
   const texts = await withUrlInputs(deps, workflow, inputs, { caller, pointer: pointers.input });
@@ -264,20 +267,14 @@ async function resolve(
  * While no instance is known, a job with unknown models is accepted and waits. So does one with models that do not exist
  * for its key, but no instance may run it.
  */
-function denied(offers: KeyOffers, workflow: Workflow, request: ResolvedRequest): Pick<ResolvedRequest, 'denied'> {
-  const hidden = modelPlaces(workflow, request).filter(({ className, input, file }) =>
-    offers.hides(modelKindAt(className, input, {}), file),
-  );
+function denied(offers: KeyOffers, models: ReturnType<typeof modelPlaces>): Pick<ResolvedRequest, 'denied'> {
+  const hidden = models.filter(({ className, input, file }) => offers.hides(modelKindAt(className, input), file));
   return hidden.length === 0 ? {} : { denied: [...new Set(hidden.map(({ file }) => file))] };
 }
 
-/** The request with priority and execution time limited to what the key may have now. */
-function withinRightsOf(
-  { maxGpuSeconds: _before, ...request }: ResolvedRequest,
-  { maxPriority = request.priority, maxGpuSeconds }: Caller,
-): ResolvedRequest {
-  const priority = Math.min(request.priority, maxPriority);
-  return { ...request, priority, ...(maxGpuSeconds === undefined ? {} : { maxGpuSeconds }) };
+/** The request of an earlier job without what its key was allowed and denied then. */
+function withoutRights({ denied: _denied, maxGpuSeconds: _most, ...request }: ResolvedRequest): ResolvedRequest {
+  return request;
 }
 
 /** Throws body_too_large when too much data is to be stored with a graph. */
