@@ -1,5 +1,5 @@
 import { ANONYMOUS, type Job, joinSignals } from '@comfy-fleet/contracts';
-import { etaSeconds, type JobSnapshot, presentJob } from '@comfy-fleet/jobs';
+import { etaSeconds, type JobRecord, type JobSnapshot, presentJob } from '@comfy-fleet/jobs';
 import { GRAPH } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import type { Caller } from '../server/gate.js';
@@ -94,7 +94,9 @@ export async function presentSnapshot(
   const eta = etaSeconds(snapshot, pool, Date.now());
   const sign = caller?.id === ANONYMOUS ? undefined : await ledger.urls.signing(record.key, linkExpires);
   const shown = caller === undefined ? { ...snapshot, record: { ...record, callback: null } } : snapshot;
-  const waiting = waitingFor(snapshot, { overview, ...(await circumstancesOf(deps, snapshot)) });
+  const mayLack = record.phase === 'waiting' && pool !== undefined && pool.instances > 0;
+  const circumstances = mayLack ? await circumstancesOf(deps, record) : NOTHING;
+  const waiting = waitingFor(snapshot, { overview, ...circumstances });
   return presentJob(shown, { publicUrl: config.http.publicUrl, eta, waitingFor: waiting, sign });
 }
 
@@ -108,9 +110,8 @@ const NOTHING: Omit<Circumstances, 'overview'> = {
 /** What a waiting job depends on, as far as it can be read. */
 async function circumstancesOf(
   { fleet, offers, workflows, log }: Deps,
-  { record }: JobSnapshot,
+  record: JobRecord,
 ): Promise<Omit<Circumstances, 'overview'>> {
-  if (record.status !== 'queued') return NOTHING;
   try {
     const own = await offers.toKey(record.key);
     const { records } = own;

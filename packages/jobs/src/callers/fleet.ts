@@ -131,8 +131,9 @@ const TELLING_FRACTION = 0.1;
  * if the job has not begun and the pool is paused.
  */
 export function etaSeconds({ record, ahead }: JobSnapshot, pool: PoolOverview | undefined, now: number): number | null {
-  const own = pool && expectedMs(signatureOf(record.request), pool.durations);
-  if (own === undefined || pool === undefined || pool.instances === 0) return null;
+  if (pool === undefined || pool.instances === 0) return null;
+  const own = expectedMs(signatureOf(record.request), pool.durations);
+  if (own === undefined) return null;
   if (record.status === 'running')
     return seconds(remainingMs(record.progress.fraction, now - (record.startedAt ?? now), own));
   if (record.status !== 'queued' || pool.paused) return null;
