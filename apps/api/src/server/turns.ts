@@ -46,8 +46,7 @@ export function createTurns(
     const own = ofKeys.get(key) ?? pLimit(ofKey);
     ofKeys.set(key, own);
     if (own.pendingCount >= waiting) {
-      const detail = `${waiting} requests of this API key are already waiting for their turn. Send fewer at a time.`;
-      return Promise.reject(new FleetError('rate_limited', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS }));
+      return Promise.reject(tooManyWaiting(waiting));
     }
     return new Promise((resolve, reject) => {
       own(async () => {
@@ -59,28 +58,53 @@ export function createTurns(
   };
 }
 
+function tooManyWaiting(most: number): FleetError {
+  const detail = `${most} requests of this API key are already waiting for their turn. Send fewer at a time.`;
+  return new FleetError('rate_limited', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+}
+
 /**
- * Turns for work that blocks the event loop. Each key runs one piece at a time and then pauses for as long as that piece took:
- * a request of another key needs several turns of the event loop, and would otherwise wait for a piece at each of them. After
- * a long piece, no key starts another until the next turn of the event loop.
+ * Turns for work that blocks the event loop. After a long piece, its key pauses for as long as that piece took: a request of
+ * another key needs several turns of the event loop, and would otherwise wait for a piece at each of them. No key starts
+ * another piece until the next turn of the event loop.
  */
 export function createComputing(): Turns {
-  const turns = createTurns(Infinity, { ofKey: 1, waiting: MOST_GRAPHS_WAITING });
+  const pauses = new Map<string, Promise<unknown>>();
+  const waiting = new Map<string, number>();
   let held: Promise<void> | undefined;
-  return (key, work) =>
-    turns(key, async () => {
-      while (held !== undefined) await held;
-      const began = performance.now();
-      const result = (async () => work())();
-      const ms = performance.now() - began;
-      if (ms > LONG_MS) {
-        held = yieldToEventLoop().then(() => {
-          held = undefined;
-        });
-        await Promise.allSettled([result, delay(ms)]);
-      }
+  const count = (key: string, one: 1 | -1) => waiting.set(key, (waiting.get(key) ?? 0) + one);
+  const ended = (key: string, began: number, result?: unknown) => {
+    const ms = performance.now() - began;
+    const isLong = ms > LONG_MS;
+    if (isLong) {
+      held = yieldToEventLoop().then(() => {
+        held = undefined;
+      });
+    }
+    if (!isLong && !(result instanceof Promise)) return;
+    const pause = Promise.allSettled([result, isLong && delay(ms)]);
+    pauses.set(
+      key,
+      pause.then(() => pauses.delete(key)),
+    );
+  };
+  return async (key, work) => {
+    if ((waiting.get(key) ?? 0) >= MOST_GRAPHS_WAITING) throw tooManyWaiting(MOST_GRAPHS_WAITING);
+    for (let pause = pauses.get(key) ?? held; pause !== undefined; pause = pauses.get(key) ?? held) {
+      count(key, 1);
+      await pause;
+      count(key, -1);
+    }
+    const began = performance.now();
+    try {
+      const result = work();
+      ended(key, began, result);
       return result;
-    });
+    } catch (error) {
+      ended(key, began);
+      throw error;
+    }
+  };
 }
 
 /** Turns for lists and histories, so that a key with large jobs neither fills the memory nor delays the others. */
