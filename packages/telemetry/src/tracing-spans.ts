@@ -33,7 +33,7 @@ const tracer = () => trace.getTracer('comfy-fleet');
  * Does the work in its own span, if it is part of a trace. Only requests start traces: background tasks, such as
  * probing an instance, have no spans.
  */
-export async function inSpan<T>(
+export function inSpan<T>(
   name: string,
   { kind = 'internal', attributes = {}, isFault = () => true }: SpanFacts,
   work: () => Promise<T>,

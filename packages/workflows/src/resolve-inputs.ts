@@ -51,13 +51,16 @@ export function resolveInputs(asked: InputsToResolve): ResolvedRequest {
   const { workflow, lod = 'mid', outputs, metadata = {} } = asked;
   const known = new Map(workflow.inputs.map((input) => [input.name, input]));
   const faults = [...misplaced(asked, known), ...outputFaults(asked), ...metadataFaults(asked)];
-  const preset: Readonly<Record<string, InputValue | undefined>> = { ...workflow.defaults, ...profiled(asked) };
+  const preset = presetOf(asked);
   const inputs: Record<string, InputValue> = {};
-  for (const name of new Set([...known.keys(), ...Object.keys(preset)])) {
-    const value = finalValue(asked, name, { input: known.get(name), preset: preset[name] });
-    if ('fault' in value) faults.push({ pointer: asked.pointer(name), detail: value.fault });
-    else if (value.is !== undefined) inputs[name] = value.is;
-  }
+  const set = (name: string, input: WorkflowInput | undefined) => {
+    const value = finalValue(asked, name, { input, preset: preset[name] });
+    if (typeof value === 'object' && 'fault' in value)
+      faults.push({ pointer: asked.pointer(name), detail: value.fault });
+    else if (value !== undefined) inputs[name] = value;
+  };
+  for (const input of workflow.inputs) set(input.name, input);
+  for (const name of Object.keys(preset)) if (!known.has(name)) set(name, undefined);
   if (faults.length > 0) throw refused(faults);
   const given = Object.keys(asked.inputs);
   const overrides = workflow.kind === 'workflow' ? given : OVERRIDES.filter((name) => given.includes(name));
@@ -82,16 +85,16 @@ function finalValue(
   asked: InputsToResolve,
   name: string,
   { input, preset }: { readonly input: WorkflowInput | undefined; readonly preset: InputValue | undefined },
-): { readonly is: InputValue | undefined } | { readonly fault: string } {
+): InputValue | undefined | { readonly fault: string } {
   const givenTo = (one: string) => (Object.hasOwn(asked.inputs, one) ? asked.inputs[one] : undefined);
   const given = givenTo(name);
   if (input?.type === 'seed' || name === 'seed') {
     const followed = input?.follows === undefined ? undefined : givenTo(input.follows);
     const isSet = input === undefined || input.default !== undefined;
     const seed = parseSeed((given ?? followed ?? (isSet ? preset : asked.randomSeed())) as number | string);
-    if (seed !== undefined) return { is: seed };
+    if (seed !== undefined) return seed;
     // The error is reported for the seed that it follows.
-    return given === undefined && followed !== undefined ? { is: undefined } : { fault: seedFault(given) };
+    return given === undefined && followed !== undefined ? undefined : { fault: seedFault(given) };
   }
   const value = given ?? preset;
   // Lists are wrapped in the graph, and objects may be wrapped already.
@@ -100,16 +103,16 @@ function finalValue(
   if (isInputFile(value) && input !== undefined && !isMedia(input.type)) return { fault: 'takes no file' };
   if (typeof given === 'string' && nestedChars(given) > MAX_NESTED_CHARS)
     return { fault: 'nests too much in parentheses: remove some' };
-  if (value !== undefined || input === undefined) return { is: value };
-  return (input.required ?? isMedia(input.type)) ? { fault: requiredFault(asked, name) } : { is: undefined };
+  if (value !== undefined || input === undefined) return value;
+  return (input.required ?? isMedia(input.type)) ? { fault: requiredFault(asked, name) } : undefined;
 }
 
 function requiredFault({ workflow }: InputsToResolve, name: string): string {
   return name === 'image' && workflow.kind === 'img2img' ? 'is required: the input picture' : 'is required';
 }
 
-/** The values of the level of detail for the workflow's inputs, within the limits. */
-function profiled(asked: InputsToResolve): Readonly<Record<string, InputValue>> {
+/** The workflow's values, or those of the level of detail within the limits. */
+function presetOf(asked: InputsToResolve): Readonly<Record<string, InputValue | undefined>> {
   const { workflow, profiles, lod, limits } = asked;
   const { kind, bindings, defaults, startsFromPicture } = workflow;
   const named = lod === undefined ? {} : profiles[lod];
@@ -126,8 +129,9 @@ function profiled(asked: InputsToResolve): Readonly<Record<string, InputValue>> 
     ...(kind === 'text2img' ? { denoise: 1 } : {}),
     ...sized(asked, profile.scale),
   };
-  const set = Object.entries(values).filter((entry): entry is [string, string | number] => entry[1] !== undefined);
-  return Object.fromEntries(set);
+  const preset: Record<string, InputValue> = { ...defaults };
+  for (const [name, value] of Object.entries(values)) if (value !== undefined) preset[name] = value;
+  return preset;
 }
 
 function atMost(limit: number, value: number | undefined): number | undefined {

@@ -136,6 +136,7 @@ const PUBLIC_IMAGES = ['/images/', '/files/'];
 
 export function createGate({ keys, defaults, urls, publicImages, corsOrigins, publicUrl }: GateOptions): Gate {
   const publicHost = publicUrl === undefined ? undefined : new URL(publicUrl).host;
+  const callers = new WeakMap<ApiKey, Caller>();
   return {
     admit: async (access, visit) => {
       if (access === 'public') return undefined;
@@ -164,7 +165,9 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
         throw new FleetError('unauthorized', detail);
       }
       if (access !== 'known' && access !== 'optional') requireScope(key, scopeOf(access));
-      return callerOf(key, defaults);
+      const caller = callers.get(key) ?? callerOf(key, defaults);
+      callers.set(key, caller);
+      return caller;
     },
   };
 }

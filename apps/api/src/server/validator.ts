@@ -72,13 +72,16 @@ export function refuseFaults(errors: readonly FieldError[]): void {
 
 /** Faults for too many fields at the top level of a body or one level below. */
 function excessFields(body: unknown): FieldError[] {
-  const tooMany = (value: unknown, pointer: string): FieldError[] => {
-    const count = typeof value === 'object' && value !== null ? Object.keys(value).length : 0;
-    return count > MOST_FIELDS ? [{ pointer, detail: `has ${count} entries; at most ${MOST_FIELDS} are allowed` }] : [];
+  const faults: FieldError[] = [];
+  const count = (value: unknown, name?: string) => {
+    const names = typeof value === 'object' && value !== null ? Object.keys(value) : [];
+    if (names.length <= MOST_FIELDS) return names;
+    const detail = `has ${names.length} entries; at most ${MOST_FIELDS} are allowed`;
+    faults.push({ pointer: name === undefined ? '' : `/${name}`, detail });
+    return [];
   };
-  const here = tooMany(body, '');
-  if (here.length > 0 || typeof body !== 'object' || body === null) return here;
-  return Object.entries(body).flatMap(([name, value]) => tooMany(value, `/${name}`));
+  for (const name of count(body)) count((body as Readonly<Record<string, unknown>>)[name], name);
+  return faults;
 }
 
 /** Faults for strings and field names that are not valid Unicode. The schema bounds the depth of the value. */

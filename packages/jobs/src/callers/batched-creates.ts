@@ -123,9 +123,9 @@ function newSnapshot(
   { jobs: [job], caller: key }: NewOrder,
   fields?: RecordFields,
 ): JobSnapshot | undefined {
-  if (job === undefined) return undefined;
+  if (job === undefined || fields === undefined) return undefined;
   const { id, pool, request } = job;
   const added = { id, key, pool, status: 'queued', phase: 'waiting', created_at, start_deadline };
-  const record = recordOf({ ...fields, ...added }, request);
+  const record = recordOf(Object.assign(fields, added), request);
   return record && { record, ...parsePlace(place), lastEventId: NO_EVENT };
 }

@@ -75,9 +75,11 @@ export function orderArguments(
   bounds: OrderBounds,
   sources: readonly StoredSource[] = [],
 ): (string | number)[] {
-  const lists = records.map((record) =>
-    Object.entries(record).flatMap(([name, value]) => (value === undefined ? [] : [name, value])),
-  );
+  const lists = records.map((record) => {
+    const list: (string | number)[] = [];
+    for (const [name, value] of Object.entries(record)) if (value !== undefined) list.push(name, value);
+    return list;
+  });
   const jobs = order.jobs.map((job, index) => jobHead(job, records[index]?.files, lists[index] ?? []));
   const head = {
     caller: order.caller,
@@ -130,7 +132,7 @@ const JOB_BYTES = 2000;
 
 function jobHead(job: NewJob, files: string | undefined, fields: readonly (string | number)[]) {
   const graph = job.request.workflow === GRAPH ? job.source : undefined;
-  const texts = [...fields, job.origin ?? '', graph?.text ?? ''];
+  const text = fields.join('') + (job.origin ?? '') + (graph?.text ?? '');
   return {
     id: job.id,
     pool: job.pool,
@@ -142,7 +144,7 @@ function jobHead(job: NewJob, files: string | undefined, fields: readonly (strin
     signature: signatureOf(job.request),
     affinity: affinityKeyOf(job.request),
     // What every job has, its texts, its origin, and its caller's own graph.
-    bytes: texts.reduce<number>((sum, text) => sum + Buffer.byteLength(`${text}`), JOB_BYTES),
+    bytes: JOB_BYTES + Buffer.byteLength(text),
     graph: graph?.version,
     models: JSON.stringify({ workflow: job.request.workflow, models: job.models ?? [] }),
     // Digests of the files that it starts from.

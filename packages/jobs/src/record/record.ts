@@ -216,10 +216,13 @@ export function recordOf(
   fields: Readonly<Record<string, string | number | undefined>>,
   known?: ResolvedRequest,
 ): JobRecord | undefined {
-  const text = (name: string) => (fields[name] === undefined || fields[name] === '' ? null : `${fields[name]}`);
-  const number = (name: string) => (text(name) === null ? null : Number(fields[name]));
+  const text = (name: string) => {
+    const value = fields[name];
+    return value === undefined || value === '' ? null : `${value}`;
+  };
+  const number = (name: string) => (fields[name] === undefined || fields[name] === '' ? null : Number(fields[name]));
   const json = <T>(name: string, absent: T) =>
-    text(name) === null ? absent : (JSON.parse(fields[name] as string) as T);
+    fields[name] === undefined || fields[name] === '' ? absent : (JSON.parse(fields[name] as string) as T);
   const request = known ?? json<ResolvedRequest | undefined>('request', undefined);
   if (request === undefined) return undefined;
   return {
