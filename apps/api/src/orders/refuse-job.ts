@@ -280,7 +280,7 @@ export function refuseBeyondLimits(
 ): number {
   // This check takes a third of the time to accept a job, and most jobs differ only in prompt and seed.
   const isCacheable = workflow.name !== GRAPH && beside === undefined && files.size === 0;
-  const id = isCacheable ? limitsCheckId(workflow, request, caller) : undefined;
+  const id = isCacheable ? limitsCheckId(workflow, request, limits) : undefined;
   const before = id === undefined ? undefined : withinLimits.get(id);
   if (before !== undefined && before.described === catalogue) return before.keptPixels;
   const graph = bindGraph(workflow, request, { files: fileNames(request) });
@@ -313,7 +313,7 @@ export function createWithinLimits(): Deps['withinLimits'] {
   return new LRUCache({ max: MOST_WITHIN });
 }
 
-/** Identifies everything that the result of the check depends on, except the catalogue and the service's limits. */
-function limitsCheckId(workflow: Workflow, request: ResolvedRequest, { gpuLimits }: Caller): string {
-  return hash('sha256', JSON.stringify([basisOfDemand(workflow, request), gpuLimits]), 'base64url');
+/** Identifies everything that the result of the check depends on, except the catalogue. */
+function limitsCheckId(workflow: Workflow, request: ResolvedRequest, limits: RequestLimits): string {
+  return hash('sha256', JSON.stringify([basisOfDemand(workflow, request), limits]), 'base64url');
 }
