@@ -36,7 +36,6 @@ const PATH_PARAMETERS: Readonly<Record<string, string>> = {
   filename: 'The name of the file, which is the last part of its URL in the job.',
   asset: 'The id of the asset.',
   key: 'The id of an API key.',
-  instance: 'The name of an instance, `<worker>/<n>`.',
   worker: 'The name of a worker.',
   kind: "The model's kind, which is the name of ComfyUI's folder: `loras`, `checkpoints`, …",
   model: 'The name of the model; a slash in it is written as `%2F`.',

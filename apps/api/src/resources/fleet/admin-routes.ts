@@ -8,10 +8,6 @@ import { drainOf, presentHalt } from './fleet.js';
 export const OPERATION = { name: 'operation', description: 'For operators of the service.' };
 
 const STATUS: AnswerDoc = { description: 'Everything that is paused or drained.', json: adminStatusSchema };
-const DRAIN =
-  'The instance gets no more prompts. Its running prompt finishes; jobs that wait behind it go to other instances. The ' +
-  'drain survives restarts and lasts until you resume. When `GET /admin` shows `drained`, you can stop ComfyUI.';
-const BY_NAME = 'Give the name, `<worker>/<n>`, with its slash encoded, or use the address with two segments.';
 
 /** How many names an error lists when the requested name is unknown. */
 const MOST_NAMES = 20;
@@ -24,12 +20,12 @@ export function adminRoutes(deps: Deps): ApiRoute[] {
   const change = changeHalt(deps);
   const poolOf = ({ pool }: { pool?: string }): HaltTarget =>
     pool === undefined ? { kind: 'fleet' } : { kind: 'pool', name: pool };
-  /** The name of an instance is two segments of the path, or one in which the slash is encoded. */
+  /** The name of an instance is two segments of the path. */
   const changeInstance =
     (action: Action): Handler =>
     (request) => {
-      const { instance, worker, n } = request.params;
-      return change(request, action, { kind: 'instance', name: instance ?? `${worker}/${n}` });
+      const { worker, n } = request.params;
+      return change(request, action, { kind: 'instance', name: `${worker}/${n}` });
     };
   return tagged(OPERATION, {
     'GET /admin': {
@@ -60,27 +56,15 @@ export function adminRoutes(deps: Deps): ApiRoute[] {
       ...draining,
       id: 'drainInstance',
       summary: 'Drain an instance',
-      description: DRAIN,
+      description:
+        'The instance gets no more prompts. Its running prompt finishes; jobs that wait behind it go to other instances. ' +
+        'The drain survives restarts and lasts until you resume. When `GET /admin` shows `drained`, you can stop ComfyUI.',
       handler: changeInstance('drain'),
     },
     'POST /admin/instances/:worker/:n/resume': {
       ...draining,
       id: 'resumeInstance',
       summary: 'Resume an instance',
-      handler: changeInstance('resume'),
-    },
-    'POST /admin/instances/:instance/drain': {
-      ...draining,
-      id: 'drainInstanceByName',
-      summary: 'Drain an instance, by name',
-      description: `${DRAIN} ${BY_NAME}`,
-      handler: changeInstance('drain'),
-    },
-    'POST /admin/instances/:instance/resume': {
-      ...draining,
-      id: 'resumeInstanceByName',
-      summary: 'Resume an instance, by name',
-      description: BY_NAME,
       handler: changeInstance('resume'),
     },
   });
