@@ -194,6 +194,7 @@ export {
   runOptionsSchema,
   runRequestSchema,
 } from './requests.js';
+export { isoTime } from './schema-parts.js';
 export {
   type Health,
   healthSchema,

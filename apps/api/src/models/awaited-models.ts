@@ -1,5 +1,6 @@
 import {
   type InstanceAbilities,
+  isoTime,
   MODEL_FAULTS,
   type ModelCopy,
   type ModelFolder,
@@ -60,7 +61,7 @@ function stateOf(copy: ModelCopy | undefined): string {
   if (copy.state === 'fetching') return 'is being fetched';
   if (copy.error === undefined) return 'has been fetched, and the instances are about to list it';
   const { code, retry_at } = copy.error;
-  const again = retry_at === undefined ? '' : `, which is tried again at ${new Date(retry_at).toISOString()}`;
+  const again = retry_at === undefined ? '' : `, which is tried again at ${isoTime(retry_at)}`;
   return `cannot be used${again}: ${MODEL_FAULTS[code].replace(/\.$/, '')}`;
 }
 

@@ -3,6 +3,7 @@ import {
   type InputFile,
   type InputValue,
   isInputFile,
+  isoTime,
   type Job,
   type JobKind,
   PICTURE_FIELDS,
@@ -134,10 +135,6 @@ function presentTimings({ timings }: JobRecord): Job['timings'] {
 
 const numberOr = (value: InputValue | undefined): number | null => (typeof value === 'number' ? value : null);
 const textOr = (value: InputValue | undefined): string | null => (typeof value === 'string' ? value : null);
-
-function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
-}
 
 /**
  * The request of a job as callers see it. For text2img and img2img, each value is a field; for other workflows, it is

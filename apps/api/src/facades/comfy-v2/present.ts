@@ -1,4 +1,4 @@
-import { ANONYMOUS, isId, type OutputKind } from '@comfy-fleet/contracts';
+import { ANONYMOUS, isId, isoTime, type OutputKind } from '@comfy-fleet/contracts';
 import type { Asset, JobRecord, JobSnapshot, Progress } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
 import type { ApiRequest } from '../../server/messages.js';
@@ -19,7 +19,7 @@ export async function linksFor({ config, ledger }: Deps, { caller, header }: Api
     file: (path: string, until: number) => {
       const signed = sign(path);
       const expires = new URLSearchParams(signed.split('?')[1]).get('expires');
-      return { url: origin + signed, url_expires_at: time(expires === null ? until : Number(expires) * 1000) };
+      return { url: origin + signed, url_expires_at: isoTime(expires === null ? until : Number(expires) * 1000) };
     },
   };
 }
@@ -31,10 +31,10 @@ export function presentJob({ config }: Deps, { record, ahead }: JobSnapshot, lin
   return {
     id,
     status,
-    created_at: time(createdAt),
-    started_at: startedAt && time(startedAt),
-    completed_at: finishedAt && time(finishedAt),
-    expires_at: time(expiresAt(config, record)),
+    created_at: isoTime(createdAt),
+    started_at: startedAt && isoTime(startedAt),
+    completed_at: finishedAt && isoTime(finishedAt),
+    expires_at: isoTime(expiresAt(config, record)),
     queue_position: ahead,
     progress: presentProgress(record),
     outputs: outputs.map((output, index) => presentOutput(config, { record, index, output }, links)),
@@ -89,8 +89,8 @@ export function presentOutputAsset(config: Deps['config'], found: FoundOutput, l
   return {
     ...outputFile(config, found, links),
     file_path: output.filename,
-    created_at: time(record.finishedAt ?? record.createdAt),
-    expires_at: time(expiresAt(config, record)),
+    created_at: isoTime(record.finishedAt ?? record.createdAt),
+    expires_at: isoTime(expiresAt(config, record)),
   };
 }
 
@@ -113,9 +113,9 @@ export function presentAsset(asset: Asset, links: Links): object {
     size_bytes: asset.bytes,
     content_type: asset.contentType,
     file_path: asset.path ?? asset.filename,
-    created_at: time(asset.createdAt),
+    created_at: isoTime(asset.createdAt),
     ...links.file(`/api/v2/assets/${asset.id}/content`, asset.expiresAt),
-    expires_at: time(asset.expiresAt),
+    expires_at: isoTime(asset.expiresAt),
     tags: asset.tags,
   };
 }
@@ -124,10 +124,6 @@ export function presentAsset(asset: Asset, links: Links): object {
 function expiresAt({ queue, retention }: Deps['config'], { startedAt, startDeadline, finishedAt }: JobRecord): number {
   const end = finishedAt ?? Math.max(startedAt ?? 0, startDeadline);
   return end + Math.min(queue.jobTtlSeconds, retention.framesMaxAgeSeconds) * 1000;
-}
-
-function time(ms: number): string {
-  return new Date(ms).toISOString();
 }
 
 /*

@@ -6,6 +6,7 @@ import {
   assetSchema,
   FleetError,
   isId,
+  isoTime,
 } from '@comfy-fleet/contracts';
 import type { Asset } from '@comfy-fleet/jobs';
 import Type from 'typebox';
@@ -157,8 +158,8 @@ function presentAsset({ config }: Pick<Deps, 'config'>, asset: Asset): AssetView
     filename,
     ...(width === undefined || height === undefined ? {} : { width, height }),
     url: `${config.http.publicUrl ?? ''}/assets/${id}/content`,
-    created_at: new Date(createdAt).toISOString(),
-    used_at: new Date(usedAt).toISOString(),
-    expires_at: new Date(expiresAt).toISOString(),
+    created_at: isoTime(createdAt),
+    used_at: isoTime(usedAt),
+    expires_at: isoTime(expiresAt),
   };
 }

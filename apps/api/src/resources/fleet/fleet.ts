@@ -1,12 +1,13 @@
-import type {
-  Abilities,
-  Drain,
-  EncodeAhead,
-  FleetStatus,
-  InstanceAbilities,
-  InstanceAnnouncement,
-  PoolMismatch,
-  WorkerAnnouncement,
+import {
+  type Abilities,
+  type Drain,
+  type EncodeAhead,
+  type FleetStatus,
+  type InstanceAbilities,
+  type InstanceAnnouncement,
+  isoTime,
+  type PoolMismatch,
+  type WorkerAnnouncement,
 } from '@comfy-fleet/contracts';
 import {
   type FleetOverview,
@@ -136,10 +137,6 @@ export function drainOf(instance: InstanceAnnouncement, { instances }: Halts): D
 
 export function presentHalt({ since, by }: Halt): { since: string; by: string } {
   return { since: isoTime(since), by };
-}
-
-export function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
 }
 
 function seconds(ms: number): number {

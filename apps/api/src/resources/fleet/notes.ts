@@ -1,4 +1,4 @@
-import { type ApiKey, type InstanceAnnouncement, sendsGraphs } from '@comfy-fleet/contracts';
+import { type ApiKey, type InstanceAnnouncement, isoTime, sendsGraphs } from '@comfy-fleet/contracts';
 import { type FleetOverview, type Halt, type Halts, SLOW_FACTOR } from '@comfy-fleet/jobs';
 
 /** Sentences that tell an operator what is wrong with the fleet and what to do about it. */
@@ -15,7 +15,7 @@ export function fleetNotes({ pools, workers, halts, slowness }: FleetOverview): 
     ...workers.flatMap(({ name, storeFault }) =>
       storeFault
         ? [
-            `${name} takes no jobs (since ${new Date(storeFault.since).toISOString()}) until it can store pictures: ${storeFault.reason}.`,
+            `${name} takes no jobs (since ${isoTime(storeFault.since)}) until it can store pictures: ${storeFault.reason}.`,
           ]
         : [],
     ),
@@ -49,7 +49,7 @@ export function exposureNotes(
 
 /** Sentences that say what is paused or drained, and how to resume it. */
 export function haltNotes({ fleet, pools, instances }: Halts): string[] {
-  const who = ({ since, by }: Halt) => `since ${new Date(since).toISOString()}, by ${by}`;
+  const who = ({ since, by }: Halt) => `since ${isoTime(since)}, by ${by}`;
   return [
     ...(fleet === undefined ? [] : [`The fleet is paused (${who(fleet)}): jobs wait until POST /admin/resume.`]),
     ...[...pools].map(
@@ -71,7 +71,7 @@ export function restNotes({ name, rests = [] }: InstanceAnnouncement): string[] 
       ...(scope.key === undefined ? [] : ['of one API key']),
     ];
     const jobs = ['no job', ...of].join(' ');
-    return `${name} gets ${jobs} until it is tried with one at ${new Date(until).toISOString()}, after a failure: ${error}`;
+    return `${name} gets ${jobs} until it is tried with one at ${isoTime(until)}, after a failure: ${error}`;
   });
 }
 

@@ -8,6 +8,7 @@ import {
   fleetHistorySchema,
   fleetStatusSchema,
   fleetTimelineSchema,
+  isoTime,
   MOST_HISTORY_MINUTES,
   type TimelineStretch,
 } from '@comfy-fleet/contracts';
@@ -15,7 +16,7 @@ import type { Execution } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
 import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
 import { OPERATION } from './admin-routes.js';
-import { fleet, isoTime } from './fleet.js';
+import { fleet } from './fleet.js';
 
 /** The runbook, docs/runbook.md, as a page. The anchor of an alert is its name in lower case. */
 const RUNBOOK_PATH = '/docs/runbook.html';

@@ -1,5 +1,6 @@
 import {
   fresh,
+  isoTime,
   MODEL_FAULTS,
   type ModelAnswer,
   type ModelCopy,
@@ -116,8 +117,4 @@ function presentFolder({ seen_at, bytes_per_second, ...folder }: ModelFolder): M
     bytes_per_second: bytes_per_second === 0 ? null : bytes_per_second,
     seen_at: isoTime(seen_at),
   };
-}
-
-function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -1,4 +1,4 @@
-import type { ResolvedRequest, WorkflowAnswer, WorkflowChanges } from '@comfy-fleet/contracts';
+import { isoTime, type ResolvedRequest, type WorkflowAnswer, type WorkflowChanges } from '@comfy-fleet/contracts';
 import { instancesServing, type NodeTimes, type PublishedVersion } from '@comfy-fleet/jobs';
 import {
   type Catalogue,
@@ -86,7 +86,7 @@ export async function presentWorkflow(
 /** When and by whom a version was published; both null for a file of the folder. */
 export function presentPublished(published: PublishedVersion | undefined) {
   return {
-    published_at: published === undefined ? null : new Date(published.at).toISOString(),
+    published_at: published === undefined ? null : isoTime(published.at),
     published_by: published?.by ?? null,
   };
 }
