@@ -72,30 +72,25 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
   const arrive = (request: IncomingMessage) => {
     for (const { arriving } of others) arriving?.(request);
   };
-  return {
-    serve: (request, response) => {
-      arrive(request);
-      serve(request, response);
-    },
-    upgrade: (request, socket, head) => {
-      arrive(request);
-      upgrade(request, socket, head);
-    },
-  };
+  return after(arrive, { serve, upgrade });
 }
 
 /** Serves the part of an app below `prefix` at the root of a separate port. */
-export function below(prefix: string, { serve, upgrade }: App): App {
-  const move = (request: IncomingMessage) => {
+export function below(prefix: string, app: App): App {
+  return after((request) => {
     request.url = prefix + pathOfTarget(request.url);
-  };
+  }, app);
+}
+
+/** Changes each request before the app gets it. */
+function after(change: (request: IncomingMessage) => void, { serve, upgrade }: App): App {
   return {
     serve: (request, response) => {
-      move(request);
+      change(request);
       serve(request, response);
     },
     upgrade: (request, socket, head) => {
-      move(request);
+      change(request);
       upgrade(request, socket, head);
     },
   };
