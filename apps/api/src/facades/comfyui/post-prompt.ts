@@ -1,4 +1,4 @@
-import { FleetError } from '@comfy-fleet/contracts';
+import { FleetError, MAX_COMFY_KEY_CHARS } from '@comfy-fleet/contracts';
 import { boundedNodeErrors, type Graph, limitErrors, type NodeErrors, showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { openedSpec } from '../../orders/job-specs.js';
@@ -15,7 +15,6 @@ import { numberOf, promptIdOf, UUID } from './prompts.js';
 const FRONT_PRIORITY = 2;
 /** Longer client ids are cut off. */
 const MAX_CLIENT_CHARS = 128;
-const MAX_KEY_CHARS = 512;
 const SECRETS = ['api_key_comfy_org', 'auth_token_comfy_org'];
 const FAILED = 'prompt_outputs_failed_validation';
 
@@ -67,8 +66,8 @@ function readPrompt(sent: unknown) {
     throw refused('invalid_prompt', 'partial_execution_targets must be a list of node ids');
   }
   const { api_key_comfy_org: comfyKey } = extra;
-  if (typeof comfyKey === 'string' && comfyKey.length > MAX_KEY_CHARS) {
-    throw refused('invalid_prompt', `api_key_comfy_org has more than ${MAX_KEY_CHARS} characters`);
+  if (typeof comfyKey === 'string' && comfyKey.length > MAX_COMFY_KEY_CHARS) {
+    throw refused('invalid_prompt', `api_key_comfy_org has more than ${MAX_COMFY_KEY_CHARS} characters`);
   }
   return {
     /** Not validated yet. */
