@@ -14,11 +14,11 @@ import type { Offers } from './models/offers.js';
 import type { FleetView } from './orders/waiting-for.js';
 import type { OpenStreams } from './server/key-limits.js';
 import type { ApiInstruments } from './server/locals.js';
-import type { Turns } from './server/turns.js';
+import type { AllTurns } from './server/turns.js';
 import type { LiveWorkflows } from './workflows/live-workflows.js';
 
 /** The services that handlers use. */
-export interface Deps {
+export interface Deps extends Readonly<AllTurns> {
   readonly config: Pick<
     Config,
     | 'http'
@@ -61,16 +61,6 @@ export interface Deps {
   readonly storage: StorageWatch;
   /** Throws storage_full when the disk has no space for more pictures, and overloaded when Redis is nearly full. */
   readonly requireSpace: () => Promise<void>;
-  /** Limits and schedules the reading of lists and histories. */
-  readonly heavyReads: Turns;
-  /** Schedules work that blocks the event loop, such as validating a graph. */
-  readonly computing: Turns;
-  /** Limits and schedules the fetching of files by URL. */
-  readonly fetching: Turns;
-  /** Limits and schedules the copying of outputs. */
-  readonly copying: Turns;
-  /** Limits and schedules the decoding of pictures. */
-  readonly decoding: Turns;
   /** The event streams that this process has open. */
   readonly streams: OpenStreams;
   readonly instruments: ApiInstruments;

@@ -37,7 +37,7 @@ import { notReady } from './resources/service/routes.js';
 import { createOpenStreams } from './server/key-limits.js';
 import { listen } from './server/listen.js';
 import { createInstruments } from './server/locals.js';
-import { createComputing, createCopies, createDecodings, createFetches, createHeavyReads } from './server/turns.js';
+import { createAllTurns } from './server/turns.js';
 import { openLiveWorkflows } from './workflows/live-workflows.js';
 
 /** A connection is closed when it has been silent both ways for this long plus the longest `wait`. */
@@ -109,7 +109,8 @@ async function main(): Promise<void> {
   const comfyui = comfyuiPort === undefined ? undefined : await listen({ host, port: comfyuiPort, idleMs });
   const servers = comfyui === undefined ? [server] : [server, comfyui];
   const watching = watchRedis({ metrics, ping: () => ledger.ping(), signal, log });
-  const decoding = createDecodings();
+  const turns = createAllTurns();
+  const { decoding } = turns;
   const requireDiskSpace = createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log });
   const requireQueueSpace = createQueueSpace(ledger);
   const instruments = createInstruments(metrics);
@@ -132,11 +133,7 @@ async function main(): Promise<void> {
     webhookRefusal: (url) => webhookHttp.refusal(url),
     modelUrlRefusal: (url) => modelHttp.refusal(url),
     withinLimits: createWithinLimits(),
-    heavyReads: createHeavyReads(),
-    computing: createComputing(),
-    fetching: createFetches(),
-    copying: createCopies(),
-    decoding,
+    ...turns,
     storage,
     requireSpace: async () => {
       await requireDiskSpace();

@@ -30,13 +30,7 @@ import { createFleetView } from '../src/orders/waiting-for.js';
 import { createOpenStreams } from '../src/server/key-limits.js';
 import { listen } from '../src/server/listen.js';
 import { createInstruments } from '../src/server/locals.js';
-import {
-  createComputing,
-  createCopies,
-  createDecodings,
-  createFetches,
-  createHeavyReads,
-} from '../src/server/turns.js';
+import { createAllTurns } from '../src/server/turns.js';
 import { openLiveWorkflows } from '../src/workflows/live-workflows.js';
 import { documentOf } from './document-of.js';
 import { watchAnswers } from './watch-answers.js';
@@ -178,7 +172,8 @@ export async function startApi(
     signal: following.signal,
     log,
   });
-  const decoding = createDecodings();
+  const turns = createAllTurns();
+  const { decoding } = turns;
   const instruments = createInstruments(metrics);
   const fleet = createFleetView(ledger, log);
   const deps = {
@@ -199,11 +194,7 @@ export async function startApi(
     modelUrlRefusal: (url: string) => createSafeHttp({ allow: config.models.sourceAllow }).refusal(url),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
     withinLimits: createWithinLimits(),
-    heavyReads: createHeavyReads(),
-    computing: createComputing(),
-    fetching: createFetches(),
-    copying: createCopies(),
-    decoding,
+    ...turns,
     // The folder may respond late on a busy machine.
     storage: createStorageWatch({ fault: () => stores.fault(new AbortController().signal) }, log),
     requireSpace: requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),

@@ -10,11 +10,11 @@ import pLimit from 'p-limit';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDerived, type Derived } from '../src/files/derived.js';
-import { createDecodings } from '../src/server/turns.js';
+import { createAllTurns } from '../src/server/turns.js';
 import { half, noise, plain, readCorners, transparent } from './pictures.js';
 
 const { signal } = new AbortController();
-const LIMITS = { widths: [64, 128, 512], maxPixels: 100_000, maxBytes: 1_000_000, decoding: createDecodings() };
+const LIMITS = { widths: [64, 128, 512], maxPixels: 100_000, maxBytes: 1_000_000, decoding: createAllTurns().decoding };
 
 let dir: string;
 let frames: FrameStore;

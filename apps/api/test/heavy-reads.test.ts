@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createHeavyReads } from '../src/server/turns.js';
+import { createAllTurns } from '../src/server/turns.js';
 
 /** Reads that end when the test ends them, with a count of the running ones. */
 function someReads() {
@@ -16,7 +16,7 @@ function someReads() {
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 it('reads two lists of a key at a time and four of all keys', async () => {
-  const heavyReads = createHeavyReads();
+  const { heavyReads } = createAllTurns();
   const [anna, others] = [someReads(), someReads()];
   for (let n = 0; n < 5; n++) heavyReads('anna', anna.read);
   for (const key of ['ben', 'cleo', 'dora']) heavyReads(key, others.read);
@@ -29,7 +29,7 @@ it('reads two lists of a key at a time and four of all keys', async () => {
 });
 
 it('does not free a slot of a key until the answer has been sent', async () => {
-  const heavyReads = createHeavyReads();
+  const { heavyReads } = createAllTurns();
   let sent = () => {};
   const sending = new Promise<void>((resolve) => {
     sent = resolve;
@@ -52,7 +52,7 @@ it('does not free a slot of a key until the answer has been sent', async () => {
 });
 
 it('refuses a key that has fifty waiting requests, but no other key', async () => {
-  const heavyReads = createHeavyReads();
+  const { heavyReads } = createAllTurns();
   for (let n = 0; n < 52; n++) heavyReads('anna', someReads().read);
   await settled();
   const refusal = { code: 'rate_limited', retryAfterSeconds: 1 };

@@ -5,7 +5,7 @@ import type { InputFile } from '@comfy-fleet/contracts';
 import { createFileFrames, type FrameStore } from '@comfy-fleet/frames';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createFileMeasures, type MeasureFile } from '../src/files/measure-file.js';
-import { createDecodings } from '../src/server/turns.js';
+import { createAllTurns } from '../src/server/turns.js';
 import { plain } from './pictures.js';
 
 const { signal } = new AbortController();
@@ -22,7 +22,7 @@ beforeEach(async () => {
     return store.open(...args);
   };
   inputs = { ...store, open };
-  measure = createFileMeasures({ inputs, decoding: createDecodings(), maxBytes: 100_000, stopping: signal });
+  measure = createFileMeasures({ inputs, decoding: createAllTurns().decoding, maxBytes: 100_000, stopping: signal });
 });
 afterEach(() => rm(dir, { recursive: true }));
 
@@ -133,7 +133,7 @@ it('measures a file when it is the turn of the key, though another key that aske
     release = () => resolve(undefined);
   });
   const open: FrameStore['open'] = (name, ...range) => (name === slow.name ? held : inputs.open(name, ...range));
-  const options = { decoding: createDecodings(), maxBytes: 100_000, stopping: signal };
+  const options = { decoding: createAllTurns().decoding, maxBytes: 100_000, stopping: signal };
   measure = createFileMeasures({ inputs: { ...inputs, open }, ...options });
   const ofMallory = [measure('mallory', slow), measure('mallory', file)];
   expect(await measure('anna', file)).toEqual(still);

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, inject, it, onTestFinished, vi } from 'v
 import { resolveFiles } from '../src/files/resolve-files.js';
 import { IN_INPUTS } from '../src/orders/pointers.js';
 import { callerOf } from '../src/server/gate.js';
-import { createDecodings, createFetches } from '../src/server/turns.js';
+import { createAllTurns } from '../src/server/turns.js';
 import { aKey, as, startApi, type TestApi } from './api.js';
 import { plain } from './pictures.js';
 
@@ -27,7 +27,7 @@ const { signal } = new AbortController();
 /** The result of a request of that key with these inputs. */
 function resolved(values: Record<string, unknown>, key = 'anna', assets = new Map()) {
   const { config, frames, inputs, ledger } = api;
-  const [fetching, decoding] = [createFetches(), createDecodings()];
+  const { fetching, decoding } = createAllTurns();
   const http = createSafeHttp({ allow: ['127.0.0.1'] });
   const deps = { config, frames, inputs, ledger, decoding, fetching, pictureHttp: http };
   const caller = callerOf(aKey(key), config.access.keyLimits);

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createComputing, createDecodings, createFetches, createTurns } from '../src/server/turns.js';
+import { createAllTurns, createComputing, createTurns } from '../src/server/turns.js';
 
 /** Work that lasts until the test releases it. */
 function lasting() {
@@ -37,8 +37,8 @@ it('limits how much work of all keys runs at a time', async () => {
 });
 
 it.each([
-  ['fetching', createFetches],
-  ['decoding', createDecodings],
+  ['fetching', () => createAllTurns().fetching],
+  ['decoding', () => createAllTurns().decoding],
 ])('goes on with %s for other keys while that for one key gets nowhere', async (_, create) => {
   const turns = create();
   const stuck = lasting();

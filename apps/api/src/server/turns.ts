@@ -107,21 +107,22 @@ export function createComputing(): Turns {
   };
 }
 
-/** Turns for lists and histories, so that a key with large jobs neither fills the memory nor delays the others. */
-export function createHeavyReads(): Turns {
-  return createTurns(MOST_READS, { ofKey: MOST_READS_OF_KEY, waiting: MOST_READS_WAITING });
-}
+/** The turns of a process, by kind of work. */
+export type AllTurns = ReturnType<typeof createAllTurns>;
 
-export function createDecodings(): Turns {
-  return createTurns(MOST_DECODINGS, { ofKey: MOST_DECODINGS_OF_KEY });
-}
-
-export function createFetches(): Turns {
-  return createTurns(MOST_FETCHES, { ofKey: MOST_FETCHES_OF_KEY });
-}
-
-export function createCopies(): Turns {
-  return createTurns(MOST_COPIES, { ofKey: MOST_COPIES_OF_KEY });
+export function createAllTurns() {
+  return {
+    /** Work that blocks the event loop, such as validating a graph. */
+    computing: createComputing(),
+    /** Reading lists and histories, so that a key with large jobs neither fills the memory nor delays the others. */
+    heavyReads: createTurns(MOST_READS, { ofKey: MOST_READS_OF_KEY, waiting: MOST_READS_WAITING }),
+    /** Decoding pictures. */
+    decoding: createTurns(MOST_DECODINGS, { ofKey: MOST_DECODINGS_OF_KEY }),
+    /** Fetching files by URL. */
+    fetching: createTurns(MOST_FETCHES, { ofKey: MOST_FETCHES_OF_KEY }),
+    /** Copying outputs. */
+    copying: createTurns(MOST_COPIES, { ofKey: MOST_COPIES_OF_KEY }),
+  };
 }
 
 type Task<T> = (signal: AbortSignal) => Promise<T>;
