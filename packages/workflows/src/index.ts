@@ -81,6 +81,7 @@ export {
   classesOfKind,
   kindsOfInputs,
   loaderInputsOf,
+  MODEL_INPUTS,
   modelKindAt,
   withoutModels,
 } from './model-kinds.js';

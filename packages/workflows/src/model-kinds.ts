@@ -5,7 +5,7 @@ import { isModelFile } from './graph.js';
  * The inputs of ComfyUI's own classes that list a folder of models, as `Class.input`, and those of ComfyUI-GGUF, which
  * list files that no other class lists. Embeddings are named in texts.
  */
-const CORE_INPUTS: Readonly<Partial<Record<ModelKind, readonly string[]>>> = {
+export const MODEL_INPUTS: Readonly<Partial<Record<ModelKind, readonly string[]>>> = {
   checkpoints: [
     'CheckpointLoaderSimple.ckpt_name',
     'CheckpointLoader.ckpt_name',
@@ -56,11 +56,11 @@ const CORE_INPUTS: Readonly<Partial<Record<ModelKind, readonly string[]>>> = {
 };
 
 const KIND_AT: ReadonlyMap<string, ModelKind> = new Map(
-  Object.entries(CORE_INPUTS).flatMap(([kind, inputs]) => inputs.map((input) => [input, kind as ModelKind])),
+  Object.entries(MODEL_INPUTS).flatMap(([kind, inputs]) => inputs.map((input) => [input, kind as ModelKind])),
 );
 
 /** One class for each kind whose list tells what is in its folder. */
-export const CORE_LOADERS: readonly string[] = Object.values(CORE_INPUTS).map(([first = '']) => classOf(first));
+export const CORE_LOADERS: readonly string[] = Object.values(MODEL_INPUTS).map(([first = '']) => classOf(first));
 
 function classOf(input: string): string {
   return input.slice(0, input.lastIndexOf('.'));
@@ -76,7 +76,7 @@ export type KindOfInput = (className: string, input: string, options: readonly s
  */
 export function kindsOfInputs(core: Abilities): KindOfInput {
   const kinds = new Map<string, ModelKind | undefined>();
-  for (const inputs of Object.values(CORE_INPUTS)) {
+  for (const inputs of Object.values(MODEL_INPUTS)) {
     const place = inputs.find((one) => optionsAt(core, one) !== undefined);
     if (place === undefined) continue;
     const files = filesIn(optionsAt(core, place) ?? []);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { showJson } from '@comfy-fleet/workflows';
+import { MODEL_KINDS } from '@comfy-fleet/contracts';
+import { MODEL_INPUTS, showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import type { KeyOffers } from '../../models/offers.js';
 import { graphPool } from '../../orders/job-specs.js';
@@ -93,41 +94,26 @@ function shownInput(described: unknown, uploads: readonly string[]): unknown {
   return [options, rest];
 }
 
-/** ComfyUI's model folders, each with the node input that lists its files; null if no node does. */
-const FOLDERS: Readonly<Record<string, readonly [className: string, input: string] | null>> = {
-  checkpoints: ['CheckpointLoaderSimple', 'ckpt_name'],
-  configs: ['CheckpointLoader', 'config_name'],
-  loras: ['LoraLoader', 'lora_name'],
-  vae: ['VAELoader', 'vae_name'],
-  text_encoders: ['CLIPLoader', 'clip_name'],
-  diffusion_models: ['UNETLoader', 'unet_name'],
-  clip_vision: ['CLIPVisionLoader', 'clip_name'],
-  style_models: ['StyleModelLoader', 'style_model_name'],
-  embeddings: null,
-  diffusers: ['DiffusersLoader', 'model_path'],
-  vae_approx: null,
-  controlnet: ['ControlNetLoader', 'control_net_name'],
-  gligen: ['GLIGENLoader', 'gligen_name'],
-  upscale_models: ['UpscaleModelLoader', 'model_name'],
-  hypernetworks: ['HypernetworkLoader', 'hypernetwork_name'],
-  photomaker: ['PhotoMakerLoader', 'photomaker_model_name'],
-  model_patches: ['ModelPatchLoader', 'name'],
-  audio_encoders: ['AudioEncoderLoader', 'audio_encoder_name'],
-};
+/** ComfyUI's model folders, each with the first input that lists its files; undefined if no node does. */
+const FOLDERS: ReadonlyMap<string, string | undefined> = new Map([
+  ...MODEL_KINDS.map((kind) => [kind, MODEL_INPUTS[kind]?.[0]] as const),
+  ['configs', 'CheckpointLoader.config_name'],
+  ['diffusers', 'DiffusersLoader.model_path'],
+  ['vae_approx', undefined],
+]);
 
 /** The file extensions of models in ComfyUI (folder_paths.py, supported_pt_extensions). */
 const MODEL_FILE = /\.(ckpt|pt|pt2|bin|pth|safetensors|pkl|sft)$/i;
 
 export function modelFolders(): Reply {
-  return { status: 200, body: Object.keys(FOLDERS) };
+  return { status: 200, body: [...FOLDERS.keys()] };
 }
 
 /** The models that instances have in a folder; 404 for a folder that ComfyUI does not have. */
 export async function modelsIn(deps: Deps, { caller, params: { folder = '' } }: ApiRequest): Promise<Reply> {
-  const listing = Object.hasOwn(FOLDERS, folder) ? FOLDERS[folder] : undefined;
-  if (listing === undefined) return { status: 404 };
-  if (listing === null) return { status: 200, body: [] };
-  const [className, input] = listing;
+  if (!FOLDERS.has(folder)) return { status: 404 };
+  const [className = '', input = ''] = FOLDERS.get(folder)?.split('.') ?? [];
+  if (input === '') return { status: 200, body: [] };
   const catalogue = await (await deps.offers.to(caller)).catalogue(graphPool(deps), [className]);
   const shown = shownClass(catalogue?.[className], []);
   const inputs = isRecord(shown) && isRecord(shown.input) && isRecord(shown.input.required) ? shown.input.required : {};
