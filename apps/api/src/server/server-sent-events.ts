@@ -10,8 +10,12 @@ export function serverSentEvent(event: string, data: object, id?: string): strin
 
 /** A response that streams such events; see withHeartbeat. */
 export function eventStream(...messages: Parameters<typeof withHeartbeat>): Reply {
+  return streamed(withHeartbeat(...messages));
+}
+
+export function streamed(events: AsyncGenerator<string>): Reply {
   const headers = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' };
-  return { status: 200, headers, body: Readable.from(withHeartbeat(...messages)) };
+  return { status: 200, headers, body: Readable.from(events) };
 }
 
 const COMMENT = ': still here\n\n';

@@ -6,6 +6,7 @@ import { createInputsCheck } from '../../orders/inputs-check.js';
 import { openUntil } from '../../server/key-limits.js';
 import type { Handler, Reply } from '../../server/messages.js';
 import { problemReply } from '../../server/problems.js';
+import { streamed } from '../../server/server-sent-events.js';
 import { openaiDialect } from './dialect.js';
 import { createImagesReader, pictureFacts, type Task } from './images-request.js';
 import { type EncodedPicture, encodePicture, endOfJob, type MadePicture } from './job-pictures.js';
@@ -13,8 +14,6 @@ import { chooseModel, modelsOf, type Use } from './models.js';
 import { orderImages } from './order-images.js';
 import { createSentFiles, NO_PICTURES, placePictures } from './sent-pictures.js';
 import { streamedPictures } from './streamed-pictures.js';
-
-const EVENT_STREAM = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' };
 
 /**
  * Makes pictures and sends them, either in one response when all are made or as a stream of events. Once the jobs exist,
@@ -36,8 +35,7 @@ export function makeImages(deps: Deps, use: Use): Handler {
     // A client with an Idempotency-Key may leave and repeat the request later.
     const isRepeatable = request.header('idempotency-key') !== undefined;
     if (deps.config.compat.openaiCancelsOnDisconnect && !isRepeatable) cancelWhenLeft(task, ids);
-    const body = wanted.stream === true && Readable.from(streamedPictures(task, ids));
-    const reply: Reply = body ? { status: 200, headers: EVENT_STREAM, body } : await heldReply(task, ids);
+    const reply = wanted.stream === true ? streamed(streamedPictures(task, ids)) : await heldReply(task, ids);
     const [job = ''] = ids;
     const headers = {
       ...reply.headers,
