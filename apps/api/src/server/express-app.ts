@@ -6,6 +6,7 @@ import helmet from 'helmet';
 import type { Receive } from './form-readers.js';
 import { type Gate, type HostCheck, knownCaller } from './gate.js';
 import type { Meter } from './key-limits.js';
+import { queryOf } from './listen.js';
 import { type ApiInstruments, atRoute, beginRequest, failed, localsOf, send } from './locals.js';
 import type { ApiRequest, Route } from './messages.js';
 import { type Dialect, refusal } from './problems.js';
@@ -116,7 +117,7 @@ function entered(
       method: request.method,
       path: locals.path,
       takesBasic: basic === true,
-      query: () => queryOf(request),
+      query: () => queryOf(request.originalUrl),
       header: (name: string) => request.get(name),
     };
     locals.admit = () => gate.admit(access, visit);
@@ -161,7 +162,7 @@ function requestOf(request: Request, response: Response): ApiRequest {
     method: request.method,
     path,
     params: request.params as Record<string, string>,
-    query: queryOf(request),
+    query: queryOf(request.originalUrl),
     header: (name) => request.get(name),
     get caller() {
       return knownCaller(visitor);
@@ -180,10 +181,6 @@ function requestOf(request: Request, response: Response): ApiRequest {
     },
     signal,
   };
-}
-
-function queryOf({ originalUrl }: Request): URLSearchParams {
-  return new URLSearchParams(originalUrl.split('?').slice(1).join('?'));
 }
 
 function rangeOf(request: Request, size: number): ReturnType<ApiRequest['range']> {

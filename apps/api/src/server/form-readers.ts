@@ -9,6 +9,7 @@ import type { Request, RequestHandler } from 'express';
 import multer, { type Options, type StorageEngine } from 'multer';
 import { escapePointer } from './field-errors.js';
 import { type Caller, knownCaller } from './gate.js';
+import { queryOf } from './listen.js';
 import { type Locals, localsOf } from './locals.js';
 import type { SentFile } from './messages.js';
 
@@ -113,8 +114,8 @@ export function fileReader(receive: Receive, form: RequestHandler): RequestHandl
     if (request.is('multipart/form-data')) return form(request, response, next);
     refuseCompressed(request, 'file');
     const locals = localsOf(response);
-    const named = new URLSearchParams(request.originalUrl.split('?').slice(1).join('?')).get('filename');
-    const filename = ownNameOf(named ?? undefined, request.get('content-disposition'));
+    const named = queryOf(request.originalUrl).get('filename') ?? undefined;
+    const filename = ownNameOf(named, request.get('content-disposition'));
     receive(chunksOf(request), { ...arrivalOf(locals), pointer: `/${FILE_FIELD}`, filename }).then((file) => {
       locals.files = [{ field: FILE_FIELD, filename, file }];
       next();

@@ -141,6 +141,10 @@ export function pathOfTarget(target = '/'): string {
   return pathname + search;
 }
 
+export function queryOf(url = ''): URLSearchParams {
+  return new URLSearchParams(url.split('?').slice(1).join('?'));
+}
+
 const REASONS: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: 'Its headers are too long.',
   ERR_HTTP_REQUEST_TIMEOUT: 'It came too slowly.',
