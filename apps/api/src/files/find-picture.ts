@@ -1,8 +1,7 @@
-import { FleetError } from '@comfy-fleet/contracts';
 import { isFrameName } from '@comfy-fleet/frames';
 import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Deps } from '../deps.js';
-import { fieldError } from '../server/field-errors.js';
+import { aboutUrl, fieldError } from '../server/field-errors.js';
 import type { Caller } from '../server/gate.js';
 import type { ApiRequest } from '../server/messages.js';
 import { maySeeOutput } from './ownership.js';
@@ -11,6 +10,7 @@ import { readStored } from './stored-picture.js';
 
 /** Longest time to fetch a picture by its URL. */
 const FETCH_TIMEOUT_MS = 15_000;
+const POINTER = '/image_url';
 
 /** A picture, and the request field that it came from. */
 export interface FoundPicture extends RawPicture {
@@ -43,7 +43,7 @@ export async function urlPicture(
     return fetchPicture(url, pictureHttp, { maxBytes, timeoutMs: FETCH_TIMEOUT_MS, signal });
   });
   holds(raw.data.length);
-  return { ...raw, pointer: '/image_url' };
+  return { ...raw, pointer: POINTER };
 }
 
 /** Reads a frame that a job of the caller made. Throws validation_failed and invalid_image with the field /source. */
@@ -70,8 +70,6 @@ export async function readFrame(
   throw fieldError('validation_failed', '/source', detail);
 }
 
-const POINTER = '/image_url';
-
 /**
  * Fetches the picture at a caller's URL and ignores the type that the server claims. Throws url_not_allowed, url_unreachable,
  * or invalid_image when it is not a picture, each about the field image_url.
@@ -86,15 +84,11 @@ export async function fetchPicture(
   }: { readonly maxBytes: number; readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<RawPicture> {
   const accept = 'image/png, image/jpeg, image/webp';
-  const found = await http.get(url, { maxBytes, timeoutMs, maxRedirects: 3, accept, signal }).catch(aboutTheField);
+  const found = await http
+    .get(url, { maxBytes, timeoutMs, maxRedirects: 3, accept, signal })
+    .catch((error: unknown) => Promise.reject(aboutUrl(error, POINTER)));
   if (pictureType(found.data) !== undefined) return { data: found.data, claimed: undefined };
   const type = claimedType(found.contentType) ?? '';
   const isType = /^[a-z0-9.+-]{1,40}\/[a-z0-9.+-]{1,80}$/.test(type) && !type.startsWith('image/');
   throw invalidImage(POINTER, `The URL leads to ${isType ? type : 'something else'}, not to a PNG, JPEG or WebP.`);
-}
-
-function aboutTheField(error: unknown): never {
-  if (!(error instanceof FleetError)) throw error;
-  const { code, detail, cause } = error;
-  throw new FleetError(code, detail, { errors: [{ pointer: POINTER, detail }], cause });
 }

@@ -1,9 +1,10 @@
-import { FleetError, type InputFile, isId } from '@comfy-fleet/contracts';
+import { type InputFile, isId } from '@comfy-fleet/contracts';
 import type { AssetFile } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
-import { fieldError } from '../server/field-errors.js';
+import { aboutUrl } from '../server/field-errors.js';
 import type { ApiRequest } from '../server/messages.js';
 import { allOrNone } from '../server/turns.js';
+import { invalidAt as fault } from '../server/validator.js';
 import { type KeepFileOptions, keepFile } from './keep-file.js';
 import { owns } from './ownership.js';
 import { requireStorageShare } from './storage.js';
@@ -140,15 +141,10 @@ export async function fetchFile(
       return pictureHttp.stream(url, asked, (content) => keepFile(deps, content, options));
     });
   } catch (error) {
-    if (!(error instanceof FleetError) || error.errors.length > 0) throw error;
-    const { code, detail, cause } = error;
-    if (code !== 'url_not_allowed' && code !== 'url_unreachable') throw error;
-    throw new FleetError(code, detail, { errors: [{ pointer, detail }], cause });
+    throw aboutUrl(error, pointer);
   }
 }
 
 function inputFile({ name, kind, bytes, width, height }: AssetFile): InputFile {
   return { name, kind, bytes, ...(width === undefined || height === undefined ? {} : { width, height }) };
 }
-
-const fault = (pointer: string, detail: string) => fieldError('validation_failed', pointer, detail);

@@ -15,6 +15,13 @@ export function fieldError(code: ErrorCode, pointer: string, detail: string): Fl
   return fieldsError(code, [{ pointer, detail }]);
 }
 
+/** The same error about the field that has the URL; for errors of safe-http, which know no fields. */
+export function aboutUrl(error: unknown, pointer: string): unknown {
+  if (!(error instanceof FleetError) || !['url_not_allowed', 'url_unreachable'].includes(error.code)) return error;
+  const { code, detail, cause } = error;
+  return new FleetError(code, detail, { errors: [{ pointer, detail }], cause });
+}
+
 /** Longer than any misspelt name of a field. */
 const MOST_NAME_CHARS = 64;
 

@@ -1,5 +1,6 @@
-import { ERROR_CATALOGUE, type ErrorCode, FleetError } from '@comfy-fleet/contracts';
+import { ERROR_CATALOGUE, type ErrorCode, type FleetError } from '@comfy-fleet/contracts';
 import { bounded, type Dialect } from '../../server/problems.js';
+import { invalidAt } from '../../server/validator.js';
 
 /** OpenAI's error object. */
 export interface OpenAiError {
@@ -60,5 +61,5 @@ function paramOf(pointer: string): string | undefined {
 }
 
 export function invalidParam(param: string, detail: string): FleetError {
-  return new FleetError('validation_failed', `${param} ${detail}.`, { errors: [{ pointer: `/${param}`, detail }] });
+  return invalidAt(`/${param}`, detail);
 }

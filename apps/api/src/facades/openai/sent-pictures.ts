@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream';
-import { FleetError } from '@comfy-fleet/contracts';
 import type { Workflow, WorkflowInput } from '@comfy-fleet/workflows';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
@@ -8,7 +7,7 @@ import { pictureOfText, pieces } from '../../files/picture-bytes.js';
 import { fetchFile } from '../../files/resolve-files.js';
 import type { ApiRequest, SentFile } from '../../server/messages.js';
 import { allOrNone } from '../../server/turns.js';
-import { createFieldReader } from '../../server/validator.js';
+import { createFieldReader, invalidAt } from '../../server/validator.js';
 import { invalidParam } from './dialect.js';
 import { isNeeded, MASK, pictureInputs } from './models.js';
 
@@ -45,18 +44,9 @@ type PictureRequest = Pick<ApiRequest, 'caller' | 'holds' | 'signal'>;
 
 async function pictureAt(deps: Deps, { caller, holds, signal }: PictureRequest, url: string, pointer: string) {
   if (/^https?:/i.test(url)) return fetchFile(deps, url, { caller, pointer, holds, signal });
-  if (!/^data:/i.test(url)) {
-    const detail = 'must be an http(s) URL or a data URL';
-    throw new FleetError('validation_failed', `${pointer} ${detail}.`, { errors: [{ pointer, detail }] });
-  }
+  if (!/^data:/i.test(url)) throw invalidAt(pointer, 'must be an http(s) URL or a data URL');
   const { data } = await pictureOfText(url, deps.config.images.maxBytes);
-  return receiveFile(deps)(Readable.from(pieces(data)), {
-    caller,
-    pointer,
-    filename: undefined,
-    holds,
-    signal,
-  });
+  return receiveFile(deps)(Readable.from(pieces(data)), { caller, pointer, filename: undefined, holds, signal });
 }
 
 /** The pictures of a request, assigned to the inputs of the workflow. */
