@@ -65,6 +65,12 @@ export function invalidAt(pointer: string, detail: string): FleetError {
   return fieldError('validation_failed', pointer, detail);
 }
 
+/** The same for APIs of others, whose errors name fields without a pointer. */
+export function invalidField(field: string, detail: string): FleetError {
+  const errors = [{ pointer: `/${field}`, detail }];
+  return new FleetError('validation_failed', `${field} ${detail}.`, { errors });
+}
+
 /** Throws validation_failed if there are any errors. */
 export function refuseFaults(errors: readonly FieldError[]): void {
   if (errors.length > 0) throw fieldsError('validation_failed', errors);

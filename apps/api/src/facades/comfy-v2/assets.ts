@@ -7,8 +7,8 @@ import { type ServedFile, serveFile, shownAs } from '../../files/serve-file.js';
 import { idempotencyDigest } from '../../orders/idempotency.js';
 import { ownNameOf } from '../../server/form-readers.js';
 import type { ApiRequest, RouteTable } from '../../server/messages.js';
-import { createFieldReader } from '../../server/validator.js';
-import { ComfyV2Error, invalidField } from './dialect.js';
+import { createFieldReader, invalidField } from '../../server/validator.js';
+import { ComfyV2Error } from './dialect.js';
 import { findOutput, linksFor, presentAsset, presentOutputAsset } from './present.js';
 
 /** Keeps the Idempotency-Keys of files apart from those of jobs. */

@@ -20,11 +20,6 @@ export function invalidWorkflow(detail: string, nodeErrors?: NodeErrors): ComfyV
   return new ComfyV2Error('validation_failed', 'invalid_workflow', detail, details);
 }
 
-export function invalidField(field: string, detail: string): FleetError {
-  const errors = [{ pointer: `/${field}`, detail }];
-  return new FleetError('validation_failed', `${field} ${detail}.`, { errors });
-}
-
 /** The specification's codes for our codes; codes that are not listed are the same in both. */
 const CODES: Partial<Record<ErrorCode, string>> = {
   malformed_json: 'invalid_request',

@@ -1,6 +1,5 @@
 import { ERROR_CATALOGUE, type ErrorCode, type FleetError } from '@comfy-fleet/contracts';
 import { bounded, type Dialect } from '../../server/problems.js';
-import { invalidAt } from '../../server/validator.js';
 
 /** OpenAI's error object. */
 export interface OpenAiError {
@@ -58,8 +57,4 @@ function sentence({ pointer, detail }: { readonly pointer: string; readonly deta
 function paramOf(pointer: string): string | undefined {
   const name = pointer.split('/')[1]?.replace(/\[\d*\]$/, '');
   return name && bounded(name, MAX_PARAM_CHARS);
-}
-
-export function invalidParam(param: string, detail: string): FleetError {
-  return invalidAt(`/${param}`, detail);
 }

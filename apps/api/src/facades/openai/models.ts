@@ -3,9 +3,9 @@ import { isMedia, outputKind, type Workflow, type WorkflowInput } from '@comfy-f
 import type { Deps } from '../../deps.js';
 import { type Caller, mayRun } from '../../server/gate.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
+import { invalidField } from '../../server/validator.js';
 import { requireRegistry } from '../../workflows/find-workflow.js';
 import type { LiveWorkflows, Served } from '../../workflows/live-workflows.js';
-import { invalidParam } from './dialect.js';
 
 /** Pictures are made from a prompt, from pictures and a prompt, or from a picture alone. */
 export type Use = 'generations' | 'edits' | 'variations';
@@ -127,5 +127,5 @@ function notFound(model: string, models: Models['models']): FleetError {
 function misused(use: Use, { name }: Workflow, models: Models['models']): FleetError {
   const others = [...models].filter(([, { workflow }]) => serves(use, workflow)).map(([other]) => other);
   const why = use === 'generations' ? 'needs a picture: use /v1/images/edits' : 'takes no picture';
-  return invalidParam('model', `${name} ${why}; the models for this request are: ${others.join(', ') || 'none'}`);
+  return invalidField('model', `${name} ${why}; the models for this request are: ${others.join(', ') || 'none'}`);
 }

@@ -3,8 +3,8 @@ import { limitsFor, type Workflow } from '@comfy-fleet/workflows';
 import type { InputsCheck } from '../../orders/inputs-check.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
 import { type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
+import { invalidField } from '../../server/validator.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
-import { invalidParam } from './dialect.js';
 import { type ImagesRequest, lodOfQuality, type Task } from './images-request.js';
 import { type Choice, MASK, pictureInputs } from './models.js';
 import { preparePictures } from './prepare-pictures.js';
@@ -56,20 +56,20 @@ function sizeOf(workflow: Workflow, { size = 'auto' }: ImagesRequest, { minSize,
   const [width = 0, height = 0] = size.split('x').map(Number);
   const fits = (length: number) => length >= minSize && length <= maxSize && length % SIZE_STEP === 0;
   if (!fits(width) || !fits(height)) {
-    throw invalidParam('size', `must have sides from ${minSize} to ${maxSize} that are multiples of ${SIZE_STEP}`);
+    throw invalidField('size', `must have sides from ${minSize} to ${maxSize} that are multiples of ${SIZE_STEP}`);
   }
   const names = workflow.inputs.map(({ name }) => name);
   if (names.includes('width') && names.includes('height')) return { width, height };
-  throw invalidParam('size', `cannot be chosen with ${workflow.name}; leave it out, or send auto`);
+  throw invalidField('size', `cannot be chosen with ${workflow.name}; leave it out, or send auto`);
 }
 
 function backgroundOf(workflow: Workflow, { background = 'auto', output_format }: ImagesRequest) {
   if (background === 'auto') return {};
   if (background === 'transparent' && output_format === 'jpeg')
-    throw invalidParam('background', 'needs the output_format png or webp');
+    throw invalidField('background', 'needs the output_format png or webp');
   if (workflow.inputs.some(({ name }) => name === 'background')) return { background };
   if (background === 'opaque') return {};
-  throw invalidParam('background', `cannot be transparent with ${workflow.name}: it has no input "background"`);
+  throw invalidField('background', `cannot be transparent with ${workflow.name}: it has no input "background"`);
 }
 
 /** Turns an error about workflow inputs into one about the parameters of the request. */

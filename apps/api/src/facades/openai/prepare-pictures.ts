@@ -6,7 +6,7 @@ import { keepFile } from '../../files/keep-file.js';
 import { invalidImage, pieces } from '../../files/picture-bytes.js';
 import { loadSharp, readStored } from '../../files/stored-picture.js';
 import type { SentFile } from '../../server/messages.js';
-import { invalidParam } from './dialect.js';
+import { invalidField } from '../../server/validator.js';
 import type { Task } from './images-request.js';
 import { isNeeded, MASK } from './models.js';
 import type { SentPictures } from './sent-pictures.js';
@@ -30,7 +30,7 @@ export async function preparePictures(task: Task, workflow: Workflow, sent: Sent
     if (maskAs !== 'transparency' || file !== first) return converted(task, onWhite, file);
     if (mask === undefined) return file;
     const made = await converted(task, withTransparencyOf, mask, file);
-    if (made === mask) throw invalidParam(MASK, OPAQUE);
+    if (made === mask) throw invalidField(MASK, OPAQUE);
     return made;
   };
   const files: SentFile[] = [];
@@ -39,7 +39,7 @@ export async function preparePictures(task: Task, workflow: Workflow, sent: Sent
   const maskSource = mask ?? (needsMask ? first : undefined);
   if (maskAs === 'input' && maskSource !== undefined) {
     const made = await converted(task, maskOf, maskSource);
-    if (made === maskSource) throw invalidParam(MASK, mask === undefined ? MASKLESS : OPAQUE);
+    if (made === maskSource) throw invalidField(MASK, mask === undefined ? MASKLESS : OPAQUE);
     files.push({ ...made, field: MASK });
   }
   return files;

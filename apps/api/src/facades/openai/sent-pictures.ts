@@ -7,8 +7,7 @@ import { pictureOfText, pieces } from '../../files/picture-bytes.js';
 import { fetchFile } from '../../files/resolve-files.js';
 import type { ApiRequest, SentFile } from '../../server/messages.js';
 import { allOrNone } from '../../server/turns.js';
-import { createFieldReader, invalidAt } from '../../server/validator.js';
-import { invalidParam } from './dialect.js';
+import { createFieldReader, invalidAt, invalidField } from '../../server/validator.js';
 import { isNeeded, MASK, pictureInputs } from './models.js';
 
 /** How many pictures of one request are fetched or decoded at a time. */
@@ -63,39 +62,39 @@ export const NO_PICTURES: SentPictures = { pictures: [], mask: undefined, maskAs
 export function placePictures(workflow: Workflow, files: readonly SentFile[]): SentPictures {
   for (const { field, file } of files) {
     const isKnown = field === MASK || IMAGE.test(field);
-    if (!isKnown) throw invalidParam(field, 'is an unknown file field; send image, and optionally mask');
-    if (file.kind !== 'image') throw invalidParam(field, 'must be a PNG, WebP or JPEG');
+    if (!isKnown) throw invalidField(field, 'is an unknown file field; send image, and optionally mask');
+    if (file.kind !== 'image') throw invalidField(field, 'must be a PNG, WebP or JPEG');
   }
   const inputs = pictureInputs(workflow);
   const images = files.filter(({ field }) => field !== MASK);
   const pictures = placed(workflow, inputs, images);
   const [mask, ...moreMasks] = files.filter(({ field }) => field === MASK);
-  if (moreMasks.length > 0) throw invalidParam(MASK, 'must be one file');
+  if (moreMasks.length > 0) throw invalidField(MASK, 'must be one file');
   const maskAs = maskPlace(workflow, inputs[0]);
   if (mask === undefined) return { pictures, mask, maskAs };
-  if (maskAs === undefined) throw invalidParam(MASK, `cannot be used by ${workflow.name}; omit it`);
+  if (maskAs === undefined) throw invalidField(MASK, `cannot be used by ${workflow.name}; omit it`);
   const [own, { width, height }] = [mask.file, pictures[0].file.file];
   if (own.width !== width || own.height !== height) {
     const sizes = `${width}×${height}; it has ${own.width}×${own.height}`;
-    throw invalidParam(MASK, `must be as large as the picture, ${sizes}`);
+    throw invalidField(MASK, `must be as large as the picture, ${sizes}`);
   }
   return { pictures, mask, maskAs };
 }
 
 function placed(workflow: Workflow, inputs: readonly WorkflowInput[], files: readonly SentFile[]) {
   if (files.length > inputs.length) {
-    throw invalidParam('image', `has ${files.length} files, but ${workflow.name} takes at most ${inputs.length}`);
+    throw invalidField('image', `has ${files.length} files, but ${workflow.name} takes at most ${inputs.length}`);
   }
   const lacking = inputs.slice(files.length).filter(isNeeded);
   if (lacking.length > 0 && files.length > 0) {
     const all = inputs.map(({ name }) => name).join(', ');
-    throw invalidParam(
+    throw invalidField(
       'image',
       `needs ${files.length + lacking.length} files for ${workflow.name}: ${all}, in this order`,
     );
   }
   const [first, ...others] = files.map((file, index) => ({ input: inputs[index]?.name ?? '', file }));
-  if (first === undefined) throw invalidParam('image', 'is required');
+  if (first === undefined) throw invalidField('image', 'is required');
   return [first, ...others] as const;
 }
 
