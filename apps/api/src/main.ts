@@ -9,20 +9,19 @@ import {
   readAllowedNodes,
   requireKeys,
 } from '@comfy-fleet/config';
-import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
 import { checkSchema, createLedger, type Ledger } from '@comfy-fleet/jobs';
 import { createSafeHttp, type SafeHttp, type SafeHttpOptions } from '@comfy-fleet/safe-http';
 import {
   createLogger,
   createMetrics,
+  fail,
   startHealthServer,
   startTracing,
   stopOnSignals,
   traceRequests,
   watchRedis,
 } from '@comfy-fleet/telemetry';
-import { WorkflowError } from '@comfy-fleet/workflows';
 import { below, buildApp } from './app.js';
 import type { Deps } from './deps.js';
 import { COMFYUI_PREFIX } from './facades/comfyui/dialect.js';
@@ -202,21 +201,4 @@ async function waitForRedis(ledger: Ledger): Promise<void> {
   for (const end = Date.now() + FIRST_ANSWER_MS; Date.now() < end && !(await isReachable()); ) await delay(PING_MS);
 }
 
-/** A line or two for problems that the operator can fix; the stack for all others. */
-function explain(error: unknown): string {
-  if (error instanceof ConfigError || error instanceof WorkflowError) return error.message;
-  if (error instanceof FleetError) return error.detail;
-  const { code, message, stack } = error as NodeJS.ErrnoException;
-  if (code === 'EADDRINUSE')
-    return `The port is taken (${message}): stop what listens there, or set PORT, COMFYUI_PORT or API_METRICS_PORT to another.`;
-  if (code === 'EACCES' || code === 'EADDRNOTAVAIL')
-    return `It cannot listen (${message}): check HOST, PORT and COMFYUI_PORT, HEALTH_HOST and API_METRICS_PORT.`;
-  return stack ?? String(error);
-}
-
 main().catch(fail);
-
-function fail(error: unknown): never {
-  process.stderr.write(`${explain(error)}\n`);
-  process.exit(1); // open connections and timers would keep the process alive
-}

@@ -7,7 +7,6 @@ import {
   misspeltSettings,
   openApiKeys,
 } from '@comfy-fleet/config';
-import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
 import {
   checkSchema,
@@ -21,6 +20,7 @@ import { createSafeHttp, type SafeHttp, type SafeHttpOptions } from '@comfy-flee
 import {
   createLogger,
   createMetrics,
+  fail,
   type Logger,
   type Metrics,
   startHealthServer,
@@ -155,15 +155,3 @@ function startHealth(
 }
 
 main().catch(fail);
-
-/** A line or two for errors that the operator can fix; the stack for all others. */
-function explain(error: unknown): string {
-  if (error instanceof ConfigError) return error.message;
-  if (error instanceof FleetError) return error.detail;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-function fail(error: unknown): never {
-  process.stderr.write(`${explain(error)}\n`);
-  process.exit(1);
-}

@@ -9,19 +9,19 @@ import {
   readInstances,
   readModelCredentials,
 } from '@comfy-fleet/config';
-import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
 import { checkSchema, createWorkerLedger } from '@comfy-fleet/jobs';
 import {
   createLogger,
   createMetrics,
+  fail,
   startHealthServer,
   startTracing,
   stopOnSignals,
   watchRedis,
   whileRedisAnswers,
 } from '@comfy-fleet/telemetry';
-import { loadWorkflows, MAX_OUTPUTS, WorkflowError } from '@comfy-fleet/workflows';
+import { loadWorkflows, MAX_OUTPUTS } from '@comfy-fleet/workflows';
 import { modelSetup } from './models/setup.js';
 import { orderWarmUp } from './upkeep/warm-up-order.js';
 import { startWorker } from './worker.js';
@@ -172,16 +172,4 @@ function restartRules({ command, waitSeconds, mostPerHour }: Config['worker']['r
   if (command === undefined) return undefined;
   const environment = commandEnvironment();
   return { command, environment, timeoutMs: RESTART_TIMEOUT_MS, waitMs: waitSeconds * 1000, mostPerHour };
-}
-
-/** One or two lines for errors that the operator can fix, a stack trace for the others. */
-function explain(error: unknown): string {
-  if (error instanceof ConfigError || error instanceof WorkflowError) return error.message;
-  if (error instanceof FleetError) return error.detail;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-function fail(error: unknown): never {
-  process.stderr.write(`${explain(error)}\n`);
-  process.exit(1);
 }

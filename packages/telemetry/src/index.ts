@@ -17,7 +17,7 @@ export {
   WEBHOOK_LAG_BUCKETS,
 } from './metrics.js';
 export { watchRedis, whileRedisAnswers } from './redis-watch.js';
-export { type StopOptions, stopOnSignals } from './stop-signals.js';
+export { fail, type StopOptions, stopOnSignals } from './stop-signals.js';
 export { startTracing, type Tracing } from './tracing.js';
 export {
   addSpanEvent,

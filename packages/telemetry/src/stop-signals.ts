@@ -1,3 +1,4 @@
+import { FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from './logger.js';
 
 export interface StopOptions {
@@ -49,4 +50,26 @@ export function stopOnSignals(
       void begin(signal);
     });
   }
+}
+
+/** Ends a process that cannot start: prints what the operator can fix, or the stack of any other error. */
+export function fail(error: unknown): never {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exit(1); // open connections and timers would keep the process alive
+}
+
+const LISTENING: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'stop what listens there, or set another port.',
+  EACCES: 'set another port.',
+  EADDRNOTAVAIL: 'set an address of this machine.',
+};
+
+export function explain(error: unknown): string {
+  if (error instanceof FleetError) return error.detail;
+  if (!(error instanceof Error)) return String(error);
+  // Errors in settings and workflows list their faults.
+  if ('faults' in error) return error.message;
+  const { code = '', message, stack = message } = error as NodeJS.ErrnoException;
+  const fix = Object.hasOwn(LISTENING, code) ? LISTENING[code] : undefined;
+  return fix === undefined ? stack : `The process cannot listen (${message}): ${fix}`;
 }

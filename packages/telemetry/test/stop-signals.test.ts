@@ -1,7 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { Writable } from 'node:stream';
+import { FleetError } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
 import { createLogger, stopOnSignals } from '../src/index.js';
+import { explain } from '../src/stop-signals.js';
 
 /** Replaces a process: signals are its events, and its exit is only recorded. */
 function aProcess(stop: () => Promise<void>, withinMs = 60_000) {
@@ -56,4 +58,14 @@ it('exits with 1 when stopping fails or takes too long', async () => {
   const late = aProcess(never, 1);
   late.send('SIGTERM');
   expect([await late.ended, late.said.at(-1)]).toEqual([1, 'stopping took too long; the rest is left undone']);
+});
+
+it('explains in a line or two what the operator can fix, and shows the stack of any other error', () => {
+  expect(explain(new FleetError('overloaded', 'Redis is full.'))).toBe('Redis is full.');
+  expect(explain(Object.assign(new Error('PORT=x: must be integer'), { faults: [] }))).toBe('PORT=x: must be integer');
+  const taken = Object.assign(new Error('listen EADDRINUSE: address already in use'), { code: 'EADDRINUSE' });
+  expect(explain(taken)).toBe(
+    'The process cannot listen (listen EADDRINUSE: address already in use): stop what listens there, or set another port.',
+  );
+  expect(explain(new TypeError('a bug'))).toMatch(/^TypeError: a bug\n +at /);
 });
