@@ -53,8 +53,9 @@ const FLEET_KEYS = {
   /** Hash: signature → jobs that have not begun, see record/request-keys.ts | until the pool has no open job */
   backlog: 'backlog:<pool>',
   /**
-   * Hash: `present`, the virtual time of the key served last; `begins`, the greatest one at which an idle key began | until
-   * the pool has no open job
+   * Hash: `present`, the virtual time of the key served last; `begins`, the greatest one at which an idle key began;
+   * `arrived <key>`, how many jobs came to the pool, and `removed <key>`, how many of these no longer wait; `loaded
+   * <instance>`, when it last got a job for which it had to load models | until the pool has no open job
    */
   schedule: 'schedule:<pool>',
   /** Sorted set: API keys by virtual time, see scheduling/virtual-time.lua | until the pool has no open job */
@@ -69,10 +70,6 @@ const FLEET_KEYS = {
    * files fill its share of the storage
    */
   keysAtLimit: 'keys-at-limit:<pool>',
-  /** Hash: API key → how many jobs came to the pool | until the pool has no open job */
-  arrivals: 'arrivals:<pool>',
-  /** Hash: API key → how many of these jobs no longer wait | as arrivals */
-  removals: 'removals:<pool>',
   /** Sorted set: job ids by sequence, see scheduling/waiting.lua | an id while its job waits for its first claim */
   affinityQueue: 'affinity-queue:<pool>:<queue>',
   /** Sorted set: names of a key's affinity queues by the sequence of their first job | as these queues */
@@ -96,8 +93,6 @@ const FLEET_KEYS = {
    * until a job of the queue is claimed, or the queue is empty
    */
   passedOver: 'passed-over:<pool>',
-  /** Hash: instance → when it last got a job for which it had to load models | until the pool has no open job */
-  loaded: 'loaded:<pool>',
   /**
    * Sorted set: tokens of claims by when they read the queues, in µs | a token until it has taken a job, at most a
    * second

@@ -39,8 +39,8 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
       for (const queue of await redis.zrange(keys.passedOver(POOL), '0', '-1')) {
         await redis.zincrby(keys.passedOver(POOL), -PATIENCE_MS, queue);
       }
-      for (const name of await redis.hkeys(keys.loaded(POOL))) {
-        await redis.hincrby(keys.loaded(POOL), name, -PATIENCE_MS);
+      for (const name of await redis.hkeys(keys.schedule(POOL))) {
+        if (name.startsWith('loaded ')) await redis.hincrby(keys.schedule(POOL), name, -PATIENCE_MS);
       }
     },
     /** An instance that is up and holds these models. */

@@ -111,7 +111,9 @@ async function pass({ redis, keys }: Fleet, pool: string, ms: number): Promise<v
   for (const queue of await redis.zrange(keys.passedOver(pool), '0', '-1')) {
     await redis.zincrby(keys.passedOver(pool), -ms, queue);
   }
-  for (const name of await redis.hkeys(keys.loaded(pool))) await redis.hincrby(keys.loaded(pool), name, -ms);
+  for (const name of await redis.hkeys(keys.schedule(pool))) {
+    if (name.startsWith('loaded ')) await redis.hincrby(keys.schedule(pool), name, -ms);
+  }
 }
 
 /** Runs the same steps in the ledger, with a pool and keys of its own, and in the model, and compares each claim. */

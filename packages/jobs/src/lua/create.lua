@@ -120,7 +120,7 @@ local function write(job, caller, most_taken)
     'key', caller, 'workflow', job.workflow, unpack(ARGV, job.first, job.last))
   local first = job.reuse and find_reusable(caller, job.reuse)
   if first then
-    redis.call('HINCRBY', removals_key(pool), caller, 1)
+    redis.call('HINCRBY', schedule_key(pool), 'removed ' .. caller, 1)
   elseif job.reuse then
     offer_for_reuse(caller, job.reuse, job.id)
   end

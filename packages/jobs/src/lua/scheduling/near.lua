@@ -142,7 +142,7 @@ local function queues_of_page(page, key)
 end
 local function read_key(key, virtual_time)
   local read, oldest, from, is_held = {}, nil, 0, false
-  local removed = tonumber(redis.call('HGET', removals_key(pool), key) or 0)
+  local removed = tonumber(redis.call('HGET', schedule_key(pool), 'removed ' .. key) or 0)
   repeat
     local page, is_full = page_of(key, from)
     for _, queue in ipairs(queues_of_page(page, key)) do
@@ -180,7 +180,7 @@ if not reply.paused then
   end
   reply.is_cut = held >= wanted
   if candidates > 0 then record_asker() end
-  if candidates > held then reply.loaded_at = redis.call('HGET', loaded_key(pool), instance or '') or nil end
+  if candidates > held then reply.loaded_at = redis.call('HGET', schedule_key(pool), 'loaded ' .. (instance or '')) or nil end
 end
 if candidates == 0 then reply.returns_at = next_return(pool) end
 return cjson.encode(reply)

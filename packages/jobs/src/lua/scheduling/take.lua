@@ -51,7 +51,7 @@ local function record_taken(chosen, most_taken)
   if chosen.load_ms > 0 then
     -- Other workers count the models as loaded already.
     redis.call('HSET', fits_key(args.instance), chosen.affinity, 0)
-    redis.call('HSET', loaded_key(pool), args.instance, now_ms())
+    redis.call('HSET', schedule_key(pool), 'loaded ' .. args.instance, now_ms())
   end
 end
 local function take_chosen(chosen, token)

@@ -14,7 +14,7 @@ local function count_down(counters, field)
   if redis.call('HINCRBY', counters, field, -1) <= 0 then redis.call('HDEL', counters, field) end
 end
 local function next_sequence(pool, key, level)
-  return string.format('%.0f', level * LEVEL + redis.call('HINCRBY', arrivals_key(pool), key, 1) - 1)
+  return string.format('%.0f', level * LEVEL + redis.call('HINCRBY', schedule_key(pool), 'arrived ' .. key, 1) - 1)
 end
 local function queue_of(key, sequence, affinity)
   return string.format('%d|%s|%s', math.floor(sequence / LEVEL), affinity or '', key)
@@ -51,7 +51,7 @@ local function leave_queue(pool, job_id, key, sequence, signature, affinity)
   if redis.call('ZREM', jobs, job_id) == 0 then return end
   count_down(affinities_key(pool), affinity)
   count_down(waiting_like_key(pool, key), signature)
-  redis.call('HINCRBY', removals_key(pool), key, 1)
+  redis.call('HINCRBY', schedule_key(pool), 'removed ' .. key, 1)
   local head = redis.call('ZRANGE', jobs, 0, 0, 'WITHSCORES')[2]
   if head then return redis.call('ZADD', queues, head, queue) end
   redis.call('ZREM', queues, queue)
@@ -70,7 +70,7 @@ end
 -- Puts a job that was given back in its old place.
 local function return_to_waiting()
   local pool, key = get('pool'), get('key')
-  redis.call('HINCRBY', removals_key(pool), key, -1)
+  redis.call('HINCRBY', schedule_key(pool), 'removed ' .. key, -1)
   join_waiting(pool, id, key, get('sequence'), get('signature'), get('affinity'), get('most_taken'))
 end
 -- Whether the key has as many jobs in work as it may, or its files fill its share of the storage.
@@ -78,7 +78,7 @@ local function is_at_limit(key, most_taken)
   return has_most_in_work(key, most_taken) or is_over_storage(key)
 end
 local function count_waiting(pool, key)
-  local counts = {redis.call('HGET', arrivals_key(pool), key), redis.call('HGET', removals_key(pool), key)}
+  local counts = redis.call('HMGET', schedule_key(pool), 'arrived ' .. key, 'removed ' .. key)
   return tonumber(counts[1] or 0) - tonumber(counts[2] or 0)
 end
 -- Marks queues that were near their turn when a job that needs less loading was preferred.

@@ -64,8 +64,8 @@ local function close_job(status, gpu_ms, pictures)
   redis.call('SREM', running_key(pool), id)
   redis.call('ZREM', deadlines_key(), id)
   if redis.call('ZCARD', open_key(pool)) == 0 then
-    redis.call('DEL', backlog_key(pool), schedule_key(pool), virtual_times_key(pool), arrivals_key(pool),
-      removals_key(pool), affinity_models_key(pool), loaded_key(pool), choosing_key(pool))
+    redis.call('DEL', backlog_key(pool), schedule_key(pool), virtual_times_key(pool),
+      affinity_models_key(pool), choosing_key(pool))
   end
   if reuse and status ~= SUCCEEDED then return_reusers() end
   redis.call('DEL', preview_key(id))
