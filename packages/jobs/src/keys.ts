@@ -265,7 +265,7 @@ const FLEET_KEYS = {
   graphJobs: 'graph-jobs:<version>',
   /** Hash: name → published versions as JSON, the newest first | until operators delete the workflow */
   workflows: 'workflows',
-  /** Hash: `<kind>/<name>` → a registered model as JSON | until operators or the housekeeping delete it */
+  /** Hash: `<kind>/<name>` → a registered model as JSON | until a week after operators or the housekeeping delete it */
   models: 'models',
   /** String: a number that grows with each change of models | forever */
   modelsVersion: 'models-version',

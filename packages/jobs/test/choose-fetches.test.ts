@@ -207,8 +207,20 @@ describe('chooseFetches: what is evicted', () => {
     expect(choose({ folder, copies, wanted, held: [uses('k', a, b, c)], room: 0 }).evict).toEqual([c]);
     const both = { folder, copies, wanted, held: [uses('l', c), uses('k', a, b, c)], room: 0 };
     expect(choose(both).evict).toEqual([b]);
+    const ofBoth = [waits('k', d), waits('l', d, { since: NOW - 30 * SECOND })];
+    expect(choose({ folder, copies, wanted: ofBoth, held: [uses('k', a, b, c)], room: 0 }).evict).toEqual([c]);
+    expect(choose({ folder, copies: { [a]: {} }, wanted: ofBoth, held: [uses('k', a)], room: 0 }).evict).toEqual([a]);
     const ofOne = [waits('k', d)];
     expect(choose({ folder, copies, wanted: ofOne, held: [uses('k', a, b, c)], room: 0 }).evict).toEqual([]);
+  });
+
+  it('keeps no place for a model whose space is in use by a job', () => {
+    const urls = [a, b].map((id) => [id, modelRecord(id, { by_url: true, keys: [id], bytes: 2 * BYTES })] as const);
+    const wanted = [waits(a, a), waits(b, b)];
+    const waiting = { wanted, copies: { [c]: { state: 'evicting' as const }, [d]: {} }, room: BYTES };
+    const records = new Map([...urls, [b, modelRecord(b, { by_url: true, keys: [b] })]]);
+    expect(fetched(choose({ ...waiting, records, held: [uses('k', c)] }))).toEqual([b]);
+    expect(fetched(choose({ ...waiting, records }))).toEqual([]);
   });
 
   it('protects one model of each key, even if these are more than fit', () => {

@@ -47,32 +47,22 @@ const RESUMABLE: ReadonlySet<ModelFaultCode> = new Set([
  */
 export async function fetchModel(record: ModelRecord, fetch: Fetch, options: FetchOptions): Promise<void> {
   const { folder, log } = options;
+  const { kind, name: model } = record;
   const faults: ModelFault[] = [];
-  let isPlaced = false;
   const attempt = async (source: string, find: () => Promise<Location>) => {
     try {
       await fetchFrom(source, find, record, fetch, options);
-      isPlaced = true;
+      return undefined;
     } catch (error) {
       fetch.signal.throwIfAborted();
       const fault = faultOf(error);
-      log.debug('could not fetch a model from a source', {
-        kind: record.kind,
-        model: record.name,
-        reason: fault.detail,
-      });
+      log.debug('could not fetch a model from a source', { kind, model, reason: fault.detail });
       return fault;
     }
-    return undefined;
   };
   try {
     checkName(record.name, options.allowPickle);
-    if (record.sha256 !== null) {
-      for (const peer of fetch.peers) {
-        await attempt(peer.url, async () => peer);
-        if (isPlaced) return;
-      }
-    }
+    for (const peer of fetch.peers) if ((await attempt(peer.url, async () => peer)) === undefined) return;
     for (const source of record.sources) {
       const fault = await attempt(source, () => find(source, record, fetch, options));
       if (fault === undefined) return;
@@ -83,8 +73,9 @@ export async function fetchModel(record: ModelRecord, fetch: Fetch, options: Fet
     throw summaryOf(faults);
   } finally {
     const last = faults.at(-1);
-    const keepPart = !isPlaced && (fetch.signal.aborted || (last !== undefined && RESUMABLE.has(last.code)));
-    await folder.release(record, { keepPart });
+    await folder.release(record, {
+      keepPart: fetch.signal.aborted || (last !== undefined && RESUMABLE.has(last.code)),
+    });
   }
 }
 
@@ -160,6 +151,20 @@ async function pin(
   if (kept.sha256 !== found.sha256) throw wrongHash(found.sha256, `${kept.sha256} is registered`);
   if (kept.bytes !== found.bytes) {
     throw new ModelFault('wrong_size', `The file has ${found.bytes} bytes, but ${kept.bytes} are registered.`);
+  }
+}
+
+/** Why a file that was fetched earlier is not the model any more. */
+export async function faultOfFile(
+  path: string,
+  { sha256 }: ModelRecord,
+  signal: AbortSignal,
+): Promise<ModelFault | undefined> {
+  try {
+    const found = await sha256Of(path, signal);
+    return sha256 === null || found === sha256 ? undefined : wrongHash(found, `${sha256} is registered`);
+  } catch (error) {
+    return faultOf(error);
   }
 }
 

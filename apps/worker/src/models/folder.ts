@@ -72,7 +72,6 @@ export async function folderId(dir: string): Promise<string> {
  * fetch; files of others are only seen.
  */
 export class FolderOnDisk {
-  readonly id: string;
   readonly dir: string;
   readonly maxBytes: number;
   readonly #minFreeBytes: number;
@@ -86,14 +85,7 @@ export class FolderOnDisk {
 
   #saving: Promise<void> = Promise.resolve();
 
-  private constructor(
-    id: string,
-    dir: string,
-    maxBytes: number,
-    minFreeBytes: number,
-    fetched: Map<string, FetchedFile>,
-  ) {
-    this.id = id;
+  private constructor(dir: string, maxBytes: number, minFreeBytes: number, fetched: Map<string, FetchedFile>) {
     this.dir = dir;
     this.maxBytes = maxBytes;
     this.#minFreeBytes = minFreeBytes;
@@ -102,11 +94,11 @@ export class FolderOnDisk {
 
   /** Opens it, and looks for files of an earlier process. `maxBytes`: undefined for 80 % of the volume. */
   static async open(dir: string, limits: { readonly maxBytes: number | undefined; readonly minFreeBytes: number }) {
-    const id = await folderId(dir);
+    await folderId(dir);
     const { blocks, bsize } = await statfs(dir);
     const maxBytes = limits.maxBytes ?? Math.floor(blocks * bsize * 0.8);
     const text = await readFile(join(dir, OWN, 'fetched.json'), 'utf8').catch(() => '{}');
-    const folder = new FolderOnDisk(id, dir, maxBytes, limits.minFreeBytes, new Map(parseFetched(text)));
+    const folder = new FolderOnDisk(dir, maxBytes, limits.minFreeBytes, new Map(parseFetched(text)));
     for (const id of folder.#fetched.keys()) await folder.look(modelOf(id));
     await folder.#save();
     await folder.#findParts();

@@ -3,11 +3,10 @@ import { joinSignals, type ModelCopy, type ModelRecord, modelId } from '@comfy-f
 import { type FetchPlan, MOST_FETCHES, type ModelRecords, type Models } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import pLimit from 'p-limit';
-import { sha256Of } from './check-file.js';
 import { CopyBoard } from './copy-board.js';
 import type { Progress } from './download.js';
 import { faultOf, ModelFault } from './faults.js';
-import { type FetchOptions, fetchModel } from './fetch-model.js';
+import { type FetchOptions, faultOfFile, fetchModel } from './fetch-model.js';
 import { FolderOnDisk, modelOf } from './folder.js';
 import type { ModelMeters } from './meters.js';
 import { peersOf, type SharedFile } from './peers.js';
@@ -373,7 +372,7 @@ export class Keeper {
     const file = await disk.look(record);
     const before = this.#copies.get(id);
     if (file === undefined || before === undefined) return;
-    const fault = await verifyFile(file.path, record, signal);
+    const fault = await faultOfFile(file.path, record, signal);
     signal.throwIfAborted();
     const at = Date.now();
     if (fault?.code === 'wrong_hash' && before.is_ours) {
@@ -389,15 +388,5 @@ export class Keeper {
   async #saveUses(disk: FolderOnDisk): Promise<void> {
     const uses = this.#copies.takeUses();
     if (uses.size > 0) await disk.update(uses);
-  }
-}
-
-async function verifyFile(path: string, { sha256 }: ModelRecord, signal: AbortSignal): Promise<ModelFault | undefined> {
-  try {
-    const found = await sha256Of(path, signal);
-    if (sha256 === null || found === sha256) return undefined;
-    return new ModelFault('wrong_hash', `The file has the SHA-256 ${found}, but ${sha256} is registered.`);
-  } catch (error) {
-    return faultOf(error);
   }
 }

@@ -44,6 +44,7 @@ export function chooseFetches(view: FetchView): FetchPlan {
     owed: new Map([...memory.owed].filter(([, what]) => isOwed(what))),
     ...holdings(view, wants),
   };
+  const inUse = new Set(view.held.flatMap(({ models }) => models));
   const evicting = [...copies].filter(([, { state }]) => state === 'evicting').map(([id]) => id);
   // What there is now, and what there will be once the evicted files are deleted.
   let room = view.room;
@@ -78,7 +79,8 @@ export function chooseFetches(view: FetchView): FetchPlan {
     const isOfOthers = victims.some((victim) => ownerOf(victim, view) !== owner);
     if (owner !== undefined && isOfOthers && !plan.owed.has(owner)) plan.owed.set(owner, { id, at: now });
     roomSoon += bytesOfAll(victims, view) - bytes;
-    if (isLater) continue;
+    // A job may take long, so no place is kept for what waits until one has ended.
+    if (isLater || (bytes > room && [...evicting, ...plan.evict].some((other) => inUse.has(other)))) continue;
     isWaitedFor ||= !hasPlace(id, [...late, ...taken], plan);
     taken.push(id);
     // Otherwise a later plan fetches it, when files have been deleted.

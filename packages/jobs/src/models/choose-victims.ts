@@ -27,9 +27,9 @@ export interface Plan {
 
 /**
  * The models to evict so that so many bytes are free: unwanted ones, the least recently used first, then wanted ones,
- * the last to be used again first; those that jobs in work use are deleted when these have ended. For a caller's URL, models from URLs of the same key go first, and no others if they
- * take more than its share, or if models of others were evicted for another one in vain. Undefined if these are not
- * enough.
+ * the last to be used again first; those that jobs in work use are deleted when these have ended. For a caller's URL,
+ * models from URLs of the same key go first, and no others if they take more than its share, or if models of others were
+ * evicted for another one in vain. Undefined if these are not enough.
  */
 export function victimsFor(id: string, bytes: number, plan: Plan, isForced: boolean): readonly string[] | undefined {
   const { view, wants, evict } = plan;
@@ -65,11 +65,11 @@ function isProtected(other: string, id: string, { view, wants, entitled }: Plan,
   const [its, want] = [wants.get(other), wants.get(id)];
   if (its === undefined) return !isForced && isAsked(other, view);
   if (want === undefined) return true;
-  const sameKeys = [...want.byKey].filter(([key]) => its.byKey.has(key));
+  const keys = [...want.byKey];
+  if (!isForced) return entitled.has(other) || !entitled.has(id) || keys.every(([key]) => its.byKey.has(key));
   // Jobs of the same key that came before, or not long after, may be done first: a model is not fetched twice for that.
   const muchLater = longestWaitMs(id, view) / 2;
-  if (isForced) return sameKeys.some(([key, { since }]) => (its.byKey.get(key)?.since ?? 0) <= since + muchLater);
-  return sameKeys.length > 0 || entitled.has(other) || !entitled.has(id);
+  return keys.every(([key, { since }]) => (its.byKey.get(key)?.since ?? Number.POSITIVE_INFINITY) <= since + muchLater);
 }
 
 /**
