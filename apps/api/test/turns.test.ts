@@ -102,3 +102,16 @@ it('starts at most one long computation of all keys in each turn of the event lo
   isOver = true;
   expect(new Set(begun).size).toBe(6);
 });
+
+it('runs computations of a key in order and one at a time, and refuses more when 500 wait', async () => {
+  const computing = createComputing();
+  const running = lasting();
+  const first = computing('anna', running.work);
+  const done: number[] = [];
+  const waiting = Array.from({ length: 500 }, (_, n) => computing('anna', () => done.push(n)));
+  await expect(computing('anna', () => 500)).rejects.toMatchObject({ code: 'rate_limited' });
+  expect(await computing('ben', () => done.length)).toBe(0);
+  running.end();
+  await Promise.all([first, ...waiting]);
+  expect(done).toEqual(Array.from({ length: 500 }, (_, n) => n));
+});

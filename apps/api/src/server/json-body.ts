@@ -12,10 +12,8 @@ interface JsonOptions {
   /** Whole numbers beyond 2^53 become bigints instead of being rounded. */
   readonly isExact: boolean;
   /** Runs each step of the work, so that other requests are served between steps. */
-  readonly inTurn?: InTurn;
+  readonly inTurn?: <T>(work: () => T) => Promise<T> | T;
 }
-
-type InTurn = <T>(work: () => T) => Promise<T> | T;
 
 /** JSON.parse takes less than 100 ms for any body of this size. */
 const AT_ONCE_BYTES = 256 * 1024;

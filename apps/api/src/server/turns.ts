@@ -73,21 +73,6 @@ export function createComputing(): Turns {
   const waiting = new Map<string, number>();
   let held: Promise<void> | undefined;
   const count = (key: string, one: 1 | -1) => waiting.set(key, (waiting.get(key) ?? 0) + one);
-  const ended = (key: string, began: number, result?: unknown) => {
-    const ms = performance.now() - began;
-    const isLong = ms > LONG_MS;
-    if (isLong) {
-      held = yieldToEventLoop().then(() => {
-        held = undefined;
-      });
-    }
-    if (!isLong && !(result instanceof Promise)) return;
-    const pause = Promise.allSettled([result, isLong && delay(ms)]);
-    pauses.set(
-      key,
-      pause.then(() => pauses.delete(key)),
-    );
-  };
   return async (key, work) => {
     if ((waiting.get(key) ?? 0) >= MOST_GRAPHS_WAITING) throw tooManyWaiting(MOST_GRAPHS_WAITING);
     for (let pause = pauses.get(key) ?? held; pause !== undefined; pause = pauses.get(key) ?? held) {
@@ -96,13 +81,26 @@ export function createComputing(): Turns {
       count(key, -1);
     }
     const began = performance.now();
+    let result: unknown;
     try {
-      const result = work();
-      ended(key, began, result);
-      return result;
-    } catch (error) {
-      ended(key, began);
-      throw error;
+      const done = work();
+      result = done;
+      return done;
+    } finally {
+      const ms = performance.now() - began;
+      const isLong = ms > LONG_MS;
+      if (isLong || result instanceof Promise) {
+        const pause = Promise.allSettled([result, isLong && delay(ms)]);
+        pauses.set(
+          key,
+          pause.then(() => pauses.delete(key)),
+        );
+      }
+      if (isLong) {
+        held = yieldToEventLoop().then(() => {
+          held = undefined;
+        });
+      }
     }
   };
 }

@@ -216,13 +216,10 @@ export function recordOf(
   fields: Readonly<Record<string, string | number | undefined>>,
   known?: ResolvedRequest,
 ): JobRecord | undefined {
-  const text = (name: string) => {
-    const value = fields[name];
-    return value === undefined || value === '' ? null : `${value}`;
-  };
-  const number = (name: string) => (fields[name] === undefined || fields[name] === '' ? null : Number(fields[name]));
-  const json = <T>(name: string, absent: T) =>
-    fields[name] === undefined || fields[name] === '' ? absent : (JSON.parse(fields[name] as string) as T);
+  const has = (name: string) => fields[name] !== undefined && fields[name] !== '';
+  const text = (name: string) => (has(name) ? `${fields[name]}` : null);
+  const number = (name: string) => (has(name) ? Number(fields[name]) : null);
+  const json = <T>(name: string, absent: T) => (has(name) ? (JSON.parse(fields[name] as string) as T) : absent);
   const request = known ?? json<ResolvedRequest | undefined>('request', undefined);
   if (request === undefined) return undefined;
   return {
