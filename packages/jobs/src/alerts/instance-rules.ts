@@ -17,12 +17,13 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
       'unless on (instance) max by (instance) (comfy_fleet_instance_rests{scope="all"}) > 0',
     description: '{instance} has not answered its worker for 10 minutes.',
     findSubjects: (facts) =>
-      instancesOf(facts)
-        .filter((instance) => !isInService(instance))
-        .filter(
-          (instance) => !facts.figures.halts.instances.has(instance.name) && restsOf(instance, 'all').length === 0,
-        )
-        .map(named),
+      subjectsOf(
+        facts,
+        (instance) =>
+          !isInService(instance) &&
+          !facts.figures.halts.instances.has(instance.name) &&
+          restsOf(instance, 'all').length === 0,
+      ),
   },
   {
     name: 'InstanceWedged',
@@ -33,10 +34,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     description:
       '{instance} ignores the interrupt of a prompt. ' +
       'It gets no jobs until the prompt ends or ComfyUI is restarted.',
-    findSubjects: (facts) =>
-      instancesOf(facts)
-        .filter(({ state }) => state === 'wedged')
-        .map(named),
+    findSubjects: (facts) => subjectsOf(facts, ({ state }) => state === 'wedged'),
   },
   {
     name: 'InstanceOccupied',
@@ -48,10 +46,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     description:
       '{instance} has executed prompts that belong to no job of the fleet for 30 minutes. ' +
       'It is given only jobs that no other instance can run.',
-    findSubjects: (facts) =>
-      instancesOf(facts)
-        .filter(({ state }) => state === 'occupied')
-        .map(named),
+    findSubjects: (facts) => subjectsOf(facts, ({ state }) => state === 'occupied'),
   },
   {
     name: 'InstanceRests',
@@ -80,10 +75,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     summary: 'ComfyUI {instance} is much slower than its peers',
     expr: `max by (instance) (comfy_fleet_instance_slowness) >= ${SLOW_FACTOR}`,
     description: '{instance} takes {{ $value | humanize }} times as long as its peers for similar work.',
-    findSubjects: (facts) =>
-      instancesOf(facts)
-        .filter(({ name }) => (facts.figures.slowness.get(name) ?? 1) >= SLOW_FACTOR)
-        .map(named),
+    findSubjects: (facts) => subjectsOf(facts, ({ name }) => (facts.figures.slowness.get(name) ?? 1) >= SLOW_FACTOR),
   },
   {
     name: 'InstanceDrainedAndForgotten',
@@ -100,8 +92,10 @@ function instancesOf({ figures }: AlertFacts): readonly InstanceAnnouncement[] {
   return figures.workers.flatMap(({ instances }) => instances);
 }
 
-function named({ name }: InstanceAnnouncement): AlertSubject {
-  return { instance: name };
+function subjectsOf(facts: AlertFacts, matches: (instance: InstanceAnnouncement) => boolean): AlertSubject[] {
+  return instancesOf(facts)
+    .filter(matches)
+    .map(({ name }) => ({ instance: name }));
 }
 
 /** The rests of an instance that apply to all of its work, or to parts of it. */

@@ -21,20 +21,8 @@ export interface Accepted {
   readonly only: JobSnapshot | undefined;
 }
 
-/** Every method fails with `queue_unavailable` while Redis is away. */
-export interface Orders {
-  /**
-   * Creates all jobs of the order durably and queues them, or none. Throws `queue_full`, `idempotency_key_reused`,
-   * `job_not_found` if the jobs created under the order's Idempotency-Key have been deleted, and `storage_failed` if a
-   * large text cannot be stored. After `queue_unavailable`, the order may have been created nevertheless.
-   */
-  create(order: NewOrder): Promise<Accepted>;
-  /** The order that was created before under this Idempotency-Key, if there is one. Throws like `create`. */
-  replay(caller: string, idempotency: NewOrder['idempotency'] & object): Promise<Accepted | undefined>;
-}
-
 /**
- * If replicas are waited for, `redis` must be a connection for orders only, because waiting blocks everything else on
+ * Every method fails with `queue_unavailable` while Redis is away. If replicas are waited for, `redis` must be a connection for orders only, because waiting blocks everything else on
  * it.
  */
 export function createOrders(
@@ -43,10 +31,15 @@ export function createOrders(
   replication: Replication,
   payloads: Pick<Payloads, 'put'>,
   bounds: OrderBounds & { readonly jobTtlSeconds: number },
-): Orders {
+) {
   const write = createBatchedCreates(redis, keys, payloads, bounds);
   return {
-    create: (order) =>
+    /**
+     * Creates all jobs of the order durably and queues them, or none. Throws `queue_full`, `idempotency_key_reused`,
+     * `job_not_found` if the jobs created under the order's Idempotency-Key have been deleted, and `storage_failed` if a
+     * large text cannot be stored. After `queue_unavailable`, the order may have been created nevertheless.
+     */
+    create: (order: NewOrder) =>
       orUnavailable(async () => {
         requireFit(order, bounds.maxOpenJobs);
         const isReplicated = replication.begin();
@@ -55,7 +48,8 @@ export function createOrders(
         if (written.verdict === 'new') throw new Error('create was called with an order without jobs');
         throw refusal(written.verdict, order, bounds);
       }, NO_ANSWER),
-    replay: (caller, idempotency) =>
+    /** The order that was created before under this Idempotency-Key, if there is one. Throws like `create`. */
+    replay: (caller: string, idempotency: NewOrder['idempotency'] & object) =>
       orUnavailable(async () => {
         const order = { caller, idempotency, jobs: [] };
         const isReplicated = replication.begin();

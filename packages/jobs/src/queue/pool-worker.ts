@@ -14,22 +14,7 @@ export type ItemEnd =
  * A work item that this process holds. Its lock is renewed until one of these methods is called. None of them throws or
  * blocks.
  */
-export interface WorkItem {
-  readonly id: string;
-  /** Identifies this lock on the item. */
-  readonly token: string;
-  /** The job has ended; the item is kept for operators. */
-  end(end: ItemEnd): void;
-  /** The job was ended elsewhere or is gone; the item is deleted. */
-  drop(): void;
-  /** Returns the item to the queue, where any worker may take it after `delayMs`. */
-  giveBack(delayMs: number): void;
-  /**
-   * Stops renewing the lock and leaves the item as it is: it may be locked by another worker; if not, it is handed out
-   * again when the lock expires.
-   */
-  abandon(): void;
-}
+export type WorkItem = ReturnType<PoolWorker['hold']>;
 
 export interface PoolWorkerOptions {
   readonly redis: Redis;
@@ -112,7 +97,7 @@ export class PoolWorker extends Worker {
   }
 
   /** Holds an item that was taken with this token: its lock is renewed from now on. */
-  hold(id: string, token: string): WorkItem {
+  hold(id: string, token: string) {
     let settled = () => {};
     this.#held.set(token, { id, settled: new Promise((resolve) => (settled = resolve)) });
     const { pool, log } = this.#options;
@@ -130,17 +115,24 @@ export class PoolWorker extends Worker {
         });
     };
     return {
-      id,
+      /** Identifies this lock on the item. */
       token,
-      end: (end) =>
+      /** The job has ended; the item is kept for operators. */
+      end: (end: ItemEnd) =>
         settle(() =>
           end.kind === 'completed'
             ? job(kept).moveToCompleted(end.outputs, token, false)
             : job(kept).moveToFailed(new Error(end.reason), token, false),
         ),
-      drop: () => settle(() => job({ removeOnComplete: true }).moveToCompleted([], token, false)),
-      // Unlike moveToWait, this uses up no attempt and wakes a worker.
-      giveBack: (delayMs) => settle(() => job({}).moveToDelayed(Date.now() + delayMs, token)),
+      /**
+       * Returns the item to the queue, where any worker may take it after `delayMs`. Unlike moveToWait, moveToDelayed
+       * uses up no attempt and wakes a worker.
+       */
+      giveBack: (delayMs: number) => settle(() => job({}).moveToDelayed(Date.now() + delayMs, token)),
+      /**
+       * Stops renewing the lock and leaves the item as it is: it may be locked by another worker; if not, it is handed out
+       * again when the lock expires.
+       */
       abandon: () => settle(async () => {}),
     };
   }

@@ -44,11 +44,7 @@ export async function deliver(due: DueDelivery, tools: DeliveryTools, signal: Ab
   const headers = headersOf(id, Math.floor(at.getTime() / 1000), body, secrets);
   const start = performance.now();
   const elapsedMs = () => Math.round(performance.now() - start);
-  const again = (retryAfter?: string) =>
-    retryDelayMs(failedTries + 1, {
-      delaysMs: tools.retryDelaysMs,
-      ...(retryAfter === undefined ? {} : { retryAfter }),
-    });
+  const again = (retryAfter?: string) => retryDelayMs(failedTries + 1, { delaysMs: tools.retryDelaysMs, retryAfter });
   try {
     const { timeoutMs } = tools;
     // The trace ends here. Its id means nothing to other systems, so it is not sent.
@@ -150,7 +146,7 @@ const MIN_RETRY_AFTER_MS = SECOND;
 /** Random variation, so that webhooks that failed together do not return together. */
 const JITTER = 0.2;
 
-export interface RetryOptions {
+interface RetryOptions {
   /** The delay after each failed attempt that is followed by another one. */
   readonly delaysMs: readonly number[];
   /** The header, if the status was one of BUSY. */

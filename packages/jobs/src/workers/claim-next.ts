@@ -27,18 +27,6 @@ export interface NextClaimOptions {
   readonly log: Logger;
 }
 
-export interface NextClaims {
-  /** Claims a job for the instance. 'left': jobs are waiting, but not for it; undefined: no jobs are waiting. */
-  nextFor(asker: Asker): Promise<Claim | 'left' | undefined>;
-  /**
-   * Claims the next job, no matter which instance can run it. Waits about a second for one, unless `block` is false.
-   * Undefined if there is none.
-   */
-  next(options?: { block?: boolean }): Promise<Claim | undefined>;
-  /** Resolves when there may be a job, or after about a second. Only one call at a time. */
-  untilWork(): Promise<void>;
-}
-
 /** How many times an instance may be asked about jobs for one claim, so that others get their turn. */
 const MOST_ASKED = 50;
 /** How often a slot chooses again because another worker took the job, or the job was no longer available. */
@@ -70,7 +58,7 @@ interface Chosen {
 export type HandOut = (record: JobRecord, token: string) => Promise<Claim | undefined>;
 
 /** Reads the jobs that an instance may get, chooses, and takes: see docs/architecture/scheduling.md. */
-export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWorker, handOut: HandOut): NextClaims {
+export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWorker, handOut: HandOut) {
   const { redis, keys, pool, worker, lockMs, rules, transition, log } = options;
   const inTurn = oneAtATime();
   let nextReturn: number | undefined;
@@ -203,14 +191,20 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   };
   const untilWork = () => poolWorker.waitForWork(nextReturn);
   return {
-    nextFor: (asker) => poolWorker.track(() => claimFor(asker)),
-    next: ({ block = true } = {}) =>
+    /** Claims a job for the instance. 'left': jobs are waiting, but not for it; undefined: no jobs are waiting. */
+    nextFor: (asker: Asker) => poolWorker.track(() => claimFor(asker)),
+    /**
+     * Claims the next job, no matter which instance can run it. Waits about a second for one, unless `block` is false.
+     * Undefined if there is none.
+     */
+    next: ({ block = true }: { readonly block?: boolean } = {}) =>
       poolWorker.track(async () => {
         const claim = await claimAny();
         if (claim !== undefined || !block) return claim;
         await untilWork();
         return claimAny();
       }),
+    /** Resolves when there may be a job, or after about a second. Only one call at a time. */
     untilWork: () => poolWorker.track(untilWork),
   };
 }

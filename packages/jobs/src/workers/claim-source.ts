@@ -2,28 +2,13 @@ import { orUnavailable, runScript } from '../connection.js';
 import { PoolWorker, type PoolWorkerOptions } from '../queue/pool-worker.js';
 import { parseRecord } from '../record/record.js';
 import { chooseBehind, readBehind } from '../scheduling/choose-behind.js';
-import type { Claim } from './claim.js';
-import { createNextClaims, type HandOut, type NextClaimOptions, type NextClaims } from './claim-next.js';
+import { createNextClaims, type HandOut, type NextClaimOptions } from './claim-next.js';
 import { type Asker, askFits } from './fits.js';
 import { type ClaimHolderOptions, createClaimHolder } from './hold-claim.js';
-import { createIdleInstances, type IdleInstances, type IdleInstancesOptions } from './idle-instances.js';
+import { createIdleInstances, type IdleInstancesOptions } from './idle-instances.js';
 
 /** Claims jobs of one pool. */
-export interface ClaimSource extends IdleInstances, NextClaims {
-  /**
-   * The jobs that this worker is responsible for but this process does not hold: those that an earlier process of this
-   * name held when it died, and those that other workers have claimed since while one of this worker's instances has
-   * the submission.
-   */
-  leftBehind(): AsyncGenerator<Claim>;
-  /**
-   * Recalls a job that would wait behind another one in some ComfyUI for longer than this instance would load models
-   * for it. Its worker gives it back to the queue.
-   */
-  recall(asker: Asker): Promise<boolean>;
-  /** Stops renewing locks and closes. All claims must have been finished, released or let go before. */
-  close(): Promise<void>;
-}
+export type ClaimSource = Awaited<ReturnType<typeof openClaimSource>>;
 
 type ClaimSourceOptions = PoolWorkerOptions &
   NextClaimOptions &
@@ -31,7 +16,7 @@ type ClaimSourceOptions = PoolWorkerOptions &
   ClaimHolderOptions & { readonly maxWorkerDeaths: number };
 
 /** Resolves when jobs can be claimed. */
-export async function openClaimSource(options: ClaimSourceOptions): Promise<ClaimSource> {
+export async function openClaimSource(options: ClaimSourceOptions) {
   const { redis, keys, pool, worker, lockMs, maxWorkerDeaths, transition, foundPaused: foundHalted } = options;
   const poolWorker = new PoolWorker(options);
   await poolWorker.begin();
@@ -52,6 +37,11 @@ export async function openClaimSource(options: ClaimSourceOptions): Promise<Clai
   return {
     ...createIdleInstances(options),
     ...createNextClaims(options, poolWorker, handOut),
+    /**
+     * The jobs that this worker is responsible for but this process does not hold: those that an earlier process of this
+     * name held when it died, and those that other workers have claimed since while one of this worker's instances has
+     * the submission.
+     */
     leftBehind: async function* () {
       for (const id of await orUnavailable(() => redis.smembers(keys.held(worker)))) {
         if (poolWorker.has(id)) continue;
@@ -64,7 +54,11 @@ export async function openClaimSource(options: ClaimSourceOptions): Promise<Clai
         if (claim !== undefined) yield claim;
       }
     },
-    recall: async (asker) => {
+    /**
+     * Recalls a job that would wait behind another one in some ComfyUI for longer than this instance would load models
+     * for it. Its worker gives it back to the queue.
+     */
+    recall: async (asker: Asker) => {
       const { now, jobs } = await orUnavailable(() => readBehind(redis, keys, pool, asker.name));
       const unknown = jobs.filter(({ loadMs }) => loadMs === undefined);
       const chosen = chooseBehind(
@@ -77,6 +71,7 @@ export async function openClaimSource(options: ClaimSourceOptions): Promise<Clai
       const args = { job: chosen.id, instance: asker.name };
       return (await orUnavailable(() => runScript(redis, 'recall', keys.behindOthers(pool), keys.prefix, args))) === 1;
     },
+    /** Stops renewing locks and closes. All claims must have been finished, released or let go before. */
     close: () => poolWorker.end(),
   };
 }

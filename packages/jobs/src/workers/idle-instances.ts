@@ -11,9 +11,6 @@ const IDLE_LIFE_MS = 2500;
 /** How old the answer may be. A job that was prefetched wrongly in that time is recalled. */
 const IDLE_FRESH_MS = 100;
 
-/** The idle instances of a pool, as reported by their workers. */
-export type IdleInstances = ReturnType<typeof createIdleInstances>;
-
 export interface IdleInstancesOptions {
   readonly redis: Redis;
   readonly keys: Keys;
@@ -22,6 +19,7 @@ export interface IdleInstancesOptions {
   readonly clock: RedisClock;
 }
 
+/** The idle instances of a pool, as reported by their workers. */
 export function createIdleInstances({ redis, keys, pool, worker, clock }: IdleInstancesOptions) {
   const othersIdle = fresh(IDLE_FRESH_MS, async () => {
     const idle = await redis.zrangebyscore(keys.idle(pool), clock.now(), '+inf');

@@ -90,7 +90,6 @@ export function createNodeTimes(redis: Redis, keys: Keys) {
 }
 
 /** The median of at least one number; the lower one if there are two. */
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+export function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor((numbers.length - 1) / 2)] ?? 0;
 }

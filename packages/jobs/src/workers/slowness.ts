@@ -1,6 +1,7 @@
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { median } from './learned-times.js';
 
 /** How long an instance lately took for jobs with one signature. */
 export interface Pace {
@@ -59,9 +60,4 @@ export function compareInstances(paces: readonly Pace[], now: number): ReadonlyM
     ratios.set(instance, [...(ratios.get(instance) ?? []), Math.max(SHORTEST_MS, ms) / usual]);
   }
   return new Map([...ratios].map(([instance, all]) => [instance, median(all)]));
-}
-
-/** The lower one if there are two medians, so that between two peers the faster one is the reference. */
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? 1;
 }
