@@ -22,6 +22,7 @@ export const SCRIPT_FILES = {
   restore: 'queue/restore',
   submit: 'submit',
   report: 'report',
+  progress: 'progress',
   lose: 'lose',
   release: 'release',
   finish: 'finish',
