@@ -59,7 +59,7 @@ it('never shows a wrong byte during 1,000 fetches from sources that misbehave, a
   expect(outcomes.filter(({ found, detail = '' }) => found !== undefined && detail.length < 20)).toEqual([]);
   expect(seen).toBe(outcomes.filter(({ code }) => code === undefined).length);
   expect(new Set(outcomes.map(({ fault }) => fault)).size).toBe(new Set(CASES.map((each) => each.fault)).size);
-}, 60_000);
+});
 
 /** Reads every file as soon as it is visible, and again whenever it has changed. */
 function watchFolder(dir: string, hashes: ReadonlyMap<string, string>) {

@@ -146,11 +146,11 @@ describe('the socket', () => {
 describe('view', () => {
   it('waits for a slow picture as long as pieces arrive', async () => {
     const [simulator] = await simulated();
-    const client = clientOf(simulator.url, 1000);
+    const client = clientOf(simulator.url, 3000);
     const [file] = (await run(client, textToImage())).outputs;
     if (file === undefined) throw new Error('no picture');
     const whole = await buffer((await client.view(file, never())).stream);
-    simulator.faults.add({ kind: 'slow_view', bytesPerSecond: whole.length / 1.5, times: 1 });
+    simulator.faults.add({ kind: 'slow_view', bytesPerSecond: whole.length / 4, times: 1 });
     expect(await buffer((await client.view(file, never())).stream)).toEqual(whole);
   });
 
