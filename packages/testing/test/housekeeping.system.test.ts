@@ -28,7 +28,8 @@ beforeAll(async () => {
   jobs = jobClient(stack.url);
 });
 beforeEach(async () => {
-  while (dispatchers.length < 2) dispatchers.push(await stack.startDispatcher());
+  // A killed one may hold the lock of a task, which the other one runs when the lock has expired.
+  while (dispatchers.length < 2) dispatchers.push(await stack.startDispatcher({ LOCK_MS: '5000' }));
 });
 afterAll(async () => {
   await stack.close();
