@@ -3,7 +3,7 @@ import { catalogueWith, until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import type { Claim, Refusals, WorkerLedgerOptions } from '../src/index.js';
 import { affinityKeyOf } from '../src/record/request-keys.js';
-import { anAnnouncement, aRequest, countCommands, type Fleet, openFleet, POOL, within } from './builders.js';
+import { aFrame, anAnnouncement, aRequest, countCommands, type Fleet, openFleet, POOL, within } from './builders.js';
 
 const PATIENCE_MS = 30_000;
 
@@ -157,6 +157,25 @@ it('finds the job that an instance can run behind hundreds of different jobs of 
   for (let n = 0; n < 600; n += 1) await fleet.submit({ request: { checkpoint: `${n}` } });
   await submit(fleet, 'a');
   expect(await given('w/1', { a: 0 })).toBe('a');
+});
+
+it('lets a key save up little GPU time while no instance can run its waiting job', async () => {
+  const { fleet, claim } = await openPool();
+  const order = (key: string, checkpoint: string) =>
+    fleet.submit({ key, request: { checkpoint }, models: [checkpoint] });
+  const serve = async () => {
+    const { record, finish } = (await claim('w/1', { a: 0 })) as Claim;
+    await finish({ status: 'succeeded', outputs: [aFrame(record.id)], executedMs: 20_000 });
+    return record.key;
+  };
+  await order('bert', 'missing');
+  for (let n = 0; n < 12; n++) await order('anna', 'a');
+  for (let n = 0; n < 8; n++) expect(await serve()).toBe('anna');
+  for (let n = 0; n < 8; n++) await order('bert', 'a');
+  const served = [];
+  for (let n = 0; n < 4; n++) served.push(await serve());
+  expect(served.slice(0, 2)).toEqual(['bert', 'bert']);
+  expect(served).toContain('anna');
 });
 
 it('gives up for a while on an instance that keeps repeating its answers', async () => {

@@ -33,8 +33,6 @@ interface Waiting extends ModelJob {
 
 interface Key {
   time: number;
-  /** What its jobs in work were charged. */
-  pending: number;
   /** It has a waiting job and is not at its limit of jobs in work. */
   takesTurns: boolean;
   readonly waiting: Waiting[];
@@ -46,7 +44,7 @@ interface Key {
 /** The moving average of lua/shared/execution.lua. */
 const NEWEST = 0.3;
 const UNKNOWN_MS = 10_000;
-const MOST_TRUSTED = 30_000;
+const MOST_SAVED = 30_000;
 
 /** The state of one pool between two choices, in plain memory; the scripts keep it in Redis. */
 export class SchedulingModel {
@@ -59,6 +57,8 @@ export class SchedulingModel {
   readonly #loaded = new Map<string, number>();
   readonly #rules: ModelRules;
   #present = 0;
+  /** The greatest virtual time at which an idle key began. */
+  #begins = 0;
   #open = 0;
 
   constructor(rules: ModelRules) {
@@ -68,7 +68,6 @@ export class SchedulingModel {
   submit(job: ModelJob): void {
     const key = this.#keys.get(job.key) ?? {
       time: 0,
-      pending: 0,
       takesTurns: false,
       waiting: [],
       taken: 0,
@@ -199,10 +198,11 @@ export class SchedulingModel {
     this.#removeWaiting(key, job);
     if (!passedOver.includes(queue)) this.#passedOver.delete(queue.name);
     if (loadMs > 0) this.#loaded.set(instance, now);
-    this.#present = Math.max(this.#present, settledTimeOf(key));
     const charged = this.#expectedMs(job);
-    advance(key, charged, job.weight);
-    key.pending += stepOf(charged, job.weight);
+    const saved = this.#present - Math.max(MOST_SAVED, 2 * charged) / job.weight;
+    this.#present = Math.max(this.#present, key.time);
+    key.time = Math.max(key.time, saved);
+    this.#advance(key, charged, job.weight);
     key.taken += 1;
     if (key.taken >= (job.mostTaken ?? Number.POSITIVE_INFINITY)) key.takesTurns = false;
     this.#held.set(id, { job, charged });
@@ -224,6 +224,7 @@ export class SchedulingModel {
     this.#keys.clear();
     this.#loaded.clear();
     this.#present = 0;
+    this.#begins = 0;
   }
 
   #expectedMs(job: ModelJob): number {
@@ -237,8 +238,7 @@ export class SchedulingModel {
     if (held === undefined || key === undefined) throw new Error(`nobody holds ${id}`);
     this.#held.delete(id);
     key.taken -= 1;
-    advance(key, gpuMs - held.charged, held.job.weight);
-    key.pending -= stepOf(held.charged, held.job.weight);
+    this.#advance(key, gpuMs - held.charged, held.job.weight);
     if (key.waiting.length > 0) this.#beginTurns(key);
     return { job: held.job, key };
   }
@@ -246,9 +246,16 @@ export class SchedulingModel {
   #beginTurns(key: Key): void {
     const mostTaken = key.waiting[0]?.mostTaken ?? Number.POSITIVE_INFINITY;
     if (key.takesTurns || key.taken >= mostTaken) return;
-    const following = [...this.#keys.values()].filter((one) => one.takesTurns).map(settledTimeOf);
-    key.time = Math.max(key.time, Math.min(this.#present, ...following));
+    const following = [...this.#keys.values()].filter((one) => one.takesTurns).map(({ time }) => time);
+    const begins = Math.min(this.#present, ...following);
+    this.#begins = Math.max(this.#begins, begins);
+    key.time = Math.max(key.time, begins);
     key.takesTurns = true;
+  }
+
+  /** What is taken back puts the key before no key that began meanwhile. */
+  #advance(key: Key, gpuMs: number, weight: number): void {
+    if (gpuMs !== 0) key.time = Math.max(key.time + gpuMs / weight, Math.min(key.time, this.#begins));
   }
 
   #removeWaiting(key: Key, job: Waiting): void {
@@ -278,18 +285,4 @@ function queueOf(job: Waiting): string {
 /** The signature: jobs with the same signature take about the same time. */
 function like({ lod, checkpoint }: ModelJob): string {
   return `${lod} ${checkpoint}`;
-}
-
-/** Steps are rounded to three decimals. */
-function advance(key: Key, gpuMs: number, weight: number): void {
-  key.time += stepOf(gpuMs, weight);
-}
-
-function stepOf(gpuMs: number, weight: number): number {
-  return Number((gpuMs / weight).toFixed(3));
-}
-
-/** Without charges of jobs in work, as far as they are not trusted. */
-function settledTimeOf({ time, pending }: Key): number {
-  return time - Math.max(0, pending - MOST_TRUSTED);
 }
