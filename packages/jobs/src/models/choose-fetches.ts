@@ -20,6 +20,9 @@ import type { FolderCopies } from './folders.js';
 
 /** At the same time in a folder. */
 export const MOST_FETCHES = 2;
+/** A caller's URL keeps its place this long, in ms, while less than so many bytes per second come from it. */
+const SLOW_TURN_MS = 10_000;
+const LEAST_SPEED = 1024 ** 2;
 /** For how long others' models are not evicted for URLs of a key after that was in vain. */
 const OWED_MS = 3_600_000;
 
@@ -114,9 +117,11 @@ function hasPlace(id: string, taken: readonly string[], plan: Plan): boolean {
 
 /** Whether a fetch has taken so long that it ends if others wait for its place. Its unfinished file is kept. */
 function hasHadItsTurn(id: string, view: FetchView): boolean {
-  const { started_at: startedAt = view.now } = view.copies.get(id) ?? {};
-  const usualMs = ownerOf(id, view) === undefined ? fetchMs(id, view) : 0;
-  return view.now - startedAt > Math.max(TURN_MS, FORCE_FACTOR * usualMs);
+  const { started_at: startedAt = view.now, fetched = 0 } = view.copies.get(id) ?? {};
+  const tookMs = view.now - startedAt;
+  if (ownerOf(id, view) === undefined) return tookMs > Math.max(TURN_MS, FORCE_FACTOR * fetchMs(id, view));
+  const isSlow = fetched < (LEAST_SPEED * tookMs) / 1000;
+  return tookMs > (isSlow ? SLOW_TURN_MS : TURN_MS);
 }
 
 /** What failed or is being fetched although nothing wants it any more. */
