@@ -214,6 +214,12 @@ describe('chooseFetches: what is evicted', () => {
     expect(choose({ folder, copies, wanted: ofOne, held: [uses('k', a, b, c)], room: 0 }).evict).toEqual([]);
   });
 
+  it('leaves the room that was made for a key to it, although another one that has its share comes first', () => {
+    const folder = aFolder('here', { max_bytes: 4 * BYTES });
+    const wanted = [waits('k', [a, b, c]), waits('l', d)];
+    expect(fetched(choose({ folder, copies: { [a]: {}, [b]: {} }, wanted, room: BYTES }))).toEqual([d]);
+  });
+
   it('keeps no place for a model whose space is in use by a job', () => {
     const urls = [a, b].map((id) => [id, modelRecord(id, { by_url: true, keys: [id], bytes: 2 * BYTES })] as const);
     const wanted = [waits(a, a), waits(b, b)];

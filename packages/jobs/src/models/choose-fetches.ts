@@ -136,7 +136,7 @@ function unwantedCopies(view: FetchView): string[] {
 
 /**
  * What could be fetched: pinned models, those that operators asked for, and then the first model that each key wants, the
- * second one of each, and so on. Of each key those come first that no other host has.
+ * second one of each, and so on, within the shares of the keys first. Of each key those come first that no other host has.
  */
 function candidatesOf(plan: FetchPlanning): ReadonlySet<string> {
   const { view, wants } = plan;
@@ -151,7 +151,10 @@ function candidatesOf(plan: FetchPlanning): ReadonlySet<string> {
     const its = missing.filter(({ byKey }) => byKey.has(key)).sort((one, other) => orderOf(one) - orderOf(other));
     return [...its.filter(isFree), ...its.filter((want) => !isFree(want) && isWorthFetchingToo(want, plan))];
   });
-  const inOrder = [...new Set(inTurn(lists))];
+  // What is beyond the share of its key comes last, or it would take the room that was made for others.
+  const withinShare = (list: readonly Want[]) => 1 + list.findLastIndex(({ id }) => plan.entitled.has(id));
+  const within = inTurn(lists.map((list) => list.slice(0, withinShare(list))));
+  const inOrder = [...new Set([...within, ...inTurn(lists.map((list) => list.slice(withinShare(list))))])];
   // Keys take turns with their URLs, because a source may be slow on purpose.
   const urls = inOrder.filter(({ id }) => ownerOf(id, view) !== undefined);
   const lastTurn = ({ id }: Want) => view.memory.turns.get(ownerOf(id, view) ?? '') ?? 0;
