@@ -169,11 +169,11 @@ it('lets a key save up little GPU time while no instance can run its waiting job
     return record.key;
   };
   await order('bert', 'missing');
-  for (let n = 0; n < 12; n++) await order('anna', 'a');
-  for (let n = 0; n < 8; n++) expect(await serve()).toBe('anna');
+  for (let n = 0; n < 14; n++) await order('anna', 'a');
+  for (let n = 0; n < 10; n++) expect(await serve()).toBe('anna');
   for (let n = 0; n < 8; n++) await order('bert', 'a');
   const served = [];
-  for (let n = 0; n < 4; n++) served.push(await serve());
+  for (let n = 0; n < 6; n++) served.push(await serve());
   expect(served.slice(0, 2)).toEqual(['bert', 'bert']);
   expect(served).toContain('anna');
 });

@@ -44,7 +44,7 @@ interface Key {
 /** The moving average of lua/shared/execution.lua. */
 const NEWEST = 0.3;
 const UNKNOWN_MS = 10_000;
-const MOST_SAVED = 30_000;
+const MOST_SAVED = 60_000;
 
 /** The state of one pool between two choices, in plain memory; the scripts keep it in Redis. */
 export class SchedulingModel {
@@ -199,7 +199,7 @@ export class SchedulingModel {
     if (!passedOver.includes(queue)) this.#passedOver.delete(queue.name);
     if (loadMs > 0) this.#loaded.set(instance, now);
     const charged = this.#expectedMs(job);
-    const saved = this.#present - Math.max(MOST_SAVED, 2 * charged) / job.weight;
+    const saved = this.#present - Math.max(MOST_SAVED, 2 * charged);
     this.#present = Math.max(this.#present, key.time);
     key.time = Math.max(key.time, saved);
     this.#advance(key, charged, job.weight);

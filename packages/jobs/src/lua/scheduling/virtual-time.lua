@@ -6,9 +6,10 @@ virtual time is served next, so that in the long run keys share GPU time by thei
 
 -- Charged for a job if no similar job has run yet: about a mid on a common card.
 local UNKNOWN_MS = 10000
--- How much GPU time, in ms, a key can save up while no instance can run its waiting jobs, or two of its jobs if they take
--- longer. Beyond that it would keep other keys waiting for as long.
-local MOST_SAVED = 30000
+-- How much virtual time, in ms, a key can save up while no instance can run its waiting jobs, or two of its jobs if they
+-- take longer. Beyond that it would keep other keys waiting for as long. More than the patience and a usual job, by which a
+-- key falls behind when others are served first for their models.
+local MOST_SAVED = 60000
 
 -- Keeps all digits, so that equal times stay equal.
 local function exact(time) return string.format('%.17g', time) end
@@ -52,7 +53,7 @@ local function charge()
   local expected = expected_ms(pool, signature)
   local time = tonumber(redis.call('ZSCORE', virtual_times_key(pool), key) or 0)
   local served = tonumber(redis.call('HGET', schedule_key(pool), 'present') or 0)
-  local saved = served - step_of(math.max(MOST_SAVED, 2 * expected))
+  local saved = served - math.max(MOST_SAVED, 2 * expected)
   if time > served then redis.call('HSET', schedule_key(pool), 'present', exact(time)) end
   if time < saved then redis.call('ZADD', virtual_times_key(pool), exact(saved), key) end
   set('charged', expected)
