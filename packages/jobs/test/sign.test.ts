@@ -6,7 +6,7 @@ import { newSecret, sign } from '../src/webhooks/deliver.js';
 const ID = 'msg_0191d2f5';
 const now = () => Math.floor(Date.now() / 1000);
 
-function verify(secret: string, signature: string, body: string, timestamp = now()): unknown {
+function verify(secret: string, signature: string, body: string, timestamp: number): unknown {
   return new Webhook(secret).verify(body, {
     'webhook-id': ID,
     'webhook-timestamp': `${timestamp}`,
@@ -28,11 +28,12 @@ describe('a signature', () => {
 
   it('by two secrets is accepted with either of them, and not with a third', () => {
     const [old, fresh, other] = [newSecret(), newSecret(), newSecret()];
-    const signature = sign([fresh, old], ID, now(), '{"a":1}');
+    const timestamp = now();
+    const signature = sign([fresh, old], ID, timestamp, '{"a":1}');
     expect(signature.split(' ')).toHaveLength(2);
-    expect(verify(old, signature, '{"a":1}')).toEqual({ a: 1 });
-    expect(verify(fresh, signature, '{"a":1}')).toEqual({ a: 1 });
-    expect(() => verify(other, signature, '{"a":1}')).toThrow('No matching signature found');
+    expect(verify(old, signature, '{"a":1}', timestamp)).toEqual({ a: 1 });
+    expect(verify(fresh, signature, '{"a":1}', timestamp)).toEqual({ a: 1 });
+    expect(() => verify(other, signature, '{"a":1}', timestamp)).toThrow('No matching signature found');
   });
 
   it('does not match another body, time or id', () => {
