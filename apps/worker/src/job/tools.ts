@@ -26,7 +26,7 @@ export interface JobSettings {
   readonly pollMs: number;
   /** Longest execution of a job. */
   readonly maxGpuSeconds: number;
-  /** An instance keeps results of at most so many pixels in its memory; see `keptPixels` of ResolvedRequest. */
+  /** See KeptResultsOptions. */
   readonly maxKeptPixels: number;
   /** How often a job may execute before it fails for being lost. */
   readonly maxAttempts: number;

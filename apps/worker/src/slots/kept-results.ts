@@ -1,11 +1,12 @@
 import type { JobRecord, JobShare } from '@comfy-fleet/jobs';
 import type { Instance } from '../instance/instance.js';
 
-interface Options {
+export interface KeptResultsOptions {
   readonly instance: Instance;
-  readonly maxPixels: number;
+  /** The most pixels whose results ComfyUI may keep in memory; see `keptPixels` of ResolvedRequest. */
+  readonly maxKeptPixels: number;
   /** Charges the keys of these jobs for loading the models again. Never throws. */
-  readonly charge: (shares: readonly JobShare[]) => void;
+  readonly chargeLoads: (shares: readonly JobShare[]) => void;
 }
 
 /** The results of a key's jobs in one pool, and the last of these jobs. */
@@ -14,16 +15,16 @@ interface Kept extends Omit<JobShare, 'ms'> {
 }
 
 /**
- * Has ComfyUI drop its results if those of all prompts, ended or not, would take the memory of more than `maxPixels`.
+ * Has ComfyUI drop its results if those of all prompts, ended or not, would take the memory of more than `maxKeptPixels`.
  * Otherwise it would die of what other jobs left there. Since it then loads its models again for the next job, the keys
  * are charged for that in proportion to their results.
  */
 export class KeptResults {
-  readonly #options: Options;
+  readonly #options: KeptResultsOptions;
   /** What ComfyUI may keep or is about to make. */
   #kept: ReadonlyMap<string, Kept> = new Map();
 
-  constructor(options: Options) {
+  constructor(options: KeptResultsOptions) {
     this.#options = options;
     options.instance.events.on('disconnected', () => {
       this.#kept = new Map();
@@ -32,18 +33,18 @@ export class KeptResults {
 
   /** `next` is about to be submitted; `waiting` are the jobs whose prompts have not begun. */
   async makeRoom(waiting: readonly JobRecord[], next: JobRecord | undefined, signal: AbortSignal): Promise<void> {
-    const { instance, maxPixels, charge } = this.#options;
+    const { instance, maxKeptPixels, chargeLoads } = this.#options;
     if (instance.encodeAhead.mostNodes === 0) return;
     const coming = keptBy(next === undefined ? waiting : [...waiting, next]);
     this.#kept = keptBy(next === undefined ? [] : [next], this.#kept);
     const all = [...this.#kept.values()];
     const pixels = pixelsOf(all);
-    if (pixels <= Math.max(maxPixels, pixelsOf([...coming.values()]))) return;
+    if (pixels <= Math.max(maxKeptPixels, pixelsOf([...coming.values()]))) return;
     this.#kept = coming;
     const { files } = instance.models;
     await instance.free(signal);
     const msPerPixel = instance.models.loadMs(files) / pixels;
-    charge(all.map(({ pixels: own, ...job }) => ({ ...job, ms: Math.round(msPerPixel * own) })));
+    chargeLoads(all.map(({ pixels: own, ...job }) => ({ ...job, ms: Math.round(msPerPixel * own) })));
   }
 }
 

@@ -6,7 +6,7 @@ interface Listeners {
   readonly ended: (at: number) => void;
 }
 
-/** The hint of an instance, of which ComfyUI has at most one at a time. Times are by performance.now(). */
+/** The hint that an instance has; it has at most one at a time. Times are by performance.now(). */
 export class SlotHint {
   readonly #listeners: Listeners;
   #current: { readonly promptId: string; readonly submittedAt: number; readonly isRunning: boolean } | undefined;

@@ -1,11 +1,11 @@
 import { filesOf, isInService, type TerminalStatus } from '@comfy-fleet/contracts';
-import type { JobRecord, JobShare } from '@comfy-fleet/jobs';
+import type { JobRecord } from '@comfy-fleet/jobs';
 import type { Instance } from '../instance/instance.js';
 import { subjectOf } from '../instance/scope.js';
 import type { Instruments } from '../instruments.js';
 import type { Submission } from '../submission/submission.js';
 import { AHEAD_MS, GpuMeter } from './gpu-meter.js';
-import { KeptResults } from './kept-results.js';
+import { KeptResults, type KeptResultsOptions } from './kept-results.js';
 import { SlotHint } from './slot-hint.js';
 
 /** A submitted job that has not begun after this time waits behind another one of ours, or behind a foreign prompt. */
@@ -16,13 +16,8 @@ const STUCK_MS = 3000;
  */
 const MOST_COLLECTING = 32;
 
-export interface SlotsOptions {
-  readonly instance: Instance;
+interface SlotsOptions extends KeptResultsOptions {
   readonly instruments: Instruments;
-  /** An instance keeps results of at most so many pixels in its memory; see `keptPixels` of ResolvedRequest. */
-  readonly maxKeptPixels: number;
-  /** Charges the keys of these jobs for loading models again. Never throws. */
-  readonly chargeLoads: (shares: readonly JobShare[]) => void;
 }
 
 /**
@@ -47,7 +42,7 @@ export class Slots {
 
   constructor({ instance, instruments, maxKeptPixels, chargeLoads }: SlotsOptions) {
     this.instance = instance;
-    this.#keptResults = new KeptResults({ instance, maxPixels: maxKeptPixels, charge: chargeLoads });
+    this.#keptResults = new KeptResults({ instance, maxKeptPixels, chargeLoads });
     this.meter = new GpuMeter(instance.name, instruments);
     this.hint = new SlotHint({
       began: (record, at) => this.#hintBegan(record, at),

@@ -20,7 +20,10 @@ import type { FolderCopies } from './folders.js';
 
 /** At the same time in a folder. */
 export const MOST_FETCHES = 2;
-/** A caller's URL keeps its place this long, in ms, while less than so many bytes per second come from it. */
+/**
+ * When another URL waits, a fetch from a caller's URL that is slower than LEAST_SPEED (bytes per second) makes room after
+ * SLOW_TURN_MS.
+ */
 const SLOW_TURN_MS = 10_000;
 const LEAST_SPEED = 1024 ** 2;
 /** For how long others' models are not evicted for URLs of a key after that was in vain. */
