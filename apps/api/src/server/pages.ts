@@ -71,7 +71,11 @@ function filesOf(root: string): RequestHandler {
 function createPages(publicUrl: string | undefined, cacheControl: string): Router {
   const policy = pagePolicy(publicUrl);
   return Router().use(compression({ brotli: SMALL_WINDOW }), (_request, response, next) => {
-    response.set({ 'Content-Security-Policy': policy, 'Cache-Control': cacheControl });
+    response.set({
+      'Content-Security-Policy': policy,
+      'Cross-Origin-Opener-Policy': 'same-origin',
+      'Cache-Control': cacheControl,
+    });
     next();
   });
 }
