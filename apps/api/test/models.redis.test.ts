@@ -11,7 +11,11 @@ const COPY: ModelCopy = { state: 'fetching', bytes: 1000, fetched: 400, used_at:
 let api: TestApi;
 beforeAll(async () => {
   const scopes = ['jobs', 'graphs'] as const;
-  const keys = [aKey('root', { scopes: [...scopes, 'admin'] }), aKey('anna', { scopes: [...scopes] })];
+  const keys = [
+    aKey('root', { scopes: [...scopes, 'admin'] }),
+    aKey('anna', { scopes: [...scopes] }),
+    aKey('ben', { scopes: [...scopes] }),
+  ];
   api = await startApi(inject('redisUrl'), { keys });
   await publishRealCatalogue(api);
 });
@@ -131,6 +135,15 @@ it('accepts a job that needs a registered model, and says that it waits for it',
     models: [{ kind: 'loras', name: 'waited.safetensors', bytes: 1000, fetched: 400, eta_seconds: 6 }],
   });
   expect(await read('waited.safetensors')).toMatchObject({ jobs_waiting: 1 });
+});
+
+it('counts the waiting jobs of the caller, and those of all keys for operators', async () => {
+  const graph = drawing();
+  const lora = graph[2]?.inputs.lora_name as string;
+  await put(lora, { sources: SOURCES });
+  const waiting = async (key: string) => (await read(lora, key)).jobs_waiting;
+  for (const key of ['anna', 'ben', 'ben']) expect((await api.post('/graphs', { graph }, json(key))).status).toBe(202);
+  expect(await Promise.all(['root', 'anna', 'ben'].map(waiting))).toEqual([3, 1, 2]);
 });
 
 it('refuses a job that needs a registered model if no host of its pool can fetch models', async () => {

@@ -1649,7 +1649,7 @@ export interface Model {
    */
   used_at: string | null;
   /**
-   * Waiting jobs that need it.
+   * Waiting jobs that need it: your own; for operators those of all keys.
    */
   jobs_waiting: number;
   /**

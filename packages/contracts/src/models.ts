@@ -206,7 +206,7 @@ export const modelSchema = Type.Object({
   by_url: Type.Boolean({ description: 'Whether a request named it by a URL.' }),
   created_at: time(),
   used_at: nullable(time(), 'When a job last used a copy; null if none did.'),
-  jobs_waiting: Type.Integer({ description: 'Waiting jobs that need it.' }),
+  jobs_waiting: Type.Integer({ description: 'Waiting jobs that need it: your own; for operators those of all keys.' }),
   sources: Type.Optional(Type.Array(Type.String(), { description: 'Only for operators.' })),
   keys: Type.Optional(nullable(Type.Array(Type.String()), 'The API keys that may use it. Only for operators.')),
   pinned_in: Type.Optional(Type.Array(Type.String(), { description: 'Only for operators.' })),

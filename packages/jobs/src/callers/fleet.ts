@@ -9,7 +9,7 @@ import { countWaitingItems, type WorkQueues } from '../queue/work-queues.js';
 import type { JobSnapshot } from '../record/record.js';
 import { signatureOf } from '../record/request-keys.js';
 import { expectedMs, readBacklog, readDurations } from '../scheduling/durations.js';
-import { readScheduling } from '../scheduling/overview.js';
+import { countWaitingByModel, readScheduling } from '../scheduling/overview.js';
 import { createAbilityReader } from '../workers/abilities.js';
 import { type Halts, type HaltTarget, halt, isPaused, readHalts, resume } from '../workers/halts.js';
 import { instancesAtWork, readPorts, readWorkers } from '../workers/presence.js';
@@ -52,6 +52,8 @@ export function createFleet(redis: Redis, keys: Keys, queues: Pick<WorkQueues, '
     ports: () => orUnavailable(() => readPorts(redis, keys)),
     /** Shares of GPU time, and the models for which jobs wait. */
     scheduling: () => orUnavailable(() => readScheduling(redis, keys)),
+    /** How many jobs wait for each model file; with a key, only its own. */
+    waitingByModel: (key?: string) => orUnavailable(() => countWaitingByModel(redis, keys, key)),
     /** The executions of the instances within the last minutes, including current ones. */
     timeline: (query: TimelineQuery) => orUnavailable(() => readTimeline(redis, keys, query)),
     /** Samples of the fleet within the last minutes, the oldest first. */

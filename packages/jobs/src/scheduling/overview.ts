@@ -33,28 +33,56 @@ export interface WaitingModels {
 /** Stored for an affinity key; if it is missing, it is unknown what its jobs wait for. */
 type AffinityModels = Pick<WaitingModels, 'workflow' | 'models'>;
 
-/** How many affinity keys are read, those with most waiting jobs. */
+/** How many affinity keys are read, those with most waiting jobs; of one API key the next ones. */
 const MOST_AFFINITIES = 500;
 /** How many of the oldest waiting jobs of each level of detail are read to find out how long jobs wait for models. */
 const MOST_OLD = 50;
 
+/** An affinity key and how many jobs wait with it. */
+type Count = readonly [affinity: string, jobs: number];
+
+/** Model file → how many jobs of the key wait for it that no worker has claimed yet; without a key, of all keys. */
+export async function countWaitingByModel(redis: Redis, keys: Keys, key?: string): Promise<Map<string, number>> {
+  const byModel = new Map<string, number>();
+  for (const pool of await redis.smembers(keys.pools)) {
+    const counts = await (key === undefined ? readCounts(redis, keys, pool) : readCountsOf(redis, keys, pool, key));
+    for (const { models, jobs } of await withModels(redis, keys, pool, counts))
+      for (const model of new Set(models)) byModel.set(model, (byModel.get(model) ?? 0) + jobs);
+  }
+  return byModel;
+}
+
 /** The models for which a pool's jobs wait that no worker has claimed yet, most jobs first. Takes three round trips. */
 async function readWaitingModels(redis: Redis, keys: Keys, pool: string): Promise<WaitingModels[]> {
-  const counts = Object.entries(await redis.hgetall(keys.affinities(pool)))
+  const counts = await readCounts(redis, keys, pool);
+  if (counts.length === 0) return [];
+  const [waiting, oldest] = await Promise.all([
+    withModels(redis, keys, pool, counts),
+    oldestOfAffinities(redis, keys, pool),
+  ]);
+  return joinByModels(waiting.map((entry) => ({ ...entry, oldestAt: oldest.get(entry.affinity) })));
+}
+
+async function readCounts(redis: Redis, keys: Keys, pool: string): Promise<Count[]> {
+  return Object.entries(await redis.hgetall(keys.affinities(pool)))
     .map(([affinity, jobs]) => [affinity, Number(jobs)] as const)
     .sort(([, a], [, b]) => b - a)
     .slice(0, MOST_AFFINITIES);
+}
+
+async function readCountsOf(redis: Redis, keys: Keys, pool: string, key: string): Promise<Count[]> {
+  const queues = await redis.zrange(keys.affinityQueues(pool, key), 0, `${MOST_AFFINITIES - 1}`);
+  const jobs = await Promise.all(queues.map((queue) => redis.zcard(keys.affinityQueue(pool, queue))));
+  return queues.map((queue, n) => [queue.split('|')[1] ?? '', jobs[n] ?? 0]);
+}
+
+async function withModels(redis: Redis, keys: Keys, pool: string, counts: readonly Count[]) {
   if (counts.length === 0) return [];
-  const [models, oldest] = await Promise.all([
-    redis.hmget(keys.affinityModels(pool), ...counts.map(([affinity]) => affinity)),
-    oldestOfAffinities(redis, keys, pool),
-  ]);
-  return joinByModels(
-    counts.flatMap(([affinity, jobs], index) => {
-      const known = models[index];
-      return known ? [{ ...(JSON.parse(known) as AffinityModels), jobs, oldestAt: oldest.get(affinity) }] : [];
-    }),
-  );
+  const known = await redis.hmget(keys.affinityModels(pool), ...counts.map(([affinity]) => affinity));
+  return counts.flatMap(([affinity, jobs], n) => {
+    const text = known[n];
+    return text ? [{ ...(JSON.parse(text) as AffinityModels), affinity, jobs }] : [];
+  });
 }
 
 /** Affinity key → when its oldest waiting job was created, found among the oldest jobs of the pool. */

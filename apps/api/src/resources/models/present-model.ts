@@ -1,5 +1,4 @@
 import {
-  fresh,
   isoTime,
   MODEL_FAULTS,
   type ModelAnswer,
@@ -16,26 +15,20 @@ import type { Deps } from '../../deps.js';
 import { fetchEta } from '../../models/awaited-models.js';
 import type { Caller } from '../../server/gate.js';
 
-/** Presents models with what hosts have of them. Only operators see sources, keys, folders and workers. */
+/**
+ * Presents models with what hosts have of them. Only operators see sources, keys, folders and workers, and how many jobs of
+ * all keys wait.
+ */
 export interface ModelView {
   one(record: ModelRecord, caller: Caller): Promise<ModelAnswer>;
   all(records: readonly ModelRecord[], caller: Caller): Promise<ModelList>;
 }
 
-/** How old the numbers of waiting jobs may be. */
-const FRESH_MS = 2000;
-
 export function createModelView({ ledger, fleet }: Pick<Deps, 'ledger' | 'fleet'>): ModelView {
-  const waiting = fresh(FRESH_MS, async () => {
-    const { waitingModels } = await ledger.fleet.scheduling();
-    const jobs = new Map<string, number>();
-    for (const entry of [...waitingModels.values()].flat())
-      for (const name of new Set(entry.models)) jobs.set(name, (jobs.get(name) ?? 0) + entry.jobs);
-    return jobs;
-  });
-  const all: ModelView['all'] = async (records, { scopes }) => {
-    const [folders, jobs] = await Promise.all([fleet.folders(), waiting.now()]);
+  const all: ModelView['all'] = async (records, { id, scopes }) => {
     const isOperator = scopes.includes('admin');
+    const counting = ledger.fleet.waitingByModel(isOperator ? undefined : id);
+    const [folders, jobs] = await Promise.all([fleet.folders(), counting]);
     const sorted = [...records].sort((one, other) => (modelId(one) < modelId(other) ? -1 : 1));
     return {
       data: sorted.map((record) => presentModel(record, { folders, jobs: jobs.get(record.name) ?? 0, isOperator })),
