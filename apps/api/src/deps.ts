@@ -8,7 +8,6 @@ import type { Catalogue } from '@comfy-fleet/workflows';
 import type { LRUCache } from 'lru-cache';
 import type { Derived } from './files/derived.js';
 import type { MeasureFile } from './files/measure-file.js';
-import type { Posters } from './files/posters.js';
 import type { StorageWatch } from './files/storage.js';
 import type { Offers } from './models/offers.js';
 import type { FleetView } from './orders/waiting-for.js';
@@ -48,10 +47,8 @@ export interface Deps extends Readonly<AllTurns> {
   readonly measureFile: MeasureFile;
   /** Requests of published workflows that passed the GPU limits, with the catalogue that they were checked against. */
   readonly withinLimits: LRUCache<string, { readonly described: Catalogue | undefined; readonly keptPixels: number }>;
-  /** Resized and converted copies of the pictures that jobs made. */
+  /** Resized and converted copies of the pictures that jobs made, and first frames of videos. */
   readonly derived: Derived;
-  readonly derivedStore: FrameStore;
-  readonly posters: Posters;
   /** Fetches pictures that callers name by URL. */
   readonly pictureHttp: SafeHttp;
   /** Why the URL of a webhook is refused before any request is sent to it; undefined: it is allowed. */

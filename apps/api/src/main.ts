@@ -27,7 +27,6 @@ import type { Deps } from './deps.js';
 import { COMFYUI_PREFIX } from './facades/comfyui/dialect.js';
 import { createDerived } from './files/derived.js';
 import { createFileMeasures } from './files/measure-file.js';
-import { createPosters } from './files/posters.js';
 import { createQueueSpace, createSpaceCheck, createStorageWatch } from './files/storage.js';
 import { createOffers } from './models/offers.js';
 import { createWithinLimits } from './orders/refuse-job.js';
@@ -69,7 +68,7 @@ async function main(): Promise<void> {
   // The port tells apart several processes on one machine.
   const owner = `api-${hostname()}-${config.http.port}`;
   const stores = await openFrameStores(config.frames, { owner });
-  const { frames, inputs, derived: derivedStore } = stores;
+  const { frames, inputs } = stores;
   const storage = createStorageWatch(stores, log);
   const stopping = new AbortController();
 
@@ -125,9 +124,7 @@ async function main(): Promise<void> {
     frames,
     inputs,
     measureFile: createFileMeasures({ inputs, decoding, maxBytes: config.images.maxBytes, stopping: signal }),
-    derived: createDerived({ frames, derived: derivedStore, decoding, ...config.images }),
-    derivedStore,
-    posters: createPosters({ frames, derived: derivedStore, ...config.images }),
+    derived: createDerived({ ...stores, decoding, ...config.images }),
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
     modelUrlRefusal: (url) => modelHttp.refusal(url),

@@ -22,7 +22,6 @@ import { buildApp } from '../src/app.js';
 import type { Deps } from '../src/deps.js';
 import { createDerived } from '../src/files/derived.js';
 import { createFileMeasures } from '../src/files/measure-file.js';
-import { createPosters } from '../src/files/posters.js';
 import { createSpaceCheck, createStorageWatch } from '../src/files/storage.js';
 import { createOffers } from '../src/models/offers.js';
 import { createWithinLimits } from '../src/orders/refuse-job.js';
@@ -130,7 +129,7 @@ export async function startApi(
   const { maxOpenJobs, keyJobBytes, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
   const { signedUrlSeconds } = config.access;
   const stores = await openFrameStores(config.frames, { owner: 'test' });
-  const { frames, inputs, derived: derivedStore } = stores;
+  const { frames, inputs } = stores;
   const ledger = createLedger({
     redis: config.redis,
     files: inputs,
@@ -187,9 +186,7 @@ export async function startApi(
     frames,
     inputs,
     measureFile: createFileMeasures({ inputs, decoding, maxBytes: config.images.maxBytes, stopping: stopping.signal }),
-    derived: createDerived({ frames, derived: derivedStore, decoding, ...config.images }),
-    derivedStore,
-    posters: createPosters({ frames, derived: derivedStore, ...config.images }),
+    derived: createDerived({ ...stores, decoding, ...config.images }),
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
     modelUrlRefusal: (url: string) => createSafeHttp({ allow: config.models.sourceAllow }).refusal(url),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),

@@ -105,6 +105,20 @@ describe('GET /images/:filename', () => {
   });
 
   it.each([
+    ['width=65', ['/width']],
+    ['width=', ['/width']],
+    ['width=-64', ['/width']],
+    ['width=64&width=128', ['/width']],
+    ['format=gif', ['/format']],
+    ['format=__proto__', ['/format']],
+    ['width=1e3&format=', ['/width', '/format']],
+  ])('answers 422 to ?%s', async (query, pointers) => {
+    const answer = await api.get(`/images/${name}?${query}`);
+    expect(answer.status).toBe(422);
+    expect(new Set((await problemOf(answer)).errors?.map(({ pointer }) => pointer))).toEqual(new Set(pointers));
+  });
+
+  it.each([
     frameName(newId(), 1),
     name.replace('_1', '_2'),
     'secret.png',

@@ -1,108 +1,151 @@
-import { type FieldError, FleetError } from '@comfy-fleet/contracts';
-import { type FrameStore, type FrameType, frameTypeOfName, isFrameName } from '@comfy-fleet/frames';
+import { FleetError } from '@comfy-fleet/contracts';
+import { contentTypeOf, type FrameStore, frameTypeOfName, isFrameName } from '@comfy-fleet/frames';
 import type { Sharp } from 'sharp';
-import { shareWork, type Turns } from '../server/turns.js';
+import { createTurns, type Turns } from '../server/turns.js';
 import { pieces } from './picture-bytes.js';
-import { type DerivedPicture, posterName } from './posters.js';
+import { firstFrame } from './posters.js';
 import { withStorageDeadline } from './storage.js';
-import { openPicture, readStored } from './stored-picture.js';
+import { openPicture } from './stored-picture.js';
 
 /** The formats that frames can be converted to, with their content types. A format's name is its file extension. */
 export const FORMATS = { png: 'image/png', jpeg: 'image/jpeg', webp: 'image/webp' } as const;
 type Format = keyof typeof FORMATS;
 
-interface DerivedOptions {
-  /** Pixels; undefined: as wide as the frame. */
-  readonly width: number | undefined;
-  readonly format: Format;
+/** How many ffmpeg processes run at a time. */
+const MOST_FFMPEGS = 2;
+const MOST_FFMPEGS_OF_KEY = 1;
+
+/** Where a picture is stored. */
+interface StoredPicture {
+  readonly store: FrameStore;
+  readonly name: string;
+  readonly contentType: string;
 }
 
+interface Form {
+  /** Pixels; undefined: as wide as the frame. */
+  readonly width?: number | undefined;
+  readonly format?: Format | undefined;
+}
+
+interface Visit {
+  /** The key whose turn it has to be. */
+  readonly key: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Pictures that are made of outputs. What is not stored yet is made when it is the key's turn. Undefined when there is no such
+ * output.
+ */
 export interface Derived {
-  /** The size and format that a query requests; undefined: the original frame. Throws validation_failed. */
-  wanted(query: URLSearchParams, filename: string): DerivedOptions | undefined;
-  /**
-   * The frame in this size and format, never enlarged. If it is not stored yet, it is converted when it is the key's turn.
-   * Undefined when there is no such frame. Throws invalid_image, storage_failed, and the signal's reason.
-   */
-  get(filename: string, options: DerivedOptions, signal: AbortSignal, key: string): Promise<DerivedPicture | undefined>;
-  /** Deletes the output and everything derived from it, including conversions that are still running. */
+  /** The frame in this size and format, never enlarged. Throws invalid_image, storage_failed and the signal's reason. */
+  picture(filename: string, form: Form, visit: Visit): Promise<StoredPicture | undefined>;
+  /** The first frame of a video as a JPEG. Throws no_poster, storage_failed and the signal's reason. */
+  poster(filename: string, visit: Visit): Promise<StoredPicture | undefined>;
+  /** Deletes the output and everything that was made of it, or is being made. */
   deleteFrame(filename: string): Promise<void>;
 }
 
 /** Only `widths` are allowed, so that derived pictures take at most a small multiple of the frames' disk space. */
-export function createDerived(options: {
+export function createDerived({
+  frames,
+  derived,
+  widths,
+  ffmpeg,
+  decoding,
+  ...limits
+}: {
   readonly frames: FrameStore;
   readonly derived: FrameStore;
   readonly widths: readonly number[];
+  readonly ffmpeg: string;
   /** Larger frames are not converted. */
   readonly maxBytes: number;
   readonly maxPixels: number;
   readonly decoding: Turns;
 }): Derived {
-  const { frames, derived, widths, decoding, ...limits } = options;
-  const making = shareWork<boolean>();
+  const ffmpegs = createTurns(MOST_FFMPEGS, { ofKey: MOST_FFMPEGS_OF_KEY });
 
-  /** False when the frame no longer exists. */
-  async function make(filename: string, name: string, wanted: DerivedOptions, signal: AbortSignal): Promise<boolean> {
-    signal.throwIfAborted();
-    const frame = await openPicture(frames, filename, { limits, signal });
-    if (frame === undefined) return false;
-    const picture = await convert(frame, wanted);
-    await withStorageDeadline(signal, (inTime) => derived.put(name, pieces(picture), { signal: inTime }));
-    if ((await frames.stat(filename)) !== undefined) return true;
-    // The frame was deleted meanwhile, possibly before the derived picture was stored.
-    await derived.delete(name);
-    return false;
-  }
-
-  /** Drops a width that is not smaller than that of a PNG, so that all those widths share one derived picture. */
-  async function notWider(filename: string, wanted: DerivedOptions, signal: AbortSignal): Promise<DerivedOptions> {
-    if (wanted.width === undefined) return wanted;
-    const start = await readStored(frames, filename, signal, { start: 0, end: PNG_WIDTH_END - 1 });
-    const own = start && pngWidth(start);
-    return own !== undefined && wanted.width >= own ? { ...wanted, width: undefined } : wanted;
+  async function copyOf(
+    filename: string,
+    copy: StoredPicture,
+    { key, signal }: Visit,
+    { turns, make }: { readonly turns: Turns; readonly make: () => Promise<Buffer | undefined> },
+  ): Promise<StoredPicture | undefined> {
+    const { name } = copy;
+    const isStored = async () => (await derived.stat(name)) !== undefined;
+    // A copy of a deleted output must not be served.
+    if ((await frames.stat(filename)) === undefined) return undefined;
+    if (await isStored()) return copy;
+    return turns(key, async () => {
+      signal.throwIfAborted();
+      // Another request may have made it meanwhile.
+      if (await isStored()) return copy;
+      const picture = await make();
+      if (picture === undefined) return undefined;
+      await withStorageDeadline(signal, (inTime) => derived.put(name, pieces(picture), { signal: inTime }));
+      if ((await frames.stat(filename)) !== undefined) return copy;
+      // The output was deleted meanwhile, possibly before the copy was stored.
+      await derived.delete(name);
+      return undefined;
+    });
   }
 
   return {
-    wanted: (query, filename) => readOptions(query, widths, frameTypeOfName(filename)),
-    get: async (filename, wanted, signal, key) => {
-      // A picture derived from a deleted frame must not be served.
-      if (!isFrameName(filename) || (await frames.stat(filename)) === undefined) return undefined;
-      const form = await notWider(filename, wanted, signal);
-      const name = derivedName(filename, form);
-      const answer = { name, contentType: FORMATS[form.format] };
-      if ((await derived.stat(name)) !== undefined) return answer;
-      const made = await making(name, signal, (all) => decoding(key, () => make(filename, name, form, all)));
-      return made ? answer : undefined;
+    picture: async (filename, { width, format }, visit) => {
+      if (!isFrameName(filename)) return undefined;
+      const own = frameTypeOfName(filename) ?? 'png';
+      if (width === undefined && (format === undefined || format === own)) {
+        return { store: frames, name: filename, contentType: contentTypeOf(filename) };
+      }
+      const form = { width, format: format ?? (own === 'gif' ? 'png' : own) };
+      const copy = { store: derived, name: pictureName(filename, form), contentType: FORMATS[form.format] };
+      const make = async () => {
+        const frame = await openPicture(frames, filename, { limits, signal: visit.signal });
+        return frame && convert(frame, form);
+      };
+      return copyOf(filename, copy, visit, { turns: decoding, make });
+    },
+    poster: async (filename, visit) => {
+      const copy = { store: derived, name: posterName(filename), contentType: 'image/jpeg' };
+      const { maxPixels } = limits;
+      const make = () => firstFrame(frames, filename, { ffmpeg, maxPixels, signal: visit.signal });
+      return copyOf(filename, copy, visit, { turns: ffmpegs, make });
     },
     deleteFrame: async (filename) => {
-      // The frame is deleted first: a running conversion checks that it still exists after storing its result.
+      // The output is deleted first: what is being made of it is deleted when it has been stored.
       await frames.delete(filename);
-      if (!isFrameName(filename)) return derived.delete(posterName(filename));
       const formats = Object.keys(FORMATS) as Format[];
       const forms = formats.flatMap((format) => [undefined, ...widths].map((width) => ({ width, format })));
-      await Promise.all(forms.map((form) => derived.delete(derivedName(filename, form))));
+      const pictures = () => forms.map((form) => pictureName(filename, form));
+      const names = isFrameName(filename) ? pictures() : [posterName(filename)];
+      await Promise.all(names.map((name) => derived.delete(name)));
     },
   };
 }
 
-/** A PNG's signature, then the length (13) and the name of its first chunk. The width follows in four bytes. */
-const PNG_START = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex');
-const PNG_WIDTH_END = PNG_START.length + 4;
-
-/** Undefined when these are not the first bytes of a PNG. */
-function pngWidth(start: Buffer): number | undefined {
-  const isPng = start.length === PNG_WIDTH_END && start.subarray(0, PNG_START.length).equals(PNG_START);
-  return isPng ? start.readUInt32BE(PNG_START.length) : undefined;
-}
-
 /** `<job id>_<n>_w512.webp` */
-function derivedName(filename: string, { width, format }: DerivedOptions): string {
-  const stem = filename.slice(0, filename.lastIndexOf('.'));
-  return `${stem}${width === undefined ? '' : `_w${width}`}.${format}`;
+function pictureName(
+  filename: string,
+  { width, format }: { readonly width: number | undefined; readonly format: Format },
+) {
+  return `${stemOf(filename)}${width === undefined ? '' : `_w${width}`}.${format}`;
 }
 
-async function convert(picture: Sharp, { width, format }: DerivedOptions): Promise<Buffer> {
+/** `<job id>_<n>_poster.jpeg` */
+function posterName(filename: string): string {
+  return `${stemOf(filename)}_poster.jpeg`;
+}
+
+function stemOf(filename: string): string {
+  return filename.slice(0, filename.lastIndexOf('.'));
+}
+
+async function convert(
+  picture: Sharp,
+  { width, format }: { readonly width: number | undefined; readonly format: Format },
+) {
   try {
     if (width !== undefined) picture.resize({ width, withoutEnlargement: true });
     // JPEG has no transparency, and transparent pixels are usually black.
@@ -112,26 +155,4 @@ async function convert(picture: Sharp, { width, format }: DerivedOptions): Promi
     const detail = 'The picture cannot be converted; request it without width and format.';
     throw new FleetError('invalid_image', detail, { cause });
   }
-}
-
-/** Reads size and format. The default format is that of the frame, or PNG for a GIF. */
-function readOptions(
-  query: URLSearchParams,
-  widths: readonly number[],
-  own: FrameType = 'png',
-): DerivedOptions | undefined {
-  const errors: FieldError[] = [];
-  const choice = <T extends string>(name: string, known: readonly T[]): T | undefined => {
-    const values = query.getAll(name);
-    const chosen = values.length === 1 ? known.find((value) => value === values[0]) : undefined;
-    if (values.length > 0 && chosen === undefined)
-      errors.push({ pointer: `/${name}`, detail: `must be one of ${known.join(', ')}` });
-    return chosen;
-  };
-  const width = choice('width', widths.map(String));
-  const format = choice('format', Object.keys(FORMATS) as Format[]);
-  if (errors.length > 0) throw new FleetError('validation_failed', 'The query has an invalid parameter.', { errors });
-  if (width === undefined && (format === undefined || format === own)) return undefined;
-  const kept = own === 'gif' ? 'png' : own;
-  return { width: width === undefined ? undefined : Number(width), format: format ?? kept };
 }

@@ -7,11 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { FleetError, joinSignals } from '@comfy-fleet/contracts';
 import type { FrameStore } from '@comfy-fleet/frames';
-import { createTurns, shareWork } from '../server/turns.js';
-import { withStorageDeadline } from './storage.js';
 
-/** How many ffmpeg processes run at a time. */
-const MAKINGS_AT_A_TIME = 2;
 const MAKING_MS = 20_000;
 /** Pixels; a video is not enlarged. */
 const MAX_WIDTH = 1024;
@@ -29,71 +25,21 @@ const DEMUXERS: Readonly<Record<string, string>> = {
 
 const runFile = promisify(execFile);
 
-/** A picture in the store of derived pictures. */
-export interface DerivedPicture {
-  readonly name: string;
-  readonly contentType: string;
-}
-
-/** Still pictures of videos. */
-export interface Posters {
-  /**
-   * The first frame of a video as a JPEG. If it is not stored yet, it is made when it is the key's turn. Undefined when there is
-   * no such video. Throws no_poster, storage_failed and the signal's reason.
-   */
-  get(filename: string, signal: AbortSignal, key: string): Promise<DerivedPicture | undefined>;
-}
-
-export function createPosters({
-  frames,
-  derived,
-  ffmpeg,
-  maxPixels,
-}: {
-  readonly frames: FrameStore;
-  readonly derived: FrameStore;
-  readonly ffmpeg: string;
-  /** Frames of larger videos are not decoded. */
-  readonly maxPixels: number;
-}): Posters {
-  const turns = createTurns(MAKINGS_AT_A_TIME, { ofKey: 1 });
-  const making = shareWork<boolean>();
-
-  /** False when the video no longer exists. */
-  async function make(filename: string, demuxer: string, signal: AbortSignal): Promise<boolean> {
-    signal.throwIfAborted();
-    const found = await frames.stat(filename);
-    if (found === undefined) return false;
-    const source = await serveVideo(frames, filename, found.bytes);
-    const picture = await firstFrame(ffmpeg, argumentsFor(source.url, demuxer, maxPixels), signal).finally(
-      source.close,
-    );
-    const name = posterName(filename);
-    await withStorageDeadline(signal, (inTime) => derived.put(name, [picture], { signal: inTime }));
-    if ((await frames.stat(filename)) !== undefined) return true;
-    // The video was deleted meanwhile, possibly before the poster was stored.
-    await derived.delete(name);
-    return false;
-  }
-
-  return {
-    get: async (filename, signal, key) => {
-      const demuxer = DEMUXERS[filename.slice(filename.lastIndexOf('.') + 1)];
-      // The poster of a deleted video must not be served.
-      if ((await frames.stat(filename)) === undefined) return undefined;
-      if (demuxer === undefined) throw new FleetError('no_poster', 'Only videos have a poster.');
-      const name = posterName(filename);
-      const answer = { name, contentType: 'image/jpeg' };
-      if ((await derived.stat(name)) !== undefined) return answer;
-      const made = await making(name, signal, (all) => turns(key, () => make(filename, demuxer, all)));
-      return made ? answer : undefined;
-    },
-  };
-}
-
-/** `<job id>_<n>_poster.jpeg` */
-export function posterName(filename: string): string {
-  return `${filename.slice(0, filename.lastIndexOf('.'))}_poster.jpeg`;
+/**
+ * The first frame of a video as a JPEG; undefined when there is no such file. Frames of more than `maxPixels` are not decoded.
+ * Throws no_poster and the signal's reason.
+ */
+export async function firstFrame(
+  frames: FrameStore,
+  filename: string,
+  { ffmpeg, maxPixels, signal }: { readonly ffmpeg: string; readonly maxPixels: number; readonly signal: AbortSignal },
+): Promise<Buffer | undefined> {
+  const demuxer = DEMUXERS[filename.slice(filename.lastIndexOf('.') + 1)];
+  if (demuxer === undefined) throw new FleetError('no_poster', 'Only videos have a poster.');
+  const found = await frames.stat(filename);
+  if (found === undefined) return undefined;
+  const source = await serveVideo(frames, filename, found.bytes);
+  return decoded(ffmpeg, argumentsFor(source.url, demuxer, maxPixels), signal).finally(source.close);
 }
 
 function argumentsFor(url: string, demuxer: string, maxPixels: number): string[] {
@@ -102,7 +48,7 @@ function argumentsFor(url: string, demuxer: string, maxPixels: number): string[]
   return `-nostdin -v error -threads 1 ${input} ${output}`.split(' ');
 }
 
-async function firstFrame(ffmpeg: string, args: readonly string[], signal: AbortSignal): Promise<Buffer> {
+async function decoded(ffmpeg: string, args: readonly string[], signal: AbortSignal): Promise<Buffer> {
   const late = () => new FleetError('no_poster', 'Making the poster took too long.');
   const inTime = joinSignals([signal], { ms: MAKING_MS, reason: late });
   try {

@@ -1,5 +1,5 @@
 import { setTimeout as delay, setImmediate as yieldToEventLoop } from 'node:timers/promises';
-import { FleetError, joinSignals, orAborted } from '@comfy-fleet/contracts';
+import { FleetError, joinSignals } from '@comfy-fleet/contracts';
 import pLimit, { type LimitFunction } from 'p-limit';
 
 /**
@@ -152,35 +152,4 @@ export async function allOrNone<T>(
   } finally {
     joined.end();
   }
-}
-
-interface Running<T> {
-  readonly result: Promise<T>;
-  readonly controller: AbortController;
-  waiting: number;
-}
-
-/** Joins the running work of that name, or starts it. The work's signal aborts once every caller has stopped waiting. */
-export type Shared<T> = (key: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
-
-/** Lets concurrent requests for the same thing share one piece of work. */
-export function shareWork<T>(): Shared<T> {
-  const running = new Map<string, Running<T>>();
-  return async (key, signal, work) => {
-    signal.throwIfAborted();
-    const controller = new AbortController();
-    const entry = running.get(key) ?? { result: work(controller.signal), controller, waiting: 0 };
-    const forget = () => void (running.get(key) === entry && running.delete(key));
-    running.set(key, entry);
-    entry.waiting += 1;
-    try {
-      return await orAborted(entry.result, signal);
-    } finally {
-      entry.waiting -= 1;
-      if (entry.waiting === 0) {
-        forget();
-        entry.controller.abort(signal.reason);
-      }
-    }
-  };
 }

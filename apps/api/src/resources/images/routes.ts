@@ -1,34 +1,41 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import { contentTypeOf, FRAME_TYPES, isFrameName, jobOfPicture } from '@comfy-fleet/frames';
-import Type from 'typebox';
+import { FRAME_TYPES, jobOfPicture } from '@comfy-fleet/frames';
+import Type, { type Static } from 'typebox';
 import type { Deps } from '../../deps.js';
 import { FORMATS } from '../../files/derived.js';
 import { keyOfVisit, maySeeOutput } from '../../files/ownership.js';
 import { type ServedFile, serveFile, shownAs } from '../../files/serve-file.js';
-import { type ApiRoute, contentAnswers, tagged } from '../../openapi/route.js';
-import type { ApiRequest, Handler } from '../../server/messages.js';
+import { type ApiRoute, contentAnswers, tagged, withQuery } from '../../openapi/route.js';
+import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 
 const PICTURES = { name: 'pictures', description: 'The pictures and other files that jobs made.' };
 
+function formQuery(widths: readonly number[]) {
+  return Type.Object({
+    width: Type.Optional(
+      Type.Enum([...widths], { type: 'integer', description: 'Pixels. A picture is never enlarged.' }),
+    ),
+    format: Type.Optional(
+      Type.Enum(Object.keys(FORMATS) as (keyof typeof FORMATS)[], {
+        description: 'By default the original format; PNG for a resized GIF.',
+      }),
+    ),
+  });
+}
+
 export function imageRoutes(deps: Deps): ApiRoute[] {
-  const { widths } = deps.config.images;
   const common = { access: 'linked', headers: ['Range', 'If-Range', 'If-None-Match'] } as const;
   const toBucket = (description: string) => ({
     302: { description, headers: { Location: 'always', 'Cache-Control': 'always' } } as const,
   });
   return tagged(PICTURES, {
-    'GET /images/:filename': {
+    'GET /images/:filename': withQuery({
       ...common,
       id: 'getImage',
       summary: 'Read a picture',
       description:
         'The original (PNG, JPEG, WebP or GIF, as the workflow saved it), or a smaller copy or another format. The picture under a name never changes.',
-      query: Type.Object({
-        width: Type.Optional(Type.Enum([...widths], { description: 'Pixels. A picture is never enlarged.' })),
-        format: Type.Optional(
-          Type.Enum(Object.keys(FORMATS), { description: 'By default the original format; PNG for a resized GIF.' }),
-        ),
-      }),
+      query: formQuery(deps.config.images.widths),
       answers: {
         ...contentAnswers('The picture.', Object.values(FRAME_TYPES), {}),
         ...toBucket(
@@ -36,8 +43,8 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
         ),
       },
       errors: ['image_not_found', 'range_not_satisfiable', 'storage_failed'],
-      handler: getImage(deps),
-    },
+      handler: (request, form) => getImage(deps, request, form),
+    }),
     'GET /files/:filename': {
       ...common,
       id: 'getFile',
@@ -65,23 +72,13 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
 }
 
 /** Serves a picture that a job made; with `?width=` or `?format=`, a smaller copy or another format. */
-function getImage(deps: Deps): Handler {
-  return async (request) => {
-    const { filename = '' } = request.params;
-    const isSeen = isFrameName(filename) && (await maySee(deps, request, filename));
-    const file = isSeen ? await chosenForm(deps, filename, request) : undefined;
-    const reply = file && (await serveFile(deps, request, file));
-    if (reply !== undefined) return reply;
-    throw new FleetError('image_not_found', 'There is no picture with this name, or it has been deleted.');
-  };
-}
-
-async function chosenForm(deps: Deps, name: string, request: ApiRequest): Promise<ServedFile | undefined> {
-  const { frames, derived, derivedStore } = deps;
-  const form = derived.wanted(request.query, name);
-  if (form === undefined) return { store: frames, name, contentType: contentTypeOf(name) };
-  const made = await derived.get(name, form, request.signal, keyOfVisit(deps, request));
-  return made && { store: derivedStore, ...made };
+async function getImage(deps: Deps, request: ApiRequest, form: Static<ReturnType<typeof formQuery>>): Promise<Reply> {
+  const { filename = '' } = request.params;
+  const visit = { key: keyOfVisit(deps, request), signal: request.signal };
+  const file = (await maySee(deps, request, filename)) ? await deps.derived.picture(filename, form, visit) : undefined;
+  const reply = file && (await serveFile(deps, request, file));
+  if (reply !== undefined) return reply;
+  throw new FleetError('image_not_found', 'There is no picture with this name, or it has been deleted.');
 }
 
 /** Serves an output of any kind, or with `?poster` the first frame of a video. */
@@ -89,8 +86,7 @@ function getFile(deps: Deps): Handler {
   const fileOf = async (name: string, request: ApiRequest): Promise<ServedFile | undefined> => {
     if (!request.query.has('poster'))
       return { store: deps.frames, name, ...shownAs(name, await ownNameOf(deps, name)) };
-    const poster = await deps.posters.get(name, request.signal, keyOfVisit(deps, request));
-    return poster && { store: deps.derivedStore, ...poster };
+    return deps.derived.poster(name, { key: keyOfVisit(deps, request), signal: request.signal });
   };
   return async (request) => {
     const { filename = '' } = request.params;
