@@ -11,7 +11,24 @@ const TOKENS = /\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|[a-z_]\w*|\/\/|\*\*|
 const MAX_FORMULA_CHARS = 500;
 
 const UNKNOWN: Range = { least: Number.NaN, most: Number.NaN };
-const exactly = (value: number): Range => ({ least: value, most: value });
+/** More than the relative rounding error of any operation below. */
+const ROUNDING = 2 ** -50;
+
+/**
+ * A range that holds what Python calculates as well, which has exact integers of any size where we have doubles. Integers
+ * below 2⁵³ are exact in both.
+ */
+function enclosed({ least, most }: Range): Range {
+  if (least === most && Number.isSafeInteger(most)) return { least, most };
+  if (!Number.isFinite(least) || !Number.isFinite(most)) return UNKNOWN;
+  return widened({ least, most });
+}
+
+function widened({ least, most }: Range): Range {
+  return { least: least - Math.abs(least) * ROUNDING, most: most + Math.abs(most) * ROUNDING };
+}
+
+const exactly = (value: number): Range => enclosed({ least: value, most: value });
 const spanOf = (...values: number[]): Range => ({ least: Math.min(...values), most: Math.max(...values) });
 const isExact = ({ least, most }: Range) => least === most;
 
@@ -67,7 +84,13 @@ const OPERATORS: readonly Readonly<Record<string, Calculate>>[] = [
   {
     '*': corners((left, right) => left * right),
     '/': divided((left, right) => left / right),
-    '//': divided((left, right) => Math.floor(left / right)),
+    '//': known(
+      (left, right) => Math.floor(left / right),
+      (left, right) => {
+        const { least, most } = widened(divided((one, other) => one / other)(left, right));
+        return { least: Math.floor(least), most: Math.floor(most) };
+      },
+    ),
     '%': known(
       (left, right) => left - right * Math.floor(left / right),
       (_left, right) => (right.least > 0 ? spanOf(0, right.most) : UNKNOWN),
@@ -84,13 +107,22 @@ const FUNCTIONS: Readonly<Record<string, (...values: number[]) => number>> = {
   min: Math.min,
   max: Math.max,
   sum: (...values) => values.reduce((all, value) => all + value, 0),
-  round: Math.round,
-  ceil: Math.ceil,
-  floor: Math.floor,
-  int: Math.trunc,
-  float: Number,
-  sqrt: Math.sqrt,
 };
+/** Functions of one number; `round`, for example, can have a second argument, which changes its result. */
+const FUNCTIONS_OF_ONE: Readonly<Record<string, (value: Range) => Range>> = {
+  // Python rounds halves to even integers.
+  round: ({ least, most }) => ({ least: Math.ceil(least - 0.5), most: Math.floor(most + 0.5) }),
+  ceil: monotonic(Math.ceil),
+  floor: monotonic(Math.floor),
+  int: monotonic(Math.trunc),
+  float: monotonic(Number),
+  sqrt: monotonic(Math.sqrt),
+  abs: ({ least, most }) => (least < 0 && most > 0 ? spanOf(0, -least, most) : spanOf(Math.abs(least), Math.abs(most))),
+};
+
+function monotonic(calculate: (value: number) => number): (value: Range) => Range {
+  return ({ least, most }) => ({ least: calculate(least), most: calculate(most) });
+}
 
 /** The result of a formula of ComfyMathExpression; NaN if it has a part that we cannot calculate. */
 export function calculate(formula: string, numberOf: (name: string) => Range | undefined): Range {
@@ -122,7 +154,7 @@ export function calculate(formula: string, numberOf: (name: string) => Range | u
       // Python joins chained comparisons by "and".
       if (operators === COMPARISONS && count > 0) throw new SyntaxError('two comparisons in a row');
       const calculateBoth = operators[tokens[next++] ?? ''];
-      value = calculateBoth?.(value, operation(level + 1)) ?? UNKNOWN;
+      value = enclosed(calculateBoth?.(value, operation(level + 1)) ?? UNKNOWN);
     }
     return value;
   };
@@ -131,22 +163,22 @@ export function calculate(formula: string, numberOf: (name: string) => Range | u
     const unary = Object.hasOwn(UNARY, token) ? UNARY[token] : undefined;
     if (unary !== undefined) {
       const { least, most } = operand();
-      return spanOf(unary(least), unary(most));
+      return enclosed(spanOf(unary(least), unary(most)));
     }
     if (token === '(') return closed(expression());
     if (/^[\d.]/.test(token)) return exactly(Number(token));
-    if (!take('(')) return numberOf(token) ?? UNKNOWN;
+    if (!take('(')) return enclosed(numberOf(token) ?? UNKNOWN);
     const values = [expression()];
     while (take(',')) values.push(expression());
     return closed(called(token, values));
   };
   const called = (name: string, values: readonly Range[]): Range => {
-    const [{ least, most } = UNKNOWN] = values;
-    if (name === 'abs')
-      return least < 0 && most > 0 ? spanOf(0, -least, most) : spanOf(Math.abs(least), Math.abs(most));
+    const [value = UNKNOWN, ...more] = values;
+    if (more.length === 0)
+      return Object.hasOwn(FUNCTIONS_OF_ONE, name) ? enclosed(FUNCTIONS_OF_ONE[name]?.(value) ?? UNKNOWN) : UNKNOWN;
     const call = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
     if (call === undefined) return UNKNOWN;
-    return spanOf(call(...values.map((value) => value.least)), call(...values.map((value) => value.most)));
+    return enclosed(spanOf(call(...values.map(({ least }) => least)), call(...values.map(({ most }) => most))));
   };
   const closed = (value: Range) => {
     expect(')');

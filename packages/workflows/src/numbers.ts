@@ -4,19 +4,22 @@ import { isRecord } from './read-graph.js';
 import { MEGAPIXEL } from './sizes.js';
 import { convert } from './verdict/python.js';
 
-/** Assumed frames per second of a video file, which are unknown. */
-const USUAL_FPS = 60;
-/** Assumed width, height and frames of pictures of unknown size, such as those of a video file. */
-const USUAL_VIDEO = [1024, 576, 121] as const;
-
 /** A number and its place. */
 export interface NumberAt {
   /** Its upper bound. */
   readonly value: number;
   /** Its lower bound, if it is not known exactly. */
-  readonly least?: number;
+  readonly least?: number | undefined;
+  /** It is a size that ComfyUI rounds, so it may be a little larger. */
+  readonly isRounded?: boolean | undefined;
   readonly at: Slot;
 }
+
+/**
+ * How much larger than we think a rounded size may be. Only formulas need it: they could multiply the difference. Nodes
+ * round to multiples of up to 256.
+ */
+const ROUNDED = { factor: 1.1, pixels: 256 };
 
 /**
  * The numbers of a graph, including those that other nodes pass on or calculate. A node is added after the nodes that
@@ -41,19 +44,21 @@ export class Numbers {
   }
 
   /** `sizeOf`: width, height and number of the pictures that leave a node; NaN if unknown. */
-  add(id: string, sizeOf: (node: string) => readonly number[]): void {
+  add(id: string, sizeOf: SizeOf): void {
     const made = this.madeBy(id, sizeOf);
     if (made.length > 0) this.made.set(id, made);
   }
 
-  private madeBy(id: string, sizeOf: (node: string) => readonly number[]): readonly (NumberAt | undefined)[] {
+  private madeBy(id: string, sizeOf: SizeOf): readonly (NumberAt | undefined)[] {
     const node = nodeAt(this.graph, id);
     const numberAt = (input: string) => this.at({ node: id, input });
     switch (node.class_type) {
       case 'ComfyMathExpression': {
         const range = (name: string) => {
           const number = numberAt(`values.${name}`);
-          return number && { least: number.least ?? number.value, most: number.value };
+          if (number === undefined) return undefined;
+          const { value, least = value, isRounded } = number;
+          return { least, most: isRounded ? value * ROUNDED.factor + ROUNDED.pixels : value };
         };
         const { least, most } = calculate(String(node.inputs.expression), range);
         const at = { node: id, input: 'expression' };
@@ -68,38 +73,47 @@ export class Numbers {
         const [off, on] = [numberAt('on_false'), numberAt('on_true')];
         if (off === undefined || on === undefined) return [];
         const least = Math.min(off.least ?? off.value, on.least ?? on.value);
-        return [{ ...(off.value > on.value ? off : on), least }];
+        const isRounded = off.isRounded || on.isRounded;
+        return [{ ...(off.value > on.value ? off : on), least, isRounded }];
       }
-      case 'GetVideoComponents':
-        return Array<NumberAt>(5).fill({ value: USUAL_FPS, least: 1, at: { node: id, input: 'video' } });
       case 'ResolutionSelector': {
         const [width = 1, height = 1] = String(node.inputs.aspect_ratio).split(':').map(Number.parseFloat);
         const area = (numberAt('megapixels')?.value ?? Number.NaN) * MEGAPIXEL;
         const at = { node: id, input: 'megapixels' };
-        return [width / height, height / width].map((shape) => ({ value: Math.sqrt(area * shape), least: 1, at }));
+        const side = (shape: number) => ({ value: Math.sqrt(area * shape), least: 1, isRounded: true, at });
+        return [side(width / height), side(height / width)];
       }
       case 'GetImageSize': {
         const sides = sizeOf(linkAt(node, 'image')?.[0] ?? '');
-        const known = sides.some(Number.isNaN) ? USUAL_VIDEO : sides;
+        if (sides.some(({ value }) => Number.isNaN(value))) return [];
         const at = { node: id, input: 'image' };
-        return known.map((value) => ({ value, least: 1, at }));
+        return sides.map(({ value, isRounded }) => ({ value, least: 1, isRounded, at }));
       }
       default: {
         const input = passedInput(node);
-        const number = input === undefined ? undefined : numberAt(input);
+        const number = input === undefined ? undefined : truncated(numberAt(input));
         return [number, number];
       }
     }
   }
 }
 
-/**
- * The input that a primitive or a reroute passes on. A node with further texts or options may calculate with the
- * number.
- */
+type SizeOf = (node: string) => readonly Pick<NumberAt, 'value' | 'isRounded'>[];
+
+/** The number, or the integer that a primitive or a conversion makes of it. */
+function truncated(number: NumberAt | undefined): NumberAt | undefined {
+  if (number === undefined) return undefined;
+  const { value, least = value } = number;
+  if (Number.isInteger(value) && Number.isInteger(least)) return number;
+  return { ...number, value: Math.max(value, Math.trunc(value)), least: Math.min(least, Math.trunc(least)) };
+}
+
+/** The input of a primitive or a reroute: a node that calculates, such as StringLength, names its input otherwise. */
+const PASSED = /^(value|seed|inputs\..+)$/;
+
 function passedInput({ inputs }: GraphNode): string | undefined {
-  const names = Object.keys(inputs);
-  const sources = names.filter((input) => isLink(inputs[input]) || ['number', 'bigint'].includes(typeof inputs[input]));
-  const isPlain = sources[0] === 'value' || names.length === 1;
-  return sources.length === 1 && isPlain ? sources[0] : undefined;
+  const numbers = Object.keys(inputs).filter(
+    (input) => isLink(inputs[input]) || ['number', 'bigint'].includes(typeof inputs[input]),
+  );
+  return numbers.length === 1 && PASSED.test(numbers[0] ?? '') ? numbers[0] : undefined;
 }

@@ -50,7 +50,7 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
     const one = pictures.get(source) ?? UNKNOWN_PICTURES;
     const { width, height } = sidesOf(one);
     const { count, frames } = one;
-    return [width.value, height.value, count.value * frames];
+    return [width, height, { value: count.value * frames }];
   };
   const entered = new Set<string>();
   const open = Object.keys(graph);

@@ -204,7 +204,7 @@ export class PictureNode {
     const [one, of] = width.value === 0 ? [height, 'width' as const] : [width, 'height' as const];
     const other = of === 'width' ? 'height' : 'width';
     const ratio = before === undefined ? 1 : (before.longest ?? before[of].value / before[other].value);
-    const side = { value: one.value * known(ratio, 1), at: one.at };
+    const side = { value: one.value * known(ratio, 1), at: one.at, isRounded: true };
     const sides = of === 'width' ? { width: side, height } : { width, height: side };
     return before?.longest === undefined ? { ...sides, ...longest } : { ...sides, longest: side.value };
   }
@@ -223,7 +223,7 @@ export class PictureNode {
     const ratio = isScaled ? (other.longest === undefined ? side / otherSide : side) : 1;
     const spacing = known(this.side('spacing_width')?.value, 0);
     const sides = {
-      [along]: { ...first[along], value: first[along].value + second[along].value * ratio + spacing },
+      [along]: { ...first[along], value: first[along].value + second[along].value * ratio + spacing, isRounded: true },
       [across]: { ...first[across], value: isScaled ? side : Math.max(side, otherSide) },
     };
     const isKnown = [one, other].every(({ longest }) => longest === undefined);
@@ -246,7 +246,7 @@ export class PictureNode {
   private scaled(before: Pictures | undefined): Pictures | undefined {
     if (before === undefined) return undefined;
     if (this.node.class_type === 'FluxKontextImageScale') {
-      const side = { value: KONTEXT.side };
+      const side = { value: KONTEXT.side, isRounded: true };
       return { ...before, width: side, height: side, longest: KONTEXT.longest };
     }
     const by = this.side('scale_by', 'scale_ratio') ?? this.factorOfResize() ?? this.factorOfModel();

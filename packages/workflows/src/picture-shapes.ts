@@ -29,6 +29,8 @@ export interface Side {
   readonly at?: Slot | undefined;
   /** That number is a factor. */
   readonly isScaled?: boolean;
+  /** ComfyUI rounds it, so it may be a little larger. */
+  readonly isRounded?: boolean | undefined;
 }
 
 export type Shape = Pick<Pictures, 'width' | 'height' | 'longest'>;
@@ -72,7 +74,12 @@ export function sidesOf(pictures: Pictures): Pick<Pictures, 'width' | 'height'> 
 }
 
 export function scaledBy(before: Pictures, by: Side): Pictures {
-  const scaled = ({ value, at }: Side) => ({ value: value * by.value, at: by.at ?? at, isScaled: true });
+  const scaled = ({ value, at }: Side) => ({
+    value: value * by.value,
+    at: by.at ?? at,
+    isScaled: true,
+    isRounded: true,
+  });
   const { width, height, longest } = before;
   const sides = { width: scaled(width), height: scaled(height) };
   return { ...before, ...sides, ...(longest === undefined ? {} : { longest: longest * by.value }) };
@@ -82,7 +89,8 @@ export function scaledBy(before: Pictures, by: Side): Pictures {
  * Scales a picture so that one side, or the square root of its area, has the wanted number of pixels. A picture of
  * unknown shape may have a shorter side of one pixel; one of unknown size becomes a square.
  */
-export function scaledTo(before: Pictures, wanted: Side, what: 'longest' | 'shortest' | 'area'): Pictures {
+export function scaledTo(before: Pictures, size: Side, what: 'longest' | 'shortest' | 'area'): Pictures {
+  const wanted = { ...size, isRounded: true };
   const { width, height, longest } = before;
   const square = { ...before, width: wanted, height: wanted };
   if (longest === undefined) {
@@ -99,7 +107,10 @@ export function scaledTo(before: Pictures, wanted: Side, what: 'longest' | 'shor
 
 export function largest(one: Pictures | undefined, other: Pictures): Pictures {
   if (one === undefined) return other;
-  const larger = (a: Side, b: Side) => (b.value > a.value || Number.isNaN(a.value) ? b : a);
+  const larger = (a: Side, b: Side) => ({
+    ...(b.value > a.value || Number.isNaN(a.value) ? b : a),
+    isRounded: a.isRounded || b.isRounded,
+  });
   const isUnknown = [one, other].some(({ width, height }) => Number.isNaN(width.value + height.value));
   const isAlike = one.width.value === other.width.value && one.height.value === other.height.value;
   const isKnown = one.longest === undefined && other.longest === undefined && (isUnknown || isAlike);

@@ -895,6 +895,29 @@ describe('numbers over links', () => {
     expect(pixelsOf(nodes)).toBe(64 ** 2 + side ** 2);
   });
 
+  it.each<[what: string, node: Nodes[string], made: number]>([
+    ['rounds halves to even integers', formula('64 + 3000 * (3 - round(a))', { 'values.a': 2.5 }), 3064],
+    ['rounds to decimal places', formula('round(a, 1) * 1000', { 'values.a': 0.4 }), 400],
+    ['has exact integers', formula('64 + 3000 * (9007199254740993 - 9007199254740992)'), 3064],
+    ['compares them exactly', formula('8 if 9007199254740993 == 9007199254740992 else 4096'), 4096],
+    ['makes an integer of a fraction', formula('3000 * (3 - round(a))', { 'values.a': ['i', 1] }), 3000],
+  ])('are never less than those of Python, which %s', (_what, n, made) => {
+    const nodes: Nodes = { i: ['ComfyNumberConvert', { value: 2.9 }], n, e: ['EmptyImage', { width: ['n', 1] }] };
+    const number = demandOf(nodes).numbers.at({ node: 'e', input: 'width' });
+    expect(number?.value ?? Number.POSITIVE_INFINITY).toBeGreaterThanOrEqual(made);
+  });
+
+  it('may be larger in a formula if ComfyUI rounds the size of the picture', () => {
+    const nodes: Nodes = {
+      p: ['EmptyImage', { width: 1000, height: 1000, batch_size: 1, color: 0 }],
+      x: ['ImageScaleBy', { image: ['p', 0], scale_by: 1.0006 }],
+      g: ['GetImageSize', { image: ['x', 0] }],
+      n: formula('64 + 3000 * (a - 1000.6)', { 'values.a': ['g', 0] }),
+      e: ['EmptyImage', { width: ['n', 1] }],
+    };
+    expect(demandOf(nodes).numbers.at({ node: 'e', input: 'width' })?.value).toBeGreaterThan(64 + 3000 * 0.4);
+  });
+
   it('are followed once, however many nodes take the number at the end of a long chain', () => {
     const chain = Array.from({ length: 3000 }, (_, n) => [
       `p${n}`,
@@ -937,12 +960,15 @@ describe('numbers over links', () => {
 
   it.each<[string, Nodes[string]]>([
     ['the length of a text', ['StringLength', { string: 'x'.repeat(8000) }]],
+    ['the length of a number', ['StringLength', { string: 1.0000000000000002 }]],
+    ['the frame rate of a video', formula('a', { 'values.a': ['v', 2] })],
     ['a text', ['ComfyNumberConvert', { value: ['t', 0] }]],
     ['a formula of the length of a text', formula('a * 1000', { 'values.a': ['t', 0] })],
     ['a list', ['CreateList', { 'inputs.input0': ['t', 0] }]],
   ])('must be known before the graph runs: not from %s', (_what, node) => {
     const nodes: Nodes = {
       t: ['StringLength', { string: 'x' }],
+      v: ['GetVideoComponents', { video: ['l', 0] }],
       n: node,
       e: ['EmptyImage', { width: ['n', 0], height: 8, batch_size: 1 }],
     };
