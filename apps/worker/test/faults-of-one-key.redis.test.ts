@@ -67,22 +67,6 @@ it('rests for the jobs of all keys when the test prompt fails after a job of one
   await worker.allUp();
 });
 
-it('rests for the jobs of all keys when jobs of two keys fail alike, even if the test prompt passes', async () => {
-  const { stack, gpu, worker, rests, order } = await aShop();
-  const [, exceptionType, message] = TEXTS[1];
-  gpu.faults.add({ kind: 'node_error', node: 'KSampler', exceptionType, message });
-  const first = await order('anna', '1');
-  await until('it rests for anna', async () => (await rests()).some(({ scope }) => scope.key === 'anna'));
-  const second = await order('bert', '2');
-  await until('it rests for all', async () => (await rests()).some(({ scope }) => Object.keys(scope).length === 0));
-  gpu.faults.remove();
-  for (const id of [first, second]) {
-    const { status, attempts, faultyAttempts } = await stack.ended(id);
-    expect([status, attempts - faultyAttempts]).toEqual(['succeeded', 1]);
-  }
-  await worker.allUp();
-});
-
 it('does not free memory for an exception that only claims in its message to be out of memory', async () => {
   const { stack, gpu, attack } = await aShop();
   const message = 'CUDA error: out of memory';

@@ -66,10 +66,8 @@ describe('a rest', () => {
     expect(scopes()).toEqual([{ workflow: 'text2img', checkpoint: 'xl', key: 'k' }]);
     suspicion.failed(aJob({ workflow: 'img2img' }), MODEL, 0);
     expect(scopes()).toEqual([{ checkpoint: 'xl', key: 'k' }]);
-    suspicion.failed(aJob({ workflow: 'img2img', key: 'other' }), MODEL, 0);
-    expect(scopes()).toEqual([{ checkpoint: 'xl' }]);
     suspicion.failed(aJob({ workflow: 'third', checkpoint: 'other' }), MODEL, 0);
-    expect(scopes()).toEqual([{}]);
+    expect(scopes()).toEqual([{ key: 'k' }]);
   });
 
   it('is for the workflow when it fails with several checkpoints and other workflows succeed with them', () => {
@@ -88,36 +86,26 @@ describe('a rest', () => {
     const first = aJob();
     for (let n = 0; n < 5; n += 1) suspicion.failed(first, UNKNOWN, 0);
     expect(suspicion.rests).toEqual([]);
-    suspicion.failed(aJob({ key: 'other' }), UNKNOWN, 0);
+    suspicion.failed(aJob(), UNKNOWN, 0);
     expect(suspicion.rests).toEqual([]);
     suspicion.failed(aJob(), UNKNOWN, 0);
-    expect(suspicion.rests.map(({ scope }) => scope)).toEqual([{ workflow: 'text2img', checkpoint: 'xl' }]);
+    expect(suspicion.rests.map(({ scope }) => scope)).toEqual([{ workflow: 'text2img', checkpoint: 'xl', key: 'k' }]);
   });
 
   it.each([
     ['the machine is at fault by the kind of the error', GPU],
     ['of one model', MODEL],
     ['of unknown kind', UNKNOWN],
-  ])('is for one key alone while only its jobs fail, even if one succeeded elsewhere: %s', (_which, failure) => {
+  ])('is only for keys whose jobs failed, even if some succeeded elsewhere: %s', (_which, failure) => {
     const suspicion = new Suspicion(LIMITS);
-    const bad = [aJob(), aJob(), aJob()];
-    for (const job of bad) suspicion.failed(job, failure, 0);
-    suspicion.confirmed(bad[2]?.job ?? '', 0);
-    expect(suspicion.permits(aJob(), 0)).toBe('no');
-    expect(suspicion.permits(aJob({ key: 'other' }), 0)).toBe('yes');
-    expect(suspicion.altogether).toBeUndefined();
-  });
-
-  it.each([
-    ['at once for a known kind', GPU, 1],
-    ['as soon as enough jobs failed for an unknown one', UNKNOWN, 2],
-  ])('is for all keys when a job of another one fails alike, %s', (_when, failure, before) => {
-    const suspicion = new Suspicion(LIMITS);
-    for (let n = 0; n < before; n += 1) suspicion.failed(aJob(), failure, 0);
-    suspicion.failed(aJob({ key: 'other' }), { ...failure, print: 'something else' }, 0);
+    for (const key of ['k', 'other']) {
+      const bad = [aJob({ key }), aJob({ key }), aJob({ key })];
+      for (const job of bad) suspicion.failed(job, failure, 0);
+      suspicion.confirmed(bad[2]?.job ?? '', 0);
+      expect(suspicion.permits(aJob({ key }), 0)).toBe('no');
+    }
     expect(suspicion.permits(aJob({ key: 'third' }), 0)).toBe('yes');
-    suspicion.failed(aJob({ key: 'other' }), failure, 0);
-    expect(suspicion.permits(aJob({ key: 'third' }), 0)).toBe('no');
+    expect(suspicion.altogether).toBeUndefined();
   });
 
   it('is for all work of all keys when the test prompt fails', () => {
@@ -251,33 +239,22 @@ describe('a trial', () => {
   });
 
   it('of one key does not keep the instance from other keys when it fails: the next trial is theirs', () => {
-    const suspicion = resting();
-    suspicion.failed(aJob({ key: 'other' }), GPU, 0);
+    const suspicion = new Suspicion(LIMITS);
+    suspicion.observed({ code: 'gpu_failed', error: 'CUDA error' }, 0);
     suspicion.tested(true, 10_000);
-    for (let n = 0; n < 3; n += 1) {
-      const trial = aJob();
+    for (const key of ['k', 'accomplice']) {
+      const trial = aJob({ key });
+      expect(suspicion.permits(trial, 10_000)).toBe('trial');
       suspicion.entered(trial, 10_000);
       suspicion.failed(trial, GPU, 10_000);
+      expect(suspicion.permits(aJob({ key }), 10_000)).toBe('no');
     }
-    expect(suspicion.permits(aJob(), 10_000)).toBe('no');
     const theirs = aJob({ key: 'other' });
     expect(suspicion.permits(theirs, 10_000)).toBe('trial');
     suspicion.entered(theirs, 10_000);
     suspicion.succeeded(theirs, 11_000);
     expect(suspicion.altogether).toBeUndefined();
     expect(suspicion.permits(aJob({ key: 'third' }), 11_000)).toBe('yes');
-  });
-
-  it('of a second key that fails alike starts the next rest for all keys', () => {
-    const suspicion = resting();
-    suspicion.failed(aJob({ key: 'other' }), GPU, 0);
-    suspicion.tested(true, 10_000);
-    for (const key of ['k', 'other']) {
-      const trial = aJob({ key });
-      suspicion.entered(trial, 10_000);
-      suspicion.failed(trial, GPU, 10_000);
-    }
-    expect(suspicion.rests).toMatchObject([{ scope: {}, until: 30_000, count: 2 }]);
   });
 
   it('ends the suspicion when it succeeds; a failure soon after continues the row of rests', () => {

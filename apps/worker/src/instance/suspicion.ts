@@ -33,8 +33,6 @@ interface OwnRest extends InstanceRest {
   readonly trial: string | undefined;
   /** When a test prompt last found no fault, ms since 1970; undefined: none has since the rest began. */
   readonly testedAt: number | undefined;
-  /** The number of the failure that started the rest. */
-  readonly at: number;
 }
 
 /** For faults that the fleet itself observed, not the jobs of a key. No key has this id. */
@@ -55,9 +53,9 @@ const MOST_RESTS = 32;
  * they have in common. It **rests** for that scope when the kind of the error shows a fault of the machine, when a
  * failed job succeeded elsewhere, or when enough different jobs failed in a row; each rest in a row is twice as long.
  *
- * A caller can choose the error of a graph. Therefore the instance rests only for the jobs of that key, until a job of
- * another key fails alike or the fleet's own **test prompt** fails. The test prompt is due when a rest begins and again
- * when it ends. Then one job of the scope is admitted as a **trial**: success ends the suspicion, failure starts the
+ * A caller can choose the error of a graph, and have more than one key. Therefore the instance rests only for the jobs
+ * of that key, unless the fleet's own **test prompt** fails. The test prompt is due when a rest begins and again when it
+ * ends. Then one job of the scope is admitted as a **trial**: success ends the suspicion, failure starts the
  * next rest. After a restart of ComfyUI, a passed test prompt alone ends all rests.
  */
 export class Suspicion {
@@ -249,34 +247,17 @@ export class Suspicion {
     return recorded;
   }
 
-  /**
-   * The scope to rest for after a failure: for all keys when at least two keys failed alike, else for this key;
-   * undefined while fewer than `least` jobs failed.
-   */
+  /** The scope to rest for after a failure, always of its key; undefined while fewer than `least` jobs failed. */
   #scopeOf(recorded: RecordedFailure, least: number): Scope | undefined {
-    const alike = this.#failures.filter(({ print }) => print === recorded.print);
-    const shared = recorded.scope ?? this.#common(recorded, alike);
-    const streak = this.#streak(shared, alike);
-    if (jobsOf(streak) >= least && streak.some(({ key }) => key !== recorded.key)) return shared;
     const own = this.#failures.filter(({ key }) => key === recorded.key);
     const scope = recorded.scope ?? this.#common(recorded, own);
     return jobsOf(this.#streak(scope, own)) < least ? undefined : { ...scope, key: recorded.key };
   }
 
-  /**
-   * A further rest for all keys again needs failures of two keys; otherwise one key's trials could keep the instance
-   * from the others for ever.
-   */
+  /** After a rest for all keys, the next one is for the key alone: otherwise its trials could keep the others out for ever. */
   #trialFailed(rest: OwnRest, recorded: RecordedFailure, now: number): void {
-    const next = { now, proven: rest.proven || recorded.certain };
-    const isShared = (other: RecordedFailure) =>
-      other.at > rest.at && other.key !== recorded.key && other.print === recorded.print;
-    if (rest.scope.key !== undefined || this.#failures.some((other) => covers(rest.scope, other) && isShared(other))) {
-      this.#rest(rest.scope, recorded, next);
-      return;
-    }
     this.#change(rest, { trial: undefined });
-    this.#rest({ ...rest.scope, key: recorded.key }, recorded, next);
+    this.#rest({ ...rest.scope, key: recorded.key }, recorded, { now, proven: rest.proven || recorded.certain });
   }
 
   /** The unexplained failures in a scope since the last success there. */
@@ -311,7 +292,7 @@ export class Suspicion {
       this.#rests.get(name)?.count ?? (ended !== undefined && now < ended.at + longestRestMs ? ended.count : 0);
     const until = now + Math.min(longestRestMs, firstRestMs * 2 ** Math.min(before, 30));
     for (const [other, rest] of this.#rests) if (covers(scope, rest.scope)) this.#rests.delete(other);
-    const rest = { scope, until, count: before + 1, code, error, proven, trial: undefined, testedAt, at: this.#count };
+    const rest = { scope, until, count: before + 1, code, error, proven, trial: undefined, testedAt };
     this.#rests.set(name, rest);
     const ofKey = [...this.#rests].filter(([, other]) => other.scope.key === scope.key);
     for (const [oldest] of ofKey.slice(0, -MOST_RESTS)) this.#rests.delete(oldest);
