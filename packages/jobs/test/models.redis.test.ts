@@ -3,9 +3,20 @@ import { catalogueWith, until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import type { Claim, Refusals, WorkerLedgerOptions } from '../src/index.js';
 import { affinityKeyOf } from '../src/record/request-keys.js';
-import { aFrame, anAnnouncement, aRequest, countCommands, type Fleet, openFleet, POOL, within } from './builders.js';
+import {
+  aFrame,
+  anAnnouncement,
+  aRequest,
+  countCommands,
+  type Fleet,
+  failed,
+  openFleet,
+  POOL,
+  within,
+} from './builders.js';
 
 const PATIENCE_MS = 30_000;
+const MINUTE_MS = 60_000;
 
 /** How many ms each checkpoint takes to load; one that is missing here cannot be run. */
 type Loads = Readonly<Record<string, number>>;
@@ -176,6 +187,32 @@ it('lets a key save up little GPU time while no instance can run its waiting job
   for (let n = 0; n < 6; n++) served.push(await serve());
   expect(served.slice(0, 2)).toEqual(['bert', 'bert']);
   expect(served).toContain('anna');
+});
+
+it('lets a key save up no more when its jobs end earlier than such jobs usually do', async () => {
+  const { fleet, claim } = await openPool();
+  const order = (key: string, checkpoint: string) =>
+    fleet.submit({ key, request: { checkpoint }, models: [checkpoint] });
+  const next = async () => (await claim('w/1', { a: 0, b: 0 })) as Claim;
+  const serve = async (executedMs: number) => {
+    const { record, finish } = await next();
+    await finish({ status: 'succeeded', outputs: [aFrame(record.id)], executedMs });
+    return record.key;
+  };
+  await order('bert', 'b');
+  await order('bert', 'missing');
+  expect(await serve(10 * MINUTE_MS)).toBe('bert');
+  for (let n = 0; n < 40; n++) await order('anna', 'a');
+  for (let n = 0; n < 25; n++) expect(await serve(MINUTE_MS)).toBe('anna');
+  for (let n = 0; n < 14; n++) await order('bert', 'b');
+  const served = [];
+  for (let n = 0; n < 14; n++) {
+    const { record, finish } = await next();
+    served.push(record.key);
+    await fleet.redis.hset(fleet.keys.job(record.id), 'started_at', Date.now() - PATIENCE_MS);
+    await finish(failed());
+  }
+  expect(served.filter((key) => key === 'bert').length).toBeLessThan(12);
 });
 
 it('gives up for a while on an instance that keeps repeating its answers', async () => {

@@ -255,7 +255,8 @@ export class SchedulingModel {
 
   /** What is taken back puts the key before no key that began meanwhile. */
   #advance(key: Key, gpuMs: number, weight: number): void {
-    if (gpuMs !== 0) key.time = Math.max(key.time + gpuMs / weight, Math.min(key.time, this.#begins));
+    const floor = Math.max(this.#begins, this.#present - MOST_SAVED);
+    if (gpuMs !== 0) key.time = Math.max(key.time + gpuMs / weight, Math.min(key.time, floor));
   }
 
   #removeWaiting(key: Key, job: Waiting): void {

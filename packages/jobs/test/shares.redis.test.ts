@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Outcome } from '../src/index.js';
+import type { Loss, Outcome } from '../src/index.js';
 import { failed, nextClaim, openFleet, POOL, startNext } from './builders.js';
 import { openHousekeeper } from './housekeepers.js';
 
@@ -70,21 +70,21 @@ it('counts running executions up to now, and only once after they end', async ()
   expect(await shareOf('a')).toMatchObject({ weight: 2, gpuMsMinute: 0, gpuMsHour: 2 * MINUTE });
 });
 
-it("counts a lost execution, but not one that failed through the instance's fault", async () => {
+it.each<[counts: boolean, lost: Loss, then: Outcome]>([
+  [true, 'lost', after(0)],
+  [false, 'bystander', { status: 'canceled' }],
+  [false, 'faulty', after(0)],
+  [true, 'faulty', { status: 'canceled' }],
+  [true, 'faulty', failed()],
+])('counts (%s) an execution that was %s, if the job then ends as %o', async (counts, reason, outcome) => {
   const { fleet, shareOf } = await open();
-  const source = await fleet.claims();
-  for (const [key, reason] of [
-    ['a', 'lost'],
-    ['b', 'faulty'],
-  ] as const) {
-    const { id, createdAt } = (await fleet.submit({ key })).record;
-    const { claim, promptId } = await startNext(source);
-    await fleet.redis.hset(fleet.keys.job(id), 'started_at', createdAt - MINUTE);
-    await claim.lose(promptId, reason);
-    await claim.finish({ status: 'canceled' });
-  }
-  expect((await shareOf('a'))?.gpuMsHour).toBeGreaterThanOrEqual(MINUTE);
-  expect(await shareOf('b')).toBeUndefined();
+  const { id, createdAt } = (await fleet.submit({ key: 'a' })).record;
+  const { claim, promptId } = await startNext(await fleet.claims());
+  await fleet.redis.hset(fleet.keys.job(id), 'started_at', createdAt - MINUTE);
+  await claim.lose(promptId, reason);
+  await claim.finish(outcome);
+  const { gpuMsHour = 0 } = (await shareOf('a')) ?? {};
+  expect(gpuMsHour >= MINUTE).toBe(counts);
 });
 
 it('reports how many jobs of a key wait and for how long, in any order', async () => {

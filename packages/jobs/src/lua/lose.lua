@@ -32,11 +32,12 @@ if get('prompt_id') == prompt_id then
     redis.call('HINCRBY', record, 'kills', 1)
     record_kill(get('prompt_id'))
   end
-  if not is_excused and get('started_prompt') == prompt_id then
-    record_used_time()
-    record_gpu_time(math.max(0, now_ms() - get('started_at')), owner_of_job())
-  end
   if get('started_prompt') == prompt_id then
+    if reason == 'faulty' then record_time('faulty_ms')
+    elseif reason ~= 'bystander' then
+      record_time('used_ms')
+      record_gpu_time(math.max(0, now_ms() - get('started_at')), owner_of_job())
+    end
     count_attempt(get('pool'), id)
     local failed = reason == 'faulty' or reason == 'out_of_memory'
     record_execution(failed and FAILED or 'stopped', args.timeline)

@@ -32,13 +32,14 @@ local function begin_serving(pool, key)
   redis.call('ZADD', keys_to_serve_key(pool), time, key)
 end
 local function step_of(gpu_ms) return gpu_ms / (tonumber(get('weight')) or 1) end
--- A charge that is taken back does not put a key before an idle key that began behind that charge. Otherwise that key would
--- wait for as long when jobs are canceled that were expected to take long.
+-- A charge that is taken back does not put a key before an idle key that began behind that charge, nor further back than a
+-- key can save up. Otherwise other keys would wait for as long when jobs end early that were expected to take long.
 local function advance(pool, key, gpu_ms)
   if gpu_ms == 0 then return end
   local before = tonumber(redis.call('ZSCORE', virtual_times_key(pool), key) or 0)
-  local begins = tonumber(redis.call('HGET', schedule_key(pool), 'begins') or 0)
-  local time = exact(math.max(before + step_of(gpu_ms), math.min(before, begins)))
+  local begins, served = unpack(redis.call('HMGET', schedule_key(pool), 'begins', 'present'))
+  local floor = math.max(tonumber(begins or nil) or 0, (tonumber(served or nil) or 0) - MOST_SAVED)
+  local time = exact(math.max(before + step_of(gpu_ms), math.min(before, floor)))
   redis.call('ZADD', virtual_times_key(pool), time, key)
   redis.call('ZADD', keys_to_serve_key(pool), 'XX', time, key)
 end
@@ -65,13 +66,14 @@ local function refund()
   advance(get('pool'), get('key'), -charged)
   redis.call('HDEL', record, 'charged')
 end
--- Counts the time of a failed execution that was not the instance's fault.
-local function record_used_time()
+-- Adds the time of the execution that has just ended to `field`: used_ms, or faulty_ms if the instance may be at fault, which
+-- costs nothing if the job succeeds in the end.
+local function record_time(field)
   local used = now_ms() - (tonumber(get('started_at')) or now_ms())
-  redis.call('HINCRBY', record, 'used_ms', string.format('%d', math.max(0, used)))
+  redis.call('HINCRBY', record, field, string.format('%d', math.max(0, used)))
 end
 -- Replaces the charge of a job at its end by what it really cost.
 local function correct_charge(gpu_ms)
-  local used = (tonumber(get('used_ms')) or 0) + (gpu_ms or 0)
+  local used = (tonumber(get('used_ms')) or 0) + gpu_ms
   advance(get('pool'), get('key'), used - (tonumber(get('charged')) or 0))
 end

@@ -14,7 +14,7 @@ Ends a job.
 local function record_usage(status, gpu_ms, pictures)
   local usage = usage_key(get('key'), today())
   redis.call('HINCRBY', usage, status, 1)
-  if gpu_ms then use_gpu(gpu_ms, owner_of_job()) end
+  if gpu_ms > 0 then use_gpu(gpu_ms, owner_of_job()) end
   if status == SUCCEEDED then
     redis.call('HINCRBY', usage, 'pictures', pictures or 0)
   end
@@ -42,7 +42,8 @@ end
 -- `pictures`: how many it made.
 local function close_job(status, gpu_ms, pictures)
   local pool = get('pool')
-  if not gpu_ms and get('started_at') ~= '' then gpu_ms = now_ms() - get('started_at') end
+  if not gpu_ms then gpu_ms = get('started_at') == '' and 0 or now_ms() - get('started_at') end
+  if status ~= SUCCEEDED then gpu_ms = gpu_ms + (tonumber(get('faulty_ms')) or 0) end
   set('finished_at', now_ms())
   become(status)
   enter(ENDED)
