@@ -2,7 +2,7 @@ import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import type { ClaimSource } from '../src/index.js';
-import { aFrame, type Fleet, nextClaim, openFleet, POOL } from './builders.js';
+import { aFrame, type Fleet, nextClaim, openFleet, POOL, startNext } from './builders.js';
 
 interface JobOptions {
   readonly key?: string;
@@ -156,6 +156,23 @@ it('charges a key the real cost of its job, also if it failed', async () => {
   await bert.finish({ status: 'failed', error: { code: 'node_execution_error', detail: 'no', nodeId: null } });
   const keys = await Promise.all((await serve(source, 3)).map(async (id) => (await fleet.get(id)).record.key));
   expect(keys).toEqual(['bert', 'bert', 'anna']);
+});
+
+it('charges a key for a long job while it runs, whatever such jobs took before', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  await addAll(fleet, [{ key: 'anna' }]);
+  const quick = await nextClaim(source);
+  await addAll(fleet, [...times(4, { key: 'anna' }), ...times(4, { key: 'bert' })]);
+  await quick.finish({ status: 'succeeded', outputs: [aFrame(quick.record.id)], executedMs: 1 });
+  const { claim, promptId } = await startNext(source);
+  const { id, key } = claim.record;
+  await fleet.redis.hset(fleet.keys.job(id), 'started_at', Date.now() - 100_000);
+  expect(await claim.check()).toBe('ok');
+  const others = [await nextClaim(source), await nextClaim(source), await nextClaim(source)];
+  expect(others.map(({ record }) => record.key)).not.toContain(key);
+  await claim.finish({ status: 'succeeded', outputs: [aFrame(id)], executedMs: 1000 }, promptId);
+  expect((await nextClaim(source)).record.key).toBe(key);
 });
 
 it('gives each pool its own order', async () => {

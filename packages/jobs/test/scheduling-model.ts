@@ -1,4 +1,5 @@
 import type { Lod } from '@comfy-fleet/contracts';
+import { LUA_CONSTANTS } from '../src/lua/constants.js';
 import { type Candidate, choose, levelOf, type Rules } from '../src/scheduling/choose.js';
 import type { Demand, NearKey, NearQueue, NearSnapshot } from '../src/scheduling/snapshot.js';
 
@@ -37,6 +38,8 @@ interface Key {
   takesTurns: boolean;
   readonly waiting: Waiting[];
   taken: number;
+  /** What its jobs in work count for. */
+  ahead: number;
   arrived: number;
   removed: number;
 }
@@ -45,11 +48,12 @@ interface Key {
 const NEWEST = 0.3;
 const UNKNOWN_MS = 10_000;
 const MOST_SAVED = 60_000;
+const { IN_WORK_MS } = LUA_CONSTANTS;
 
 /** The state of one pool between two choices, in plain memory; the scripts keep it in Redis. */
 export class SchedulingModel {
   readonly #keys = new Map<string, Key>();
-  readonly #held = new Map<string, { readonly job: Waiting; readonly charged: number }>();
+  readonly #held = new Map<string, Waiting>();
   readonly #resting: { readonly job: Waiting; readonly key: Key }[] = [];
   /** By lod, and by lod and checkpoint. */
   readonly #durations = new Map<string, number>();
@@ -57,8 +61,6 @@ export class SchedulingModel {
   readonly #loaded = new Map<string, number>();
   readonly #rules: ModelRules;
   #present = 0;
-  /** The greatest virtual time at which an idle key began. */
-  #begins = 0;
   #open = 0;
 
   constructor(rules: ModelRules) {
@@ -71,6 +73,7 @@ export class SchedulingModel {
       takesTurns: false,
       waiting: [],
       taken: 0,
+      ahead: 0,
       arrived: 0,
       removed: 0,
     };
@@ -94,7 +97,7 @@ export class SchedulingModel {
 
   snapshot(instance: string, now: number): NearSnapshot {
     const taking = [...this.#keys].filter(([, { takesTurns }]) => takesTurns);
-    const byTime = taking.sort(([a, x], [b, y]) => x.time - y.time || (a < b ? -1 : 1));
+    const byTime = taking.sort(([a, x], [b, y]) => placeOf(x) - placeOf(y) || (a < b ? -1 : 1));
     return {
       now,
       paused: false,
@@ -143,14 +146,15 @@ export class SchedulingModel {
     this.#end();
   }
 
-  #nearKey(name: string, { time, taken, removed, waiting }: Key, instance: string): NearKey {
+  #nearKey(name: string, key: Key, instance: string): NearKey {
+    const { taken, removed, waiting } = key;
     const queues = new Map<string, Waiting[]>();
     for (const job of waiting.toSorted((a, b) => sequenceOf(a) - sequenceOf(b))) {
       queues.set(queueOf(job), [...(queues.get(queueOf(job)) ?? []), job]);
     }
     return {
       name,
-      time,
+      time: placeOf(key),
       removed,
       inWork: taken,
       queues: [...queues].map(([queue, jobs]) => this.#nearQueue(queue, jobs, instance)),
@@ -198,14 +202,13 @@ export class SchedulingModel {
     this.#removeWaiting(key, job);
     if (!passedOver.includes(queue)) this.#passedOver.delete(queue.name);
     if (loadMs > 0) this.#loaded.set(instance, now);
-    const charged = this.#expectedMs(job);
-    const saved = this.#present - Math.max(MOST_SAVED, 2 * charged);
+    const saved = this.#present - MOST_SAVED;
     this.#present = Math.max(this.#present, key.time);
     key.time = Math.max(key.time, saved);
-    this.#advance(key, charged, job.weight);
+    key.ahead += IN_WORK_MS / job.weight;
     key.taken += 1;
     if (key.taken >= (job.mostTaken ?? Number.POSITIVE_INFINITY)) key.takesTurns = false;
-    this.#held.set(id, { job, charged });
+    this.#held.set(id, job);
     return job;
   }
 
@@ -224,39 +227,33 @@ export class SchedulingModel {
     this.#keys.clear();
     this.#loaded.clear();
     this.#present = 0;
-    this.#begins = 0;
   }
 
   #expectedMs(job: ModelJob): number {
     return this.#durations.get(like(job)) ?? this.#durations.get(job.lod) ?? UNKNOWN_MS;
   }
 
-  /** Changes the charge to `gpuMs`, after which its key may be served again. */
+  /** Charges what the job used, after which its key may be served again. */
   #letGo(id: string, gpuMs: number) {
-    const held = this.#held.get(id);
-    const key = held && this.#keys.get(held.job.key);
-    if (held === undefined || key === undefined) throw new Error(`nobody holds ${id}`);
+    const job = this.#held.get(id);
+    const key = job && this.#keys.get(job.key);
+    if (job === undefined || key === undefined) throw new Error(`nobody holds ${id}`);
     this.#held.delete(id);
     key.taken -= 1;
-    this.#advance(key, gpuMs - held.charged, held.job.weight);
+    key.time += gpuMs / job.weight;
+    key.ahead = key.taken === 0 ? 0 : key.ahead - IN_WORK_MS / job.weight;
     if (key.waiting.length > 0) this.#beginTurns(key);
-    return { job: held.job, key };
+    return { job, key };
   }
 
   #beginTurns(key: Key): void {
     const mostTaken = key.waiting[0]?.mostTaken ?? Number.POSITIVE_INFINITY;
     if (key.takesTurns || key.taken >= mostTaken) return;
-    const following = [...this.#keys.values()].filter((one) => one.takesTurns).map(({ time }) => time);
-    const begins = Math.min(this.#present, ...following);
-    this.#begins = Math.max(this.#begins, begins);
-    key.time = Math.max(key.time, begins);
+    const following = [...this.#keys]
+      .filter(([, one]) => one.takesTurns)
+      .sort(([a, x], [b, y]) => placeOf(x) - placeOf(y) || (a < b ? -1 : 1))[0];
+    key.time = Math.max(key.time, Math.min(this.#present, following?.[1].time ?? Number.POSITIVE_INFINITY));
     key.takesTurns = true;
-  }
-
-  /** What is taken back puts the key before no key that began meanwhile. */
-  #advance(key: Key, gpuMs: number, weight: number): void {
-    const floor = Math.max(this.#begins, this.#present - MOST_SAVED);
-    if (gpuMs !== 0) key.time = Math.max(key.time + gpuMs / weight, Math.min(key.time, floor));
   }
 
   #removeWaiting(key: Key, job: Waiting): void {
@@ -273,6 +270,10 @@ export class SchedulingModel {
   #allWaiting(): Waiting[] {
     return [...this.#keys.values()].flatMap(({ waiting }) => waiting);
   }
+}
+
+function placeOf({ time, ahead }: Key): number {
+  return time + ahead;
 }
 
 function sequenceOf(job: Waiting): number {

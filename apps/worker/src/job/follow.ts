@@ -94,7 +94,7 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
       }
       submission.isBystander = false;
       if (state.state === 'running') began();
-      else await job.checkLedger();
+      await job.checkLedger();
       const spared = state.state === 'running' && slot.isToBeTakenBack && !job.cancelRequested;
       if (toStop() && !spared) {
         if (interruptedAt !== undefined && state.state === 'running' && Date.now() - interruptedAt >= graceMs) {

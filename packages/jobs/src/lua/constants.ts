@@ -3,6 +3,8 @@ const DAY_MS = 24 * HOUR_MS;
 
 /** Numbers that scripts share with each other or with TypeScript. */
 export const LUA_CONSTANTS = {
+  /** How much virtual time each job in work counts for, besides what it has used. About a mid on a common card. */
+  IN_WORK_MS: 10_000,
   /** The BullMQ priority of all work items. */
   PRIORITY: 1,
   /** How many completed and how many failed work items of each pool BullMQ keeps, for operators to look at. */

@@ -17,7 +17,6 @@ if get('status') == CANCELING and get('prompt_id') == '' then
   close_with_item(CANCELED)
   return 'ok'
 end
-if get('prompt_id') == '' then refund() end
 leave_prompt_queue()
 leave_worker()
 leave_work()

@@ -1,4 +1,5 @@
 import { LODS, type Lod, MAX_PRIORITY } from '@comfy-fleet/contracts';
+import { LUA_CONSTANTS } from '../lua/constants.js';
 import type { Demand, NearJob, NearKey, NearQueue, NearSnapshot } from './snapshot.js';
 
 /** Jobs that an instance is not given for now, although it can run them. */
@@ -312,7 +313,7 @@ function withoutJob(snapshot: NearSnapshot, choice: ChosenJob): NearSnapshot {
   const shorter = { ...queue, jobs };
   const served = {
     ...key,
-    time: key.time + job.expectedMs / job.weight,
+    time: key.time + LUA_CONSTANTS.IN_WORK_MS / job.weight,
     removed: key.removed + 1,
     inWork: key.inWork + 1,
     queues: key.queues.flatMap((one) => (one !== queue ? [one] : jobs.length === 0 ? [] : [shorter])),

@@ -1,79 +1,71 @@
 --[[
-A key's virtual time in a pool is the GPU time that it was charged, in ms, divided by its weight. The key with the least
-virtual time is served next, so that in the long run keys share GPU time by their weights, no matter what they send.
+A key's virtual time in a pool is the GPU time that its jobs have used, in ms, divided by its weight. The key with the least
+virtual time is served next, so that in the long run keys share GPU time by their weights, no matter what they send. Each job
+in work counts for IN_WORK_MS more until it ends: what it will use is unknown, and any estimate could be influenced.
 ]]
 --- @include "shared/job"
+--- @include "constants"
 
--- Charged for a job if no similar job has run yet: about a mid on a common card.
+-- What similar jobs take if none has run yet: about a mid on a common card.
 local UNKNOWN_MS = 10000
--- How much virtual time, in ms, a key can save up while no instance can run its waiting jobs, or two of its jobs if they
--- take longer. Beyond that it would keep other keys waiting for as long. More than the patience and a usual job, by which a
--- key falls behind when others are served first for their models.
+-- How much virtual time, in ms, a key can save up while no instance can run its waiting jobs. Beyond that it would keep
+-- other keys waiting for as long. More than the patience and a usual job, by which a key falls behind when others are served
+-- first for their models.
 local MOST_SAVED = 60000
 
 -- Keeps all digits, so that equal times stay equal.
 local function exact(time) return string.format('%.17g', time) end
--- Where an idle key begins: level with the waiting key that has used the least, but not ahead of the one served last.
-local function present(pool)
-  local least = tonumber(redis.call('HGET', schedule_key(pool), 'present') or 0)
-  local first = redis.call('ZRANGE', keys_to_serve_key(pool), 0, 0, 'WITHSCORES')
-  return math.min(least, tonumber(first[2]) or least)
+local function read_time(pool, key) return tonumber(redis.call('ZSCORE', virtual_times_key(pool), key) or 0) end
+local function read_served(pool) return tonumber(redis.call('HGET', schedule_key(pool), 'present') or 0) end
+-- By its place, keys are served: its virtual time and what its jobs in work count for.
+local function place_of(pool, key)
+  return exact(read_time(pool, key) + tonumber(redis.call('HGET', schedule_key(pool), 'ahead ' .. key) or 0))
 end
--- Adds a key with a waiting job to the keys to serve. It saved up no time while it was idle, but keeps its debt.
+local function set_time(pool, key, time)
+  redis.call('ZADD', virtual_times_key(pool), exact(time), key)
+  redis.call('ZADD', keys_to_serve_key(pool), 'XX', place_of(pool, key), key)
+end
+-- Adds a key with a waiting job to the keys to serve. It saved up no time while it was idle: it begins level with the key to
+-- be served next, but not ahead of the one served last. If it has used more, it keeps that.
 local function begin_serving(pool, key)
   if redis.call('ZSCORE', keys_to_serve_key(pool), key) then return end
-  local before = tonumber(redis.call('ZSCORE', virtual_times_key(pool), key) or 0)
-  local begins = present(pool)
-  if begins > (tonumber(redis.call('HGET', schedule_key(pool), 'begins') or nil) or 0) then
-    redis.call('HSET', schedule_key(pool), 'begins', exact(begins))
-  end
-  local time = exact(math.max(before, begins))
-  redis.call('ZADD', virtual_times_key(pool), time, key)
-  redis.call('ZADD', keys_to_serve_key(pool), time, key)
+  local begins, following = read_served(pool), redis.call('ZRANGE', keys_to_serve_key(pool), 0, 0)[1]
+  if following then begins = math.min(begins, read_time(pool, following)) end
+  set_time(pool, key, math.max(read_time(pool, key), begins))
+  redis.call('ZADD', keys_to_serve_key(pool), place_of(pool, key), key)
 end
 local function step_of(gpu_ms) return gpu_ms / (tonumber(get('weight')) or 1) end
--- A charge that is taken back does not put a key before an idle key that began behind that charge, nor further back than a
--- key can save up. Otherwise other keys would wait for as long when jobs end early that were expected to take long.
 local function advance(pool, key, gpu_ms)
-  if gpu_ms == 0 then return end
-  local before = tonumber(redis.call('ZSCORE', virtual_times_key(pool), key) or 0)
-  local begins, served = unpack(redis.call('HMGET', schedule_key(pool), 'begins', 'present'))
-  local floor = math.max(tonumber(begins or nil) or 0, (tonumber(served or nil) or 0) - MOST_SAVED)
-  local time = exact(math.max(before + step_of(gpu_ms), math.min(before, floor)))
-  redis.call('ZADD', virtual_times_key(pool), time, key)
-  redis.call('ZADD', keys_to_serve_key(pool), 'XX', time, key)
+  if gpu_ms ~= 0 then set_time(pool, key, read_time(pool, key) + step_of(gpu_ms)) end
+end
+-- The job enters (1) or leaves (-1) the work of its key.
+local function count_in_work(sign)
+  local pool, key = get('pool'), get('key')
+  local ahead = redis.call('HINCRBYFLOAT', schedule_key(pool), 'ahead ' .. key, exact(sign * step_of(IN_WORK_MS)))
+  if tonumber(ahead) < 0.001 then redis.call('HDEL', schedule_key(pool), 'ahead ' .. key) end
+  local time, served = read_time(pool, key), read_served(pool)
+  if sign > 0 and time > served then redis.call('HSET', schedule_key(pool), 'present', exact(time)) end
+  set_time(pool, key, sign > 0 and math.max(time, served - MOST_SAVED) or time)
 end
 local function expected_ms(pool, signature)
   local known = redis.call('HMGET', durations_key(pool), signature, version_of(signature), lod_of(signature))
   return tonumber(known[1] or known[2] or known[3]) or UNKNOWN_MS
 end
--- Charges a job at its claim with what similar jobs cost.
-local function charge()
-  local charged, pool, key, signature = unpack(redis.call('HMGET', record, 'charged', 'pool', 'key', 'signature'))
-  if (charged or '') ~= '' then return end
-  local expected = expected_ms(pool, signature)
-  local time = tonumber(redis.call('ZSCORE', virtual_times_key(pool), key) or 0)
-  local served = tonumber(redis.call('HGET', schedule_key(pool), 'present') or 0)
-  local saved = served - math.max(MOST_SAVED, 2 * expected)
-  if time > served then redis.call('HSET', schedule_key(pool), 'present', exact(time)) end
-  if time < saved then redis.call('ZADD', virtual_times_key(pool), exact(saved), key) end
-  set('charged', expected)
-  advance(pool, key, expected)
-end
--- Takes back the charge of a job that is given back without having used a GPU.
-local function refund()
-  local charged = tonumber(get('charged')) or 0
-  advance(get('pool'), get('key'), -charged)
-  redis.call('HDEL', record, 'charged')
-end
+-- How long the execution has taken until now.
+local function executing_ms() return math.max(0, now_ms() - (tonumber(get('started_at')) or now_ms())) end
 -- Adds the time of the execution that has just ended to `field`: used_ms, or faulty_ms if the instance may be at fault, which
 -- costs nothing if the job succeeds in the end.
 local function record_time(field)
-  local used = now_ms() - (tonumber(get('started_at')) or now_ms())
-  redis.call('HINCRBY', record, field, string.format('%d', math.max(0, used)))
+  redis.call('HINCRBY', record, field, string.format('%d', executing_ms()))
 end
--- Replaces the charge of a job at its end by what it really cost.
-local function correct_charge(gpu_ms)
+-- Charges what the job has used beyond what it was charged before.
+local function charge(gpu_ms)
   local used = (tonumber(get('used_ms')) or 0) + gpu_ms
   advance(get('pool'), get('key'), used - (tonumber(get('charged')) or 0))
+  set('charged', string.format('%d', used))
+end
+-- Charges a running job, so that a long one counts before it ends.
+local function charge_running()
+  local ms = executing_ms()
+  if (tonumber(get('used_ms')) or 0) + ms > (tonumber(get('charged')) or 0) then charge(ms) end
 end

@@ -52,8 +52,7 @@ local function close_job(status, gpu_ms, pictures)
   leave_backlog()
   leave_waiting()
   record_usage(status, gpu_ms, pictures)
-  -- Before leave_work, which may move the key's virtual time up to the present: a refund after that would be a credit.
-  correct_charge(gpu_ms)
+  charge(gpu_ms)
   leave_work()
   local kind, signature, files, origin, reuse =
     unpack(redis.call('HMGET', record, 'kind', 'signature', 'files', 'origin', 'reuse'))

@@ -25,9 +25,8 @@ local function take_claim(worker, token)
   leave_waiting()
   redis.call('LREM', first_key(pool), 0, id)
   redis.call('SADD', held_key(worker), id)
-  redis.call('SADD', taken_of_key(key), id)
+  if redis.call('SADD', taken_of_key(key), id) == 1 then count_in_work(1) end
   enter(CLAIMED)
   set('worker', worker, 'claimed_with', token)
   redis.call('HDEL', record, 'wanted_by', 'reused_from')
-  charge()
 end
