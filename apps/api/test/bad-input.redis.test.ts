@@ -43,27 +43,14 @@ describe('a body that cannot be read', () => {
     expect(answer.status).toBe(413);
   });
 
-  it('answers 413 to a body that is too large only when unpacked', async () => {
-    const packed = new Blob([JSON.stringify({ prompt: 'x'.repeat(1_000_000) })])
-      .stream()
-      .pipeThrough(new CompressionStream('gzip'));
-    const answer = await raw(await new Response(packed).arrayBuffer(), {
-      'Content-Type': 'application/json',
-      'Content-Encoding': 'gzip',
-    });
-    expect(answer.status).toBe(413);
-  });
-
-  it.each([
-    'text/plain',
-    'application/x-www-form-urlencoded',
-    'multipart/form-data; boundary=x',
-    'application/json; charset=latin1',
-  ])('answers 415 to %s', async (type) => {
-    const answer = await raw('{"prompt":"x"}', { 'Content-Type': type });
-    expect(answer.status).toBe(415);
-    expect((await problemOf(answer)).code).toBe('unsupported_media_type');
-  });
+  it.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])(
+    'answers 415 to %s',
+    async (type) => {
+      const answer = await raw('{"prompt":"x"}', { 'Content-Type': type });
+      expect(answer.status).toBe(415);
+      expect((await problemOf(answer)).code).toBe('unsupported_media_type');
+    },
+  );
 
   it('answers 415 to a body without a content type', async () => {
     const answer = await fetch(`${api.url}/generate`, { method: 'POST', body: new Uint8Array([123, 125]) });

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import type { FleetError } from '@comfy-fleet/contracts';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import express, { type NextFunction, type Request, type Response } from 'express';
@@ -14,7 +14,6 @@ import { createComputing } from '../src/server/turns.js';
 const LIMITS = {
   json: { depth: 8, values: 10_000, names: 100, nameBytes: 100 },
   maxJsonBytes: 1000,
-  maxUnpackRatio: 50,
   minUploadBytesPerSecond: 1e9,
 };
 
@@ -58,40 +57,14 @@ async function serve({ graceMs, minUploadBytesPerSecond, ...body }: Served = {})
 const words = (bytes: number) => JSON.stringify({ a: 'x'.repeat(bytes) });
 
 describe('a body', () => {
-  it.each([
-    ['gzip', gzipSync],
-    ['deflate', deflateSync],
-    ['br', brotliCompressSync],
-  ])('may be compressed with %s', async (encoding, pack) => {
-    const { post } = await serve();
-    expect(await post(pack('{"a":1}'), { 'Content-Encoding': encoding })).toEqual({ got: { a: 1 } });
-  });
-
   it('may be empty, and then has no fields', async () => {
     expect(await (await serve()).post('')).toEqual({ got: {} });
   });
 
   it.each<[string, string | Buffer, Record<string, string>, FleetError['code'], RegExp]>([
     ['too large', words(1_000_000), {}, 'body_too_large', /1000000 bytes/],
-    [
-      'too large after decompression',
-      gzipSync(words(1_000_000)),
-      { 'Content-Encoding': 'gzip' },
-      'body_too_large',
-      /1000000/,
-    ],
-    ['compressed too much', gzipSync(words(500_000)), { 'Content-Encoding': 'gzip' }, 'body_too_large', /50 times/],
-    ['not compressed as declared', '{}', { 'Content-Encoding': 'gzip' }, 'malformed_request', /cannot be read/],
-    ['cut off', gzipSync('{}').subarray(0, 12), { 'Content-Encoding': 'gzip' }, 'malformed_request', /cannot be read/],
-    ['compressed with an unknown encoding', '{}', { 'Content-Encoding': 'zip' }, 'unsupported_media_type', /zip/],
+    ['compressed', gzipSync('{}'), { 'Content-Encoding': 'gzip' }, 'unsupported_media_type', /compressed/],
     ['of another type', '{}', { 'Content-Type': 'text/plain' }, 'unsupported_media_type', /application\/json/],
-    [
-      'in another encoding',
-      '{}',
-      { 'Content-Type': 'application/json; charset=latin1' },
-      'unsupported_media_type',
-      /UTF-8/,
-    ],
   ])('is refused when it is %s', async (_, body, headers, code, detail) => {
     const { post } = await serve();
     expect(await post(body, headers)).toMatchObject({ code, detail: expect.stringMatching(detail) });

@@ -5,7 +5,7 @@ import { plainName } from '@comfy-fleet/frames';
 import type { AssetFile } from '@comfy-fleet/jobs';
 import { inThisTrace } from '@comfy-fleet/telemetry';
 import { parse } from 'content-disposition';
-import type { Request, RequestHandler } from 'express';
+import type { RequestHandler } from 'express';
 import multer, { type Options, type StorageEngine } from 'multer';
 import { escapePointer } from './field-errors.js';
 import { type Caller, knownCaller } from './gate.js';
@@ -53,7 +53,6 @@ export function pictureFormReader(limits: FormLimits): RequestHandler {
   const most = { ...fieldLimits(limits), fileSize, parts: maxFormFields + 1 };
   const read = multer({ storage: multer.memoryStorage(), limits: most }).single('image');
   return (request, response, next) => {
-    refuseCompressed(request, 'form');
     read(request, response, inThisTrace(next));
   };
 }
@@ -63,7 +62,6 @@ export function filesFormReader(limits: FormLimits, receive: Receive, form: Form
   const { only, announced, repeated = false } = form;
   const { maxFormFields, maxFormFiles: files } = limits;
   return (request, response, next) => {
-    refuseCompressed(request, 'form');
     const locals = localsOf(response);
     const received: (SentFile | undefined)[] = [];
     const seen = new Set<string>();
@@ -112,7 +110,6 @@ export function filesFormReader(limits: FormLimits, receive: Receive, form: Form
 export function fileReader(receive: Receive, form: RequestHandler): RequestHandler {
   return (request, response, next) => {
     if (request.is('multipart/form-data')) return form(request, response, next);
-    refuseCompressed(request, 'file');
     const locals = localsOf(response);
     const named = queryOf(request.originalUrl).get('filename') ?? undefined;
     const filename = ownNameOf(named, request.get('content-disposition'));
@@ -152,11 +149,6 @@ async function* chunksOf(source: Readable, count: (bytes: number) => void = () =
 function fieldLimits({ maxJsonBytes, json, maxFormFields }: FormLimits): NonNullable<Options['limits']> {
   // With nesting, a field named `a[4000000000]` would create an array of four billion entries.
   return { fieldSize: maxJsonBytes, fieldNameSize: json.nameBytes, fields: maxFormFields, fieldNestingDepth: 0 };
-}
-
-function refuseCompressed(request: Request, what: string): void {
-  if ((request.get('content-encoding') ?? 'identity').toLowerCase() === 'identity') return;
-  throw new FleetError('unsupported_media_type', `The ${what} is compressed; send it without Content-Encoding.`);
 }
 
 function arrivalOf({ caller, signal, upload }: Locals): Pick<Arrival, 'caller' | 'holds' | 'signal'> {

@@ -61,8 +61,6 @@ export interface Locals {
   files?: readonly SentFile[];
   /** The memory reserved for a request that may contain pictures or files. */
   upload?: Upload;
-  /** Bytes of the body, before they are decompressed. */
-  arrivedBytes?: number;
   /** How many bytes of a form's files have been read. */
   fileBytes?: number;
   job?: string | undefined;

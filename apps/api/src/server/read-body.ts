@@ -19,7 +19,7 @@ import type { Turns } from './turns.js';
 import { createUploadBudget } from './upload-budget.js';
 
 type Http = Config['http'];
-export type ReadLimits = Pick<Http, 'json' | 'maxJsonBytes' | 'maxUnpackRatio' | 'minUploadBytesPerSecond'>;
+export type ReadLimits = Pick<Http, 'json' | 'maxJsonBytes' | 'minUploadBytesPerSecond'>;
 
 export interface BodyLimits extends ReadLimits, FormLimits, Pick<Http, 'maxUploadingBytes' | 'maxUploadingBytesOfKey'> {
   /** Limit for a workflow sent as JSON. */
@@ -33,7 +33,6 @@ export interface BodyLimits extends ReadLimits, FormLimits, Pick<Http, 'maxUploa
 export interface BodyToRead {
   /** Accepted content types; undefined: any. */
   readonly types?: readonly string[] | undefined;
-  /** Limit after decompression. */
   readonly maxBytes: number;
   /** How JSON is parsed; `no`: `request.body` stays a Buffer. */
   readonly json: 'exact' | 'rounded' | 'no';
@@ -121,7 +120,7 @@ function either(json: RequestHandler[], form: RequestHandler[]): RequestHandler[
   ];
 }
 
-/** Reads a body into memory, decompresses and parses it, and puts it into `request.body`. */
+/** Reads a body into memory, parses it, and puts it into `request.body`. */
 export function bodyReader(
   { types, maxBytes, json }: BodyToRead,
   limits: ReadLimits,
@@ -131,10 +130,7 @@ export function bodyReader(
   const parse: RequestHandler = async (request, response, next) => {
     const body: unknown = request.body;
     if (!Buffer.isBuffer(body)) return next();
-    const { arrivedBytes = body.length, caller } = localsOf(response);
-    if (body.length > limits.maxJsonBytes && body.length > arrivedBytes * limits.maxUnpackRatio) {
-      throw new FleetError('body_too_large', `The body unpacks to more than ${limits.maxUnpackRatio} times its size.`);
-    }
+    const { caller } = localsOf(response);
     const isExact = json === 'exact';
     if (json !== 'no' && body.length > 0) {
       const inTurn = <T>(work: () => T) => computing(caller?.id ?? '', work);
@@ -145,7 +141,6 @@ export function bodyReader(
   };
   return [
     ...(types === undefined ? [] : [onlyTypes(types)]),
-    ...(json === 'no' ? [] : [requireUtf8]),
     arrival(maxBytes, limits, graceMs),
     counting(Infinity),
     express.raw({ type: () => true, limit: maxBytes }),
@@ -164,22 +159,20 @@ function onlyTypes(types: readonly string[]): RequestHandler {
   };
 }
 
-/** JSON must be UTF-8 (RFC 8259, 8.1). */
-const requireUtf8: RequestHandler = ({ headers }, _response, next) => {
-  for (const [, charset = ''] of (headers['content-type'] ?? '').matchAll(/;\s*charset\s*=\s*"?([^\s";,]*)/gi)) {
-    if (/^utf-?8$/i.test(charset)) continue;
-    throw new FleetError('unsupported_media_type', `The body is written in ${charset}; send JSON in UTF-8.`);
-  }
-  next();
-};
-
-/** Refuses a body that declares too many bytes. Answers 408 to one that arrives too slowly, since it occupies memory meanwhile. */
+/**
+ * Refuses a body that is compressed or declares too many bytes. Answers 408 to one that arrives too slowly, since it occupies
+ * memory meanwhile.
+ */
 function arrival(
   maxBytes: number,
   { minUploadBytesPerSecond }: Pick<ReadLimits, 'minUploadBytesPerSecond'>,
   graceMs = GRACE_MS,
 ): RequestHandler {
   return (request, response, next) => {
+    const encoding = request.get('content-encoding') ?? 'identity';
+    if (encoding.toLowerCase() !== 'identity') {
+      throw new FleetError('unsupported_media_type', 'The body is compressed; send it without Content-Encoding.');
+    }
     const declared = declaredBytes(request);
     if (declared !== Infinity && declared > maxBytes) throw tooLarge(maxBytes);
     if (request.complete) return next();
@@ -208,7 +201,6 @@ function counting(most: number): RequestHandler {
     const count = ({ length }: Buffer) => {
       chunks += 1;
       bytes += length;
-      locals.arrivedBytes = bytes;
       const isTooLarge = bytes - (locals.fileBytes ?? 0) > most;
       if (!isTooLarge && (chunks <= SMALL_CHUNKS || bytes >= chunks * MIN_CHUNK_BYTES)) return;
       request.off('data', count);
@@ -224,7 +216,7 @@ function counting(most: number): RequestHandler {
 function declaredBytes({ headers }: Pick<Request, 'headers'>): number {
   const length = headers['content-length'];
   if (length === undefined) return headers['transfer-encoding'] === undefined ? 0 : Infinity;
-  return headers['content-encoding'] === undefined ? Number(length) : Infinity;
+  return Number(length);
 }
 
 function tooLarge(maxBytes: number): FleetError {
@@ -238,8 +230,6 @@ export function readingError(error: unknown): unknown {
   const { type, status, message, limit = 0 } = error as Error & { type?: string; status?: number; limit?: number };
   if (error instanceof MulterError) return formError(error);
   if (type === 'entity.too.large') return tooLarge(limit);
-  if (type === 'encoding.unsupported')
-    return fault('unsupported_media_type', `The body cannot be decoded: ${message}.`);
   // busboy's plain errors have no type and no status.
   if (/^(Unexpected end of form|Malformed |Multipart: |Unsupported content type)/.test(message))
     return fault('malformed_request', `The form cannot be read: ${message}.`);

@@ -61,8 +61,6 @@ export const apiSchema = {
     json: { depth: 64, values: 50_000, names: 5000, nameBytes: 1024 },
     maxFormFields: 32,
     maxFormFiles: 16,
-    /** Beyond maxJsonBytes, a compressed body may unpack to this many times its size. */
-    maxUnpackRatio: 20,
     /** A body that arrives more slowly for ten seconds is answered 408 body_too_slow. */
     minUploadBytesPerSecond: 1024,
     /** Longest ?wait= and Prefer: wait=. */
