@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import type { IncomingMessage, RequestListener } from 'node:http';
+import type { RequestListener } from 'node:http';
 import type { Deps } from './deps.js';
 import { facades } from './facades/facades.js';
 import { receiveFile } from './files/keep-file.js';
@@ -7,20 +7,16 @@ import { routes } from './resources/routes.js';
 import { expressApp } from './server/express-app.js';
 import { createGate, createHostCheck } from './server/gate.js';
 import { createMeter } from './server/key-limits.js';
-import { pathOfTarget, type Upgrade } from './server/listen.js';
+import { pathOfTarget } from './server/listen.js';
 import { docsPages, studioPages } from './server/pages.js';
-import { socketUpgrade } from './server/sockets.js';
 
 const QUEUE_BOARD_PATH = '/admin/queues';
 
-/** Serves the requests and WebSocket upgrades of a port. */
-export interface App {
-  readonly serve: RequestListener;
-  readonly upgrade: Upgrade;
-}
-
 /** The whole API. `traced` wraps the handler after keys have been removed from paths, so that no trace contains a key. */
-export function buildApp(deps: Deps, traced: (serve: RequestListener) => RequestListener = (serve) => serve): App {
+export function buildApp(
+  deps: Deps,
+  traced: (serve: RequestListener) => RequestListener = (serve) => serve,
+): RequestListener {
   setMaxListeners(0, deps.stopping); // every waiting response and every stream adds a listener
   const { access, assets, http, images, workflows } = deps.config;
   const limits = {
@@ -31,14 +27,14 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
     maxPromptBytes: workflows.maxBytes + workflows.maxOriginBytes,
   };
   const { corsOrigins, publicUrl, studio } = http;
-  const { keys, ledger, instruments, log, heartbeatMs, readmitMs, stopping } = deps;
+  const { keys, ledger, instruments, log, readmitMs } = deps;
   const { keyLimits: defaults, publicImages } = access;
   const loadQueueBoard = async () => {
     const { queueBoard } = await import('./server/queue-board.js');
     return queueBoard(QUEUE_BOARD_PATH, ledger, publicUrl);
   };
   const others = facades(deps);
-  const entrance = {
+  const app = expressApp([...routes(deps), ...others.flatMap((other) => other.routes)], {
     hosts: createHostCheck({ isOpen: keys === undefined, host: http.host, publicUrl }),
     gate: createGate({ keys, defaults, urls: ledger.urls, publicImages, corsOrigins, publicUrl }),
     meter: createMeter(ledger.accounts, log),
@@ -46,9 +42,6 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
     instruments,
     readmitMs,
     log,
-  };
-  const app = expressApp([...routes(deps), ...others.flatMap((other) => other.routes)], {
-    ...entrance,
     limits,
     receive: receiveFile(deps),
     computing: deps.computing,
@@ -58,40 +51,20 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
       ...(studio ? [{ path: '/studio', access: 'public', load: () => studioPages(publicUrl) } as const] : []),
       { path: QUEUE_BOARD_PATH, access: 'browsed', load: loadQueueBoard },
     ],
+    sockets: others.flatMap(({ sockets = [] }) => sockets),
+    openSockets: deps,
   });
-  const upgrade = socketUpgrade(
-    others.flatMap(({ sockets = [] }) => sockets),
-    {
-      ...entrance,
-      streams: deps.streams,
-      heartbeatMs,
-      stopping,
-    },
-  );
   const serve = traced(app);
-  const arrive = (request: IncomingMessage) => {
+  return (request, response) => {
     for (const { arriving } of others) arriving?.(request);
+    serve(request, response);
   };
-  return after(arrive, { serve, upgrade });
 }
 
 /** Serves the part of an app below `prefix` at the root of a separate port. */
-export function below(prefix: string, app: App): App {
-  return after((request) => {
+export function below(prefix: string, app: RequestListener): RequestListener {
+  return (request, response) => {
     request.url = prefix + pathOfTarget(request.url);
-  }, app);
-}
-
-/** Changes each request before the app gets it. */
-function after(change: (request: IncomingMessage) => void, { serve, upgrade }: App): App {
-  return {
-    serve: (request, response) => {
-      change(request);
-      serve(request, response);
-    },
-    upgrade: (request, socket, head) => {
-      change(request);
-      upgrade(request, socket, head);
-    },
+    app(request, response);
   };
 }

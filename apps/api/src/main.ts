@@ -50,8 +50,8 @@ const STOP_GRACE_MS = 10_000;
 /** How long the start waits for Redis, and how often it pings it. */
 const FIRST_ANSWER_MS = 3000;
 const PING_MS = 20;
-/** Probes arrive every few seconds and are not traced. */
-const PROBES = new Set(['/livez', '/readyz']);
+/** Probes arrive every few seconds, and sockets last for hours. */
+const UNTRACED = new Set(['/livez', '/readyz', `${COMFYUI_PREFIX}/ws`]);
 
 async function main(): Promise<void> {
   loadEnvFile();
@@ -142,12 +142,9 @@ async function main(): Promise<void> {
     heartbeatMs: HEARTBEAT_MS,
     readmitMs: READMIT_MS,
   };
-  const app = buildApp(deps, (serve) => (tracing.isOn ? traceRequests(serve, PROBES) : serve));
-  server.serve(app.serve, app.upgrade);
-  if (comfyui !== undefined) {
-    const own = below(COMFYUI_PREFIX, app);
-    comfyui.serve(own.serve, own.upgrade);
-  }
+  const app = buildApp(deps, (serve) => (tracing.isOn ? traceRequests(serve, UNTRACED) : serve));
+  server.serve(app);
+  comfyui?.serve(below(COMFYUI_PREFIX, app));
   const health = await startHealthServer({
     host: config.healthHost,
     port: config.http.metricsPort,

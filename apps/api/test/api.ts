@@ -204,8 +204,8 @@ export async function startApi(
   };
   const server = await listen({ host: '127.0.0.1', port: 0, idleMs });
   const app = buildApp(deps);
-  const answers = watchAnswers(app.serve);
-  server.serve(answers.listener, app.upgrade);
+  const answers = watchAnswers(app);
+  server.serve(answers.listener);
   const ready = async () => (await fetch(`http://127.0.0.1:${server.port}/readyz`)).status === 200;
   await until('the API to have reached Redis', ready);
   const url = `http://127.0.0.1:${server.port}`;

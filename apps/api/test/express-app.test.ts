@@ -63,6 +63,8 @@ async function serve(
       corsOrigins: [],
       dialects,
       pages: [],
+      sockets: [],
+      openSockets: { streams: { open: () => () => {} }, heartbeatMs: 1000, stopping: new AbortController().signal },
       instruments,
       readmitMs: 10,
       log,

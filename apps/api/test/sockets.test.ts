@@ -3,17 +3,20 @@ import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { loadConfig } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { comfyuiDialect } from '../src/facades/comfyui/dialect.js';
+import { expressApp } from '../src/server/express-app.js';
 import { createGate } from '../src/server/gate.js';
 import { createOpenStreams } from '../src/server/key-limits.js';
 import { listen } from '../src/server/listen.js';
 import { createInstruments } from '../src/server/locals.js';
-import { type SocketRoute, socketUpgrade } from '../src/server/sockets.js';
+import type { SocketRoute } from '../src/server/sockets.js';
+import { createComputing } from '../src/server/turns.js';
 import { aKey } from './api.js';
 
 interface Served extends Partial<Pick<SocketRoute, 'connect' | 'basic'>> {
@@ -22,7 +25,7 @@ interface Served extends Partial<Pick<SocketRoute, 'connect' | 'basic'>> {
   readonly most?: number;
 }
 
-/** Opens sockets at /comfyui/ws for anna; answers everything else with the method, path and body of the request. */
+/** Opens sockets at /comfyui/ws for anna. */
 async function serve({ withKeys = false, refusal, most = 10, ...route }: Served = {}) {
   const log = createLogger({ service: 'api', level: 'error', format: 'json', stream: new Writable() });
   const metrics = createMetrics({ service: 'api', log });
@@ -30,32 +33,42 @@ async function serve({ withKeys = false, refusal, most = 10, ...route }: Served 
   const stopping = new AbortController();
   const known = new Map([['anna', aKey('anna')]]);
   const keys = { find: (key: string) => known.get(key), all: () => [...known.values()] };
-  const upgrade = socketUpgrade(
-    [{ path: '/comfyui/ws', access: 'jobs', connect: (socket) => socket.send('hello'), ...route }],
-    {
-      hosts: () => undefined,
-      gate: createGate({
-        keys: withKeys ? keys : undefined,
-        defaults: { requestsPerMinute: 1, jobsWaiting: 1, jobsReserved: 1, jobsRunning: 1, uploadBytesPerDay: 1 },
-        urls: { verify: async () => false, sign: () => expect.fail('nothing is signed') } as never,
-        publicImages: false,
-        corsOrigins: [],
-        publicUrl: undefined,
-      }),
-      meter: async () => ({ headers: {}, refusal }),
-      instruments,
-      dialects: [comfyuiDialect],
+  const app = expressApp([], {
+    hosts: () => undefined,
+    gate: createGate({
+      keys: withKeys ? keys : undefined,
+      defaults: { requestsPerMinute: 1, jobsWaiting: 1, jobsReserved: 1, jobsRunning: 1, uploadBytesPerDay: 1 },
+      urls: { verify: async () => false, sign: () => expect.fail('nothing is signed') } as never,
+      publicImages: false,
+      corsOrigins: [],
+      publicUrl: undefined,
+    }),
+    meter: async () => ({ headers: {}, refusal }),
+    instruments,
+    dialects: [comfyuiDialect],
+    readmitMs: 10,
+    log,
+    limits: {
+      ...loadConfig({}).http,
+      maxWorkflowBytes: 100,
+      maxPromptBytes: 100,
+      maxImageBytes: 100,
+      maxAssetBytes: 100,
+    },
+    receive: () => expect.fail('no file was sent'),
+    computing: createComputing(),
+    corsOrigins: [],
+    pages: [],
+    sockets: [{ path: '/comfyui/ws', access: 'jobs', connect: (socket) => socket.send('hello'), ...route }],
+    openSockets: {
       streams: createOpenStreams({ most, mostOfKey: 1, reservedForKey: 0 }, instruments.streams),
       heartbeatMs: 100,
-      readmitMs: 10,
       stopping: stopping.signal,
-      log,
     },
-  );
+  });
   const server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
   onTestFinished(() => server.close(0));
-  const plain = async (request: IncomingMessage) => `${request.method} ${request.url} ${await text(request)}`;
-  server.serve((request, response) => void plain(request).then((told) => response.end(told)), upgrade);
+  server.serve(app);
   const url = `ws://127.0.0.1:${server.port}/comfyui/ws`;
   return { url, port: server.port, server, stopping, metrics, known };
 }
@@ -240,8 +253,11 @@ describe('a request that offers an upgrade to a protocol other than WebSocket', 
   ])(
     'is answered without the upgrade, with the body %o, and so is the next on its connection',
     async (body, expected) => {
-      const { port } = await serve();
-      const socket = connect(port, '127.0.0.1');
+      const server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
+      onTestFinished(() => server.close(0));
+      const echo = async (request: IncomingMessage) => `${request.method} ${request.url} ${await text(request)}`;
+      server.serve((request, response) => void echo(request).then((told) => response.end(told)));
+      const socket = connect(server.port, '127.0.0.1');
       onTestFinished(() => void socket.destroy());
       const method = body === '' ? 'GET' : 'POST';
       const offer = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';

@@ -6,11 +6,12 @@ import helmet, { type HelmetOptions } from 'helmet';
 import type { Receive } from './form-readers.js';
 import { type Gate, type HostCheck, knownCaller } from './gate.js';
 import type { Meter } from './key-limits.js';
-import { queryOf } from './listen.js';
+import { isForSocket, queryOf } from './listen.js';
 import { type ApiInstruments, atRoute, beginRequest, failed, localsOf, send } from './locals.js';
 import type { ApiRequest, Route } from './messages.js';
 import { type Dialect, refusal } from './problems.js';
 import { type BodyLimits, createBodyReaders, readingError } from './read-body.js';
+import { createSockets, type SocketOptions, type SocketRoute } from './sockets.js';
 import type { Turns } from './turns.js';
 
 /** After this much silence, in ms, TCP keep-alive checks whether the client of a held request is still connected. */
@@ -44,7 +45,7 @@ const HEADERS: HelmetOptions = {
 /** Browsers ask for a user name, which is ignored, and a password, which is the API key. */
 const PASSWORD = 'Basic realm="comfy-fleet: an API key with the scope admin as password", charset="UTF-8"';
 
-export interface Entrance {
+interface Entrance {
   readonly gate: Gate;
   readonly meter: Meter;
   readonly hosts: HostCheck;
@@ -63,6 +64,8 @@ export interface ExpressAppOptions extends Entrance {
   readonly corsOrigins: readonly string[];
   /** Pages that come with their own router. */
   readonly pages: readonly Pages[];
+  readonly sockets: readonly SocketRoute[];
+  readonly openSockets: SocketOptions;
 }
 
 /** Everything below a path, for browsers. */
@@ -73,7 +76,7 @@ export interface Pages extends Pick<Route, 'path' | 'access'> {
 
 /** Serves a route table with Express. No code outside this folder depends on Express. */
 export function expressApp(routes: readonly Route[], options: ExpressAppOptions): Express {
-  const { limits, receive, computing, hosts, corsOrigins, pages } = options;
+  const { limits, receive, computing, hosts, corsOrigins, pages, sockets, openSockets } = options;
   const readers = createBodyReaders(limits, receive, computing);
   const app = express();
   app.disable('x-powered-by');
@@ -99,6 +102,13 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
     }
     entry.all(wrongMethod(sharing, path));
   }
+  const open = createSockets(openSockets);
+  for (const { path, connect, ...route } of sockets) {
+    const isSocket: RequestHandler = (request, _response, next) => next(isForSocket(request) ? undefined : 'route');
+    app.get(path, isSocket, entered({ ...route, path, isSocket: true }, options), (request, response) =>
+      open(response, (socket) => connect(socket, requestOf(request, response))),
+    );
+  }
   for (const { path, access, load } of pages) {
     let loading: Promise<RequestHandler> | undefined;
     app.use(path, entered({ access, path }, options), async (request, response, next) => {
@@ -119,7 +129,13 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
 
 /** Authenticates the caller and counts the request before the body is read. Checks the key again until the response ends. */
 function entered(
-  { path, access, basic, polled }: Pick<Route, 'path' | 'access' | 'basic' | 'polled'>,
+  {
+    path,
+    access,
+    basic,
+    polled,
+    isSocket = false,
+  }: Pick<Route, 'path' | 'access' | 'basic' | 'polled'> & { readonly isSocket?: boolean },
   { gate, meter, readmitMs }: Entrance,
 ): RequestHandler {
   return async (request, response, next) => {
@@ -131,6 +147,7 @@ function entered(
       method: request.method,
       path: locals.path,
       takesBasic: basic === true,
+      isSocket,
       query: () => queryOf(request.originalUrl),
       header: (name: string) => request.get(name),
     };
@@ -208,11 +225,12 @@ function rangeOf(request: Request, size: number): ReturnType<ApiRequest['range']
 function checkAgain(response: Response, everyMs: number): void {
   if (localsOf(response).signal.aborted) return;
   const check = async () => {
+    const { admit, cut = () => response.destroy() } = localsOf(response);
     try {
-      await localsOf(response).admit?.();
+      await admit?.();
     } catch (error) {
       // Other errors, such as Redis being down, do not close the connection.
-      if (error instanceof FleetError && ['unauthorized', 'forbidden'].includes(error.code)) response.destroy();
+      if (error instanceof FleetError && ['unauthorized', 'forbidden'].includes(error.code)) cut();
     }
   };
   const checking = setInterval(() => void check(), everyMs);

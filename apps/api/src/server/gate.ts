@@ -111,7 +111,7 @@ interface Visit {
   /** Whether the key may be sent as HTTP Basic: as the password, or as the user name. */
   readonly takesBasic: boolean;
   /** Browsers let pages of any origin open sockets, so the origin is checked although the method is GET. */
-  readonly isSocket?: true;
+  readonly isSocket: boolean;
 }
 
 /** Authenticates callers. */
@@ -182,7 +182,7 @@ function refuseForeignPage(
   corsOrigins: readonly string[],
   publicHost: string | undefined,
 ) {
-  if ((method === 'GET' || method === 'HEAD') && isSocket !== true) return;
+  if ((method === 'GET' || method === 'HEAD') && !isSocket) return;
   const origin = header('origin');
   const site = header('sec-fetch-site');
   const isOwn =

@@ -4,7 +4,7 @@ import {
   type IncomingMessage,
   type RequestListener,
   type Server,
-  type ServerResponse,
+  ServerResponse,
   STATUS_CODES,
 } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -12,17 +12,13 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
 import onHeaders from 'on-headers';
-import type { Reply } from './messages.js';
 import { refusal } from './problems.js';
-
-/** Takes over the connection of a WebSocket request. */
-export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /** A port that this process listens on. */
 export interface Listening {
   readonly port: number;
-  /** Starts serving requests and sockets. Call it soon after `listen`, since earlier requests get no response. */
-  serve(app: RequestListener, upgrade?: Upgrade): void;
+  /** Starts serving requests, also those for WebSockets. Call it soon after `listen`, since earlier ones get no response. */
+  serve(app: RequestListener): void;
   /** Makes each response close its connection from now on, so that load balancers move to other processes. */
   leave(): void;
   /** Stops accepting connections, waits up to `graceMs` for running responses, and then closes the rest. */
@@ -63,7 +59,7 @@ export async function listen(at: {
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
-    serve: (app, upgrade) => {
+    serve: (app) => {
       const answer = oneAtATime((request, response) => {
         // Middleware, body readers, streams and Node's pipelines all add close listeners.
         response.setMaxListeners(MAX_CLOSE_LISTENERS);
@@ -75,12 +71,15 @@ export async function listen(at: {
       });
       server.on('request', answer);
       server.on('checkExpectation', answer); // ignores unknown Expect headers
-      if (upgrade === undefined) return;
-      server.on('upgrade', (request, socket, head) => {
-        if (request.headers.upgrade?.toLowerCase() !== 'websocket') return serveWithoutUpgrade(server, request, head);
+      server.on('upgrade', (request, _socket, head) => {
+        if (!isForSocket(request)) return serveWithoutUpgrade(server, request, head);
+        const { socket } = request;
+        socket.on('error', () => socket.destroy());
+        if (unfinishedOn(socket) !== undefined) return void socket.destroy();
         sockets.add(socket);
         socket.once('close', () => sockets.delete(socket));
-        upgrade(request, socket, head);
+        if (head.length > 0) socket.unshift(head);
+        answer(request, responseOn(socket, request));
       });
     },
     leave: () => {
@@ -129,6 +128,25 @@ function oneAtATime(serve: RequestListener): RequestListener {
   };
 }
 
+/** Whether the request asks for a WebSocket. */
+export function isForSocket({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+/** The response that is being sent on a connection. */
+function unfinishedOn(socket: Duplex): ServerResponse | undefined {
+  return (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined;
+}
+
+/** Node makes no response for a request to upgrade its connection. It is the last one of the connection. */
+function responseOn(socket: Socket, request: IncomingMessage): ServerResponse<IncomingMessage> {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  response.once('finish', () => closeConnection(socket));
+  return response;
+}
+
 function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
@@ -153,18 +171,11 @@ const REASONS: Readonly<Record<string, string>> = {
 /** Answers bytes that are not a valid HTTP request with an ordinary error, and closes the connection. */
 function refuseUnreadable({ code = '' }: NodeJS.ErrnoException, socket: Duplex): void {
   // Like Node's default handler: a response that has begun must not get this one in the middle.
-  const { _httpMessage: begun } = socket as { _httpMessage?: ServerResponse };
-  if (!socket.writable || begun?.headersSent === true) return void socket.destroy();
+  if (!socket.writable || unfinishedOn(socket)?.headersSent === true) return void socket.destroy();
   const detail = `The request cannot be read. ${REASONS[code] ?? 'It is not valid HTTP (RFC 9112).'}`;
-  writeReply(socket, refusal(new FleetError('malformed_request', detail), { path: '', dialects: [] }));
-}
-
-/** Writes a JSON response to a connection for which Node has no response object, and closes it. */
-export function writeReply(socket: Duplex, { status, headers = {}, body = {} }: Reply): void {
+  const { status, headers, body } = refusal(new FleetError('malformed_request', detail), { path: '', dialects: [] });
   const text = JSON.stringify(body);
-  const type = headers['Content-Type'] ?? 'application/json; charset=utf-8';
-  const length = `${Buffer.byteLength(text)}`;
-  const all = { ...headers, 'Content-Type': type, 'Content-Length': length, Connection: 'close' };
+  const all = { ...headers, 'Content-Length': `${Buffer.byteLength(text)}`, Connection: 'close' };
   const head = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${text}`);
   closeConnection(socket);

@@ -18,8 +18,8 @@ export function createInstruments(metrics: Metrics) {
   const requests = metrics.histogram({
     name: 'http_request_seconds',
     help:
-      'Time from the headers of a request until the response is sent or the caller has disconnected, including waits and ' +
-      'event streams. route: the path template; none: no route matches. status 499: the caller left before the response.',
+      'Time from the headers of a request until the response is sent or the caller has disconnected, including waits, ' +
+      'event streams and sockets. route: the path template; none: no route matches. status 499: the caller left before the response.',
     labels: ['method', 'route', 'status'],
     buckets: HTTP_BUCKETS,
   });
@@ -35,7 +35,7 @@ export function createInstruments(metrics: Metrics) {
     refused: (code: string) => errors.inc({ code }),
     underWay: metrics.gauge({
       name: 'http_in_flight',
-      help: 'Requests whose response has not been sent completely, including waits and event streams.',
+      help: 'Requests whose response has not been sent completely, including waits, event streams and sockets.',
     }),
     streams: metrics.gauge({ name: 'event_streams', help: 'Open event streams.' }),
   };
@@ -58,6 +58,8 @@ export interface Locals {
   caller?: Caller | undefined;
   /** Checks the key again. Throws when it is no longer valid. */
   admit?: () => Promise<Caller | undefined>;
+  /** Ends the request because its key is no longer valid; undefined: by closing the connection. */
+  cut?: () => void;
   files?: readonly SentFile[];
   /** The memory reserved for a request that may contain pictures or files. */
   upload?: Upload;
@@ -109,10 +111,11 @@ export function beginRequest({ dialects, instruments, log }: BeginOptions): Requ
       underWay.dec();
       const { job, caller, polled, route } = localsOf(response);
       const ms = performance.now() - start;
-      const status = response.headersSent ? response.statusCode : GONE_STATUS;
+      const isSocket = response.statusCode === 101;
+      const status = response.headersSent || isSocket ? response.statusCode : GONE_STATUS;
       instruments.answered(method, route, status, ms / 1000);
       const isQuiet = polled === true && (status < 400 || status === 503);
-      const aborted = response.writableFinished ? undefined : true;
+      const aborted = response.writableFinished || isSocket ? undefined : true;
       const about = { request_id: requestId, method, path, status, ms: Math.round(ms), job, key: caller?.id, aborted };
       log.log(isQuiet ? 'debug' : 'info', 'request', about);
     };
@@ -137,7 +140,7 @@ export function atRoute({ method }: Request, response: Response, path: string): 
 const SANE = /^[A-Za-z0-9._~:/+=@-]{1,128}$/;
 
 /** The id of a request in the log and in the response: the given one if it is valid, otherwise a new one. */
-export function requestIdOf(given: string | string[] | undefined): string {
+function requestIdOf(given: string | string[] | undefined): string {
   return typeof given === 'string' && SANE.test(given) ? given : randomUUID();
 }
 

@@ -1,30 +1,18 @@
-import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
-import { FleetError } from '@comfy-fleet/contracts';
-import type { Logger } from '@comfy-fleet/telemetry';
+import type { Response } from 'express';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { Entrance } from './express-app.js';
-import { type Caller, knownCaller } from './gate.js';
-import type { OpenStreams } from './key-limits.js';
-import { LINGER_MS, pathOfTarget, queryOf, type Upgrade, writeReply } from './listen.js';
-import { requestIdOf } from './locals.js';
+import { knownCaller } from './gate.js';
+import { type OpenStreams, openUntil } from './key-limits.js';
+import { LINGER_MS } from './listen.js';
+import { localsOf } from './locals.js';
 import type { ApiRequest, Route } from './messages.js';
-import { problemReply } from './problems.js';
-
-/** The request that opened a socket. */
-export interface SocketRequest extends Pick<ApiRequest, 'path' | 'query' | 'header'> {
-  readonly caller: Caller;
-  readonly log: Logger;
-}
 
 /** A path where callers can open WebSockets. */
-export interface SocketRoute extends Pick<Route, 'path' | 'basic'> {
-  readonly access: 'jobs' | 'graphs' | 'admin';
+export interface SocketRoute extends Pick<Route, 'path' | 'access' | 'basic'> {
   /** Called with an open socket before any message is read. The socket is closed with 1001 when the process stops. */
-  connect(socket: WebSocket, request: SocketRequest): void;
+  connect(socket: WebSocket, request: ApiRequest): void;
 }
 
-export interface SocketOptions extends Entrance {
+export interface SocketOptions {
   readonly streams: OpenStreams;
   readonly heartbeatMs: number;
   readonly stopping: AbortSignal;
@@ -43,89 +31,36 @@ const FRAMES_PER_SECOND = 20;
 const KEEP_ALIVE_MS = 60_000;
 const FRAME_EVENTS = ['message', 'ping', 'pong'] as const;
 
-/**
- * Opens WebSockets with the same checks of host, origin, key and limits as requests. Closes a socket when its key is no longer
- * valid.
- */
-export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOptions): Upgrade {
-  const { gate, meter, instruments, hosts, dialects, streams, heartbeatMs, readmitMs, stopping, log } = options;
+/** What arrived after the request can be read from the connection; see listen.ts. */
+const NOTHING = Buffer.alloc(0);
+
+/** Makes a function that opens a WebSocket for a request. The socket counts as an open stream. */
+export function createSockets({ streams, heartbeatMs, stopping }: SocketOptions) {
   const server = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
     maxPayload: MAX_MESSAGE_BYTES,
     maxFragments: MAX_FRAGMENTS,
   });
-  const leave = () => {
-    for (const socket of server.clients) socket.close(GOING_AWAY, 'the server is stopping');
-  };
-  stopping.addEventListener('abort', leave, { once: true });
+  const leave = (socket: WebSocket) => socket.close(GOING_AWAY, 'the server is stopping');
+  stopping.addEventListener('abort', () => server.clients.forEach(leave), { once: true });
 
-  const admit = async (request: IncomingMessage, route: SocketRoute | undefined, path: string) => {
-    const fault = hosts(request);
-    if (fault !== undefined) throw fault;
-    if (route === undefined) throw new FleetError('not_found', 'No WebSocket can be opened at this address.');
-    const query = queryOf(request.url);
-    const header = (name: string) => request.headers[name.toLowerCase()]?.toString();
-    const takesBasic = route.basic ?? false;
-    const visit = { method: 'GET', path, query: () => query, header, takesBasic, isSocket: true } as const;
-    const authenticate = async () => knownCaller(await gate.admit(route.access, visit));
-    const caller = await authenticate();
-    const { refusal } = await meter(caller);
-    if (refusal !== undefined) throw refusal;
-    return { route, visitor: { path, query, header, caller }, authenticate };
-  };
-
-  return (request, socket, head) => {
-    const start = performance.now();
-    const path = pathOfTarget(request.url).split('?', 1)[0] ?? '';
-    const plain = path.toLowerCase().replace(/(.)\/$/, '$1');
-    const found = routes.find((one) => one.path === plain);
-    const id = requestIdOf(request.headers['x-request-id']);
-    const own = log.child({ request_id: id });
-    const record = (status: number, about: object = {}) => {
-      const ms = performance.now() - start;
-      instruments.answered('GET', found?.path ?? 'none', status, ms / 1000);
-      own.info('request', { method: 'GET', path, status, ms: Math.round(ms), ...about });
-    };
-    const broken = () => socket.destroy();
-    socket.on('error', broken);
-    const upgrade = async () => {
-      const { route, visitor, authenticate } = await admit(request, found, path);
-      if (socket.destroyed) return;
-      const close = streams.open(visitor.caller.id);
-      socket.off('error', broken);
-      // Also runs when the handshake fails.
-      socket.once('close', close);
-      server.handleUpgrade(request, socket, head, (opened) => {
-        record(101, { key: visitor.caller.id });
-        (socket as Socket).setKeepAlive(true, KEEP_ALIVE_MS);
-        own.debug('socket opened', { path });
-        maintain(opened, authenticate);
-        limitFrames(opened);
-        route.connect(opened, { ...visitor, log: own });
-        if (stopping.aborted) opened.close(GOING_AWAY, 'the server is stopping');
-      });
-    };
-    upgrade().catch((error: unknown) => {
-      const reply = problemReply(error, { path, dialects, log: own });
-      if (reply.refused !== undefined) instruments.refused(reply.refused);
-      writeReply(socket, { ...reply, headers: { ...reply.headers, 'X-Request-Id': id } });
-      record(reply.status);
+  return (response: Response, connect: (socket: WebSocket) => void): void => {
+    const { req: request } = response;
+    const locals = localsOf(response);
+    openUntil(locals.signal, streams, knownCaller(locals.caller).id);
+    server.handleUpgrade(request, request.socket, NOTHING, (opened) => {
+      response.statusCode = 101;
+      request.socket.setKeepAlive(true, KEEP_ALIVE_MS);
+      locals.cut = () => opened.close(NOT_ADMITTED, 'the API key is no longer valid');
+      const beat = setInterval(() => opened.ping(), heartbeatMs);
+      opened.on('error', (error) => locals.log.debug('a socket failed', { error }));
+      opened.once('close', () => clearInterval(beat));
+      limitFrames(opened);
+      connect(opened);
+      if (stopping.aborted) leave(opened);
     });
   };
-
-  /** Sends pings, which keep proxies from closing the connection, and checks the key. A client may ignore pings while busy. */
-  function maintain(opened: WebSocket, authenticate: () => Promise<unknown>): void {
-    const beat = setInterval(() => opened.ping(), heartbeatMs);
-    const check = setInterval(() => {
-      authenticate().catch(() => opened.close(NOT_ADMITTED, 'the API key is no longer valid'));
-    }, readmitMs);
-    opened.on('error', (error) => log.debug('a socket failed', { error }));
-    opened.once('close', () => {
-      clearInterval(beat);
-      clearInterval(check);
-    });
-  }
 }
 
 /** Closes a socket whose client exceeds the message rate. */
