@@ -83,25 +83,29 @@ describe('a picture that is requested above the limit', () => {
 });
 
 describe('maxUploadingBytes', () => {
-  it('refuses another body with a picture while current ones use up the limit, and accepts it afterwards', async () => {
-    const api = await startApi(inject('redisUrl'), { overrides: { http: { maxUploadingBytes: 1024 ** 2 } } });
-    onTestFinished(() => api.close());
-    const slow = connect(api.port, '127.0.0.1');
-    const head =
-      'POST /img2img HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\nExpect: 100-continue\r\n\r\n';
-    slow.write(head);
-    await once(slow, 'data'); // 100 Continue: it is under way
-    const send = () => api.post('/img2img', { prompt: 'x', image: PICTURE });
-    const refused = await until('a refusal', async () => {
-      const answer = await send();
-      return answer.status === 503 ? answer : undefined;
-    });
-    expect(refused.headers.get('retry-after')).toBe('2');
-    expect((await problemOf(refused)).code).toBe('overloaded');
-    expect((await api.post('/generate', { prompt: 'x' })).status).toBe(202);
-    slow.destroy();
-    await until('it to be accepted', async () => (await send()).status === 202);
-  });
+  it.each([
+    ['/img2img', { image: PICTURE }],
+    ['/generate', {}],
+  ])(
+    'refuses another body of %s while current ones use up the limit, and accepts it afterwards',
+    async (path, more) => {
+      const api = await startApi(inject('redisUrl'), { overrides: { http: { maxUploadingBytes: 1024 ** 2 } } });
+      onTestFinished(() => api.close());
+      const slow = connect(api.port, '127.0.0.1');
+      const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\nExpect: 100-continue\r\n\r\n`;
+      slow.write(head);
+      await once(slow, 'data'); // 100 Continue: it is under way
+      const send = () => api.post(path, { prompt: 'x', ...more });
+      const refused = await until('a refusal', async () => {
+        const answer = await send();
+        return answer.status === 503 ? answer : undefined;
+      });
+      expect(refused.headers.get('retry-after')).toBe('2');
+      expect((await problemOf(refused)).code).toBe('overloaded');
+      slow.destroy();
+      await until('it to be accepted', async () => (await send()).status === 202);
+    },
+  );
 });
 
 describe('MAX_STREAMS', () => {

@@ -53,7 +53,7 @@ function comfyV2Routes(deps: Deps): RouteTable {
 function openaiRoutes(deps: Deps): RouteTable {
   const images = { access: 'jobs', held: true } as const;
   return {
-    'POST /images/generations': { ...images, reads: 'json', converts: true, handler: makeImages(deps, 'generations') },
+    'POST /images/generations': { ...images, reads: 'json', handler: makeImages(deps, 'generations') },
     'POST /images/edits': { ...images, reads: 'pictures', handler: makeImages(deps, 'edits') },
     'POST /images/variations': { ...images, reads: 'pictures', handler: makeImages(deps, 'variations') },
     'GET /models': { access: 'jobs', handler: (request) => listModels(deps, request) },

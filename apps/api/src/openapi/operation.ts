@@ -168,7 +168,7 @@ function codesOf({ path, access, body, query, answers, errors = [] }: ApiRoute, 
     ...(anonymous ? (['wrong_host'] as const) : []),
     ...(body === undefined
       ? []
-      : (['malformed_json', 'body_too_large', 'body_too_slow', 'unsupported_media_type'] as const)),
+      : (['malformed_json', 'body_too_large', 'body_too_slow', 'unsupported_media_type', 'overloaded'] as const)),
     ...(body === undefined && query === undefined ? [] : (['validation_failed'] as const)),
     ...(access === 'public' ? [] : (['unauthorized', 'forbidden', 'rate_limited'] as const)),
     ...(path.startsWith('/jobs/:id') ? (['job_not_found'] as const) : []),

@@ -79,8 +79,6 @@ export interface Route {
    * `announced`: a form with a file and optionally its hash as `expected_hash`. `workflow`: the bytes of JSON or a picture.
    */
   readonly reads?: 'json' | 'picture' | 'file' | 'announced' | 'files' | 'pictures' | 'workflow' | 'exact' | 'loose';
-  /** The handler creates pictures in memory for its response, so they count against the upload budget. */
-  readonly converts?: true;
   /** The handler may take hours to reply; until then the idle timeout does not apply. */
   readonly held?: true;
   /** Polled by machines, so logged at debug level. Errors other than 503, a probe's normal answer, are logged at info. */

@@ -62,7 +62,7 @@ export function createBodyReaders(
   limits: BodyLimits,
   receive: Receive,
   computing: Turns,
-): (route: Pick<Route, 'reads' | 'converts'>) => RequestHandler[] {
+): (route: Pick<Route, 'reads'>) => RequestHandler[] {
   const { maxJsonBytes, maxImageBytes, maxAssetBytes, maxFormFiles: files } = limits;
   const budget = createUploadBudget({
     mostBytes: limits.maxUploadingBytes,
@@ -79,11 +79,9 @@ export function createBodyReaders(
       response.once('close', () => upload.end());
       next();
     };
-  const json = (body: Partial<BodyToRead> = {}) =>
-    bodyReader({ types: [JSON_TYPE], maxBytes: maxJsonBytes, json: 'rounded', ...body }, limits, computing);
-  const uploadedJson = (maxBytes: number, body: Partial<BodyToRead> = {}) => [
+  const json = (maxBytes: number, body: Partial<BodyToRead> = {}) => [
     uploading(maxBytes, COPIES_OF_JSON),
-    ...json({ maxBytes, ...body }),
+    ...bodyReader({ types: [JSON_TYPE], maxBytes, json: 'rounded', ...body }, limits, computing),
   ];
   const filesForm = (about: FormFiles) => [
     counting(maxJsonBytes + READ_AHEAD_BYTES),
@@ -95,20 +93,20 @@ export function createBodyReaders(
   const formBytes = maxJsonBytes + maxImageBytes + READ_AHEAD_BYTES;
   const pictureForm = [arrival(formBytes, limits), uploading(formBytes), counting(formBytes)];
   const readers: Readonly<Record<NonNullable<Route['reads']>, RequestHandler[]>> = {
-    json: json(),
-    picture: either(uploadedJson(withPicture), [...pictureForm, pictureFormReader(limits)]),
+    json: json(maxJsonBytes),
+    picture: either(json(withPicture), [...pictureForm, pictureFormReader(limits)]),
     file: [...storing(1), fileReader(receive, Router().use(filesForm({ only: FILE_FIELD })))],
     announced: [onlyTypes([FORM_TYPE]), ...storing(1), ...filesForm({ only: FILE_FIELD, announced: 'expected_hash' })],
-    files: either(json(), [...storing(files), ...filesForm({})]),
-    pictures: either(uploadedJson(PICTURES_JSON_BYTES), [...storing(files), ...filesForm({ repeated: true })]),
-    workflow: uploadedJson(Math.max(limits.maxWorkflowBytes, maxImageBytes), {
+    files: either(json(maxJsonBytes), [...storing(files), ...filesForm({})]),
+    pictures: either(json(PICTURES_JSON_BYTES), [...storing(files), ...filesForm({ repeated: true })]),
+    workflow: json(Math.max(limits.maxWorkflowBytes, maxImageBytes), {
       types: [JSON_TYPE, 'image/png', 'image/webp'],
       json: 'no',
     }),
-    exact: uploadedJson(limits.maxWorkflowBytes, { json: 'exact' }),
-    loose: uploadedJson(limits.maxPromptBytes, { types: undefined, json: 'exact' }),
+    exact: json(limits.maxWorkflowBytes, { json: 'exact' }),
+    loose: json(limits.maxPromptBytes, { types: undefined, json: 'exact' }),
   };
-  return ({ reads, converts }) => [...(converts ? [uploading(0)] : []), ...(reads === undefined ? [] : readers[reads])];
+  return ({ reads }) => (reads === undefined ? [] : readers[reads]);
 }
 
 /** Chooses the reader by content type: JSON or form. */

@@ -2,7 +2,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 
 const RETRY_AFTER_SECONDS = 2;
 
-/** Limits the total memory for bodies with pictures that are being received or converted. */
+/** Limits the total memory for bodies that are being received, and for pictures that are being converted. */
 export interface UploadBudget {
   /**
    * Reserves `expected` bytes for a body. `key`: the key whose share they count against; undefined: no share applies. Throws
@@ -46,11 +46,11 @@ export function createUploadBudget({
       const setAside = (more: number) => {
         const ofKey = key === undefined ? 0 : (ofKeys.get(key) ?? 0);
         if (ofKey > aside && ofKey + more > mostBytesOfKey) {
-          const detail = `This API key may send or have converted ${mostBytesOfKey} bytes of pictures at a time. Try again when some requests are answered.`;
+          const detail = `This API key may send or have converted ${mostBytesOfKey} bytes at a time. Try again when some requests are answered.`;
           throw new FleetError('rate_limited', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
         }
         if (all > aside && all + more > mostBytes) {
-          const detail = 'Too many pictures are being sent or converted at the moment. Try again in a moment.';
+          const detail = 'Too much is being sent or converted at the moment. Try again in a moment.';
           throw new FleetError('overloaded', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
         }
         add(key, more);

@@ -66,7 +66,7 @@ export const apiSchema = {
     /** Longest ?wait= and Prefer: wait=. */
     maxWaitSeconds: 60,
     maxBatchJobs: 1000,
-    /** Total size of /img2img bodies that one process holds at a time. */
+    /** Total size of bodies and converted pictures that one process holds at a time. JSON counts twice: as bytes and as text. */
     maxUploadingBytes: 512 * MIB,
     maxUploadingBytesOfKey: 256 * MIB,
     /** Event streams, sockets and requests that wait for the end of a job, of one process. */
