@@ -164,6 +164,31 @@ describe('KEY_STREAMS', () => {
   });
 });
 
+describe('a download', () => {
+  it.each(['by the key', 'by a link'])('%s counts as a stream until the file has been read', async (how) => {
+    const api = await startApi(inject('redisUrl'), { keys: [aKey('anna')], env: { KEY_STREAMS: '1' } });
+    onTestFinished(() => api.close());
+    const { id } = (await (await submit(api, 'anna')).json()) as Job;
+    await finishJob(api, id);
+    const { image_url } = (await (await api.get(`/jobs/${id}`, as('anna'))).json()) as Job;
+    const link = image_url ?? '';
+    const [path = ''] = link.split('?', 1);
+    // More than the buffers between the two sides hold.
+    await api.frames.put(`${id}_1.png`, [Buffer.alloc(32 * 1024 ** 2)], { signal: AbortSignal.timeout(60_000) });
+    const get = () => (how === 'by a link' ? api.get(link) : api.get(path, as('anna')));
+    const unread = await get();
+    expect(unread.status).toBe(200);
+    const refused = await get();
+    expect([refused.status, (await problemOf(refused)).code]).toEqual([429, 'too_many_streams']);
+    await unread.arrayBuffer();
+    await until('the next one', async () => {
+      const answer = await get();
+      await answer.body?.cancel();
+      return answer.status === 200;
+    });
+  });
+});
+
 describe('the streams reserved for each key', () => {
   it('lets a key open that many streams and sockets even when other keys have used up MAX_STREAMS', async () => {
     const env = { MAX_STREAMS: '2', KEY_STREAMS: '2' };

@@ -49,7 +49,7 @@ export const ERROR_CATALOGUE = {
   rate_limited: entry(429, 'Too many requests', true),
   upload_limit_reached: entry(429, 'Too many bytes were uploaded today', true),
   gpu_limit_reached: entry(429, 'Too much GPU time was used today', true),
-  too_many_streams: entry(429, 'Too many event streams are open or requests waiting', true),
+  too_many_streams: entry(429, 'Too many event streams or downloads are open, or requests waiting', true),
   queue_full: entry(429, 'The queue is full', true),
   internal_error: entry(500, 'Something went wrong on our side', true),
   overloaded: entry(503, 'Too many requests are in progress', true),

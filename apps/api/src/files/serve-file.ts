@@ -1,7 +1,8 @@
-import { FleetError } from '@comfy-fleet/contracts';
+import { ANONYMOUS, FleetError } from '@comfy-fleet/contracts';
 import { type ByteRange, contentTypeOf, type FrameInfo, type FrameStore } from '@comfy-fleet/frames';
 import { create } from 'content-disposition';
 import type { Deps } from '../deps.js';
+import { openUntil } from '../server/key-limits.js';
 import { isKnown } from '../server/locals.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
 
@@ -22,7 +23,7 @@ export interface ServedFile {
 
 /**
  * Serves a stored file or a range of it, answers 304 if the caller already has it, or redirects to the bucket. Undefined when
- * the file does not exist.
+ * the file does not exist. The file counts as an open stream while it is sent. Throws too_many_streams and overloaded.
  */
 export async function serveFile(deps: Deps, request: ApiRequest, file: ServedFile): Promise<Reply | undefined> {
   const info = file.info ?? (await file.store.stat(file.name));
@@ -46,6 +47,8 @@ export async function serveFile(deps: Deps, request: ApiRequest, file: ServedFil
     const location = await file.store.link(file.name, { ...ELSEWHERE, contentType, contentDisposition: disposition });
     if (location !== undefined) return { status: 302, headers: { Location: location, 'Cache-Control': 'no-store' } };
   }
+  // A client that does not read the file occupies memory and two file descriptors. Links count by the key that they name.
+  openUntil(request.signal, deps.streams, request.visitor?.id ?? request.query.get('key') ?? ANONYMOUS);
   const body = await file.store.open(file.name, range);
   if (body === undefined) return undefined;
   return range === undefined

@@ -50,7 +50,7 @@ export function createMeter(accounts: Pick<Ledger['accounts'], 'count'>, log: Lo
 
 const STREAM_RETRY_SECONDS = 5;
 
-/** The event streams and sockets that one process has open. */
+/** The event streams, sockets, downloads and waiting requests that one process has open. */
 export interface OpenStreams {
   /**
    * Counts a stream of the key until the returned function is called, once. Throws `too_many_streams` when the key has too
@@ -87,7 +87,7 @@ export function createOpenStreams(
       const isTooMany = isShared && own >= mostOfKey;
       if (isTooMany || (all >= most && !(isShared && own < reservedForKey))) {
         const [who, limit] = isTooMany ? ['API key', mostOfKey] : ['process', most];
-        const detail = `This ${who} has ${limit} event streams, sockets and waiting requests open, which is the most. Poll meanwhile.`;
+        const detail = `This ${who} has ${limit} event streams, sockets, downloads and waiting requests open, which is the most. Try again when one has ended.`;
         const code = isTooMany ? 'too_many_streams' : 'overloaded';
         throw new FleetError(code, detail, { retryAfterSeconds: STREAM_RETRY_SECONDS });
       }

@@ -69,19 +69,19 @@ export const apiSchema = {
     /** Total size of bodies and converted pictures that one process holds at a time. JSON counts twice: as bytes and as text. */
     maxUploadingBytes: 512 * MIB,
     maxUploadingBytesOfKey: 256 * MIB,
-    /** Event streams, sockets and requests that wait for the end of a job, of one process. */
+    /** Event streams, sockets, downloads and requests that wait for the end of a job, of one process. */
     streams: {
       most: integer(
         'MAX_STREAMS',
         5000,
         1,
-        'Most event streams, sockets and requests that wait for a job in one API process at a time',
+        'Most event streams, sockets, downloads and requests that wait for a job in one API process at a time',
       ),
       mostOfKey: integer(
         'KEY_STREAMS',
         1000,
         1,
-        'Most event streams, sockets and waiting requests of one API key in one API process at a time; more are refused with too_many_streams',
+        'Most event streams, sockets, downloads and waiting requests of one API key in one API process at a time; more are refused with too_many_streams',
       ),
       /** Streams that each key may open even if others have filled MAX_STREAMS. */
       reservedForKey: 10,

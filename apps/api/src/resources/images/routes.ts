@@ -8,6 +8,9 @@ import { type ServedFile, serveFile, shownAs } from '../../files/serve-file.js';
 import { type ApiRoute, contentAnswers, tagged, withQuery } from '../../openapi/route.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 
+/** While it is sent, a file counts as an open stream. */
+const STREAM_ERRORS = ['overloaded', 'too_many_streams'] as const;
+
 const PICTURES = { name: 'pictures', description: 'The pictures and other files that jobs made.' };
 
 function formQuery(widths: readonly number[]) {
@@ -42,7 +45,7 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
           'A redirect to the picture in the bucket, valid for some minutes, if the operator lets a bucket serve pictures. Only a GET of the whole picture is redirected, without an API key, range or entity tag, and not one by a script of a web page. The bucket has its own entity tags.',
         ),
       },
-      errors: ['image_not_found', 'range_not_satisfiable', 'storage_failed'],
+      errors: ['image_not_found', 'range_not_satisfiable', 'storage_failed', ...STREAM_ERRORS],
       handler: (request, form) => getImage(deps, request, form),
     }),
     'GET /files/:filename': {
@@ -65,7 +68,7 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
           'A redirect to the file in the bucket, valid for some minutes, under the same conditions as for pictures.',
         ),
       },
-      errors: ['file_not_found', 'no_poster', 'range_not_satisfiable', 'storage_failed'],
+      errors: ['file_not_found', 'no_poster', 'range_not_satisfiable', 'storage_failed', ...STREAM_ERRORS],
       handler: getFile(deps),
     },
   });
