@@ -35,6 +35,7 @@ async function setUp(instances = 1) {
     return 'begun';
   };
   return {
+    ledgers,
     allSlots,
     slotsChanged,
     source,
@@ -172,6 +173,25 @@ describe('the claim loop of a pool', () => {
     begin({ askerOf: ({ name }) => ({ name, fit: () => (name === busy.instance.name ? 0 : -1) }) });
     await until('it is placed', () => placed().length === 1);
     expect(busy.all).toHaveLength(2);
+  });
+
+  it('waits for news of the queue, or of a slot, while its idle instances can run none of the jobs', async () => {
+    const { ledgers, source, slotsChanged, begin, submit, placed } = await setUp();
+    await submit(1);
+    let waits = 0;
+    const untilWork = () => {
+      waits += 1;
+      return new Promise<void>(() => {});
+    };
+    let load = -1;
+    begin({ source: { ...source, untilWork }, askerOf: ({ name }) => ({ name, fit: () => load }) });
+    await until('it waits', () => waits === 1);
+    load = 0;
+    const { fits, close } = ledgers.worker('v');
+    onTestFinished(close);
+    await fits.forget('w/1');
+    slotsChanged.trigger();
+    await until('it is placed', () => placed().length === 1);
   });
 
   it.each([

@@ -35,8 +35,8 @@ const FULL_MS = 5000;
 /** Concurrent claims. Redis waits for its disk once for all of them. */
 const MOST_AT_ONCE = 16;
 /**
- * Pause after a claim that no instance here can run, or when no waiting job suits them. Without it the loop would claim
- * and release the whole queue.
+ * Shortest pause after a claim that no instance here can run, or when no waiting job suits them. Without it the loop would
+ * claim and release the whole queue.
  */
 const UNABLE_PAUSE_MS = 250;
 /**
@@ -59,6 +59,7 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
   const { source, pool, allSlots, slotsChanged, mutex, askerOf, place, isPaused, signal, log } = loop;
   let announcedIdle: readonly string[] = [];
   let unableUntil = 0;
+  let isListening = false;
 
   while (!signal.aborted) {
     try {
@@ -102,11 +103,24 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
       if (asking !== undefined) await announceIdle([asking]);
       else if ((await claimAhead()) === 'fed') return;
       await slotsChanged.wait(UNABLE_PAUSE_MS, signal);
+      // While prompts run here, jobs may soon be claimed behind them.
+      if (fed === 'left' && stillIdle.length === allSlots.length) await untilChange();
       return;
     }
     await announceIdle(idle);
     await recallFor(stillIdle);
-    await source.untilWork();
+    await untilChange();
+  }
+
+  /** Resolves when a slot has changed or there may be work, or after about a second. */
+  async function untilChange(): Promise<void> {
+    const changed = () => {
+      isListening = false;
+      slotsChanged.trigger();
+    };
+    if (!isListening) void source.untilWork().then(changed, changed);
+    isListening = true;
+    await slotsChanged.wait(FULL_MS, signal);
   }
 
   /** Asks for a job that waits behind another one at another worker. Answers which of these instances will get it. */

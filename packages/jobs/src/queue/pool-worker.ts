@@ -78,17 +78,21 @@ export class PoolWorker extends Worker {
   }
 
   /**
-   * Waits until there may be work, for at most BLOCK_MS and not after `at` (ms since 1970). Only one call at a time.
+   * Waits until there may be work, for at most BLOCK_MS and not after `at` (ms since 1970). Returns how many workers had
+   * this wake-up before and could not use it; undefined if the time is up. Only one call at a time.
    */
-  async waitForWork(at: number | undefined): Promise<void> {
+  async waitForWork(at: number | undefined): Promise<number | undefined> {
     const ms = Math.min(BLOCK_MS, (at ?? Number.POSITIVE_INFINITY) - Date.now());
     try {
-      await this.backend.waitForJob(Math.max(SHORTEST_BLOCK_MS, ms) / 1000);
+      const marker = await this.backend.waitForJob(Math.max(SHORTEST_BLOCK_MS, ms) / 1000);
+      // The score of the other marker, of delayed items, is a time.
+      if (marker !== null) return marker.member === '0' ? marker.score : 0;
     } catch (error) {
       this.emit('error', error as Error);
       await pause(ERROR_PAUSE_MS);
       await this.backend.reconnectBlocking();
     }
+    return undefined;
   }
 
   /** A token for the next lock, before it is known on which item. */

@@ -62,6 +62,8 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   const { redis, keys, pool, worker, lockMs, rules, transition, log } = options;
   const inTurn = oneAtATime();
   let nextReturn: number | undefined;
+  /** The last wake-up, unless it was passed on: how many workers had it before. */
+  let woken: number | undefined;
   let slots: readonly Slot[] = [];
 
   const run = (name: 'near' | 'demand' | 'take' | 'passOver', args: NamedArguments) =>
@@ -180,16 +182,23 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
         return undefined;
       }
     }
+    // There may be jobs that were not read, so that all workers are to look again.
+    woken = 0;
     await passOver(token, []);
     return 'left';
   };
-  const passOver = (token: string, queues: readonly NearQueue[]) =>
-    run('passOver', { token, passed_over: queues.map(({ name }) => name) });
+  const passOver = (token: string, queues: readonly NearQueue[]) => {
+    const passed = run('passOver', { token, passed_over: queues.map(({ name }) => name), woken });
+    woken = undefined;
+    return passed;
+  };
   const claimAny = async () => {
     const claim = await claimFor(undefined);
     return claim === 'left' ? undefined : claim;
   };
-  const untilWork = () => poolWorker.waitForWork(nextReturn);
+  const untilWork = async () => {
+    woken = await poolWorker.waitForWork(nextReturn);
+  };
   return {
     /** Claims a job for the instance. 'left': jobs are waiting, but not for it; undefined: no jobs are waiting. */
     nextFor: (asker: Asker) => poolWorker.track(() => claimFor(asker)),

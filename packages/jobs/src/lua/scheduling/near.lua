@@ -182,5 +182,5 @@ if not reply.paused then
   if candidates > 0 then record_asker() end
   if candidates > held then reply.loaded_at = redis.call('HGET', schedule_key(pool), 'loaded ' .. (instance or '')) or nil end
 end
-if candidates == 0 then reply.returns_at = next_return(pool) end
+reply.returns_at = next_return(pool)
 return cjson.encode(reply)

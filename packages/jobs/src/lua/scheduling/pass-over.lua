@@ -1,12 +1,13 @@
 --[[
-An instance takes none of the waiting jobs. The queues that it passed over are marked, so that they become overdue, and
-another worker is woken.
+An instance takes none of the waiting jobs. The queues that it passed over are marked, so that they become overdue. If its
+worker was woken, the wake-up is passed on until all workers had it: otherwise they would wake each other forever.
 
 Input:
   KEYS[1] any key
   `pool`
   `token` with which it read them
   `passed_over`: names of affinity queues
+  `woken`: how many workers had the wake-up before; nil if there was none
 
 Output:
   nothing
@@ -16,4 +17,4 @@ Output:
 
 redis.call('ZREM', choosing_key(args.pool), args.token)
 record_passed_over(args.pool, args.passed_over)
-wake_worker(args.pool)
+if args.woken then pass_on(args.pool, args.woken + 1) end
