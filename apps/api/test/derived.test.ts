@@ -11,7 +11,7 @@ import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDerived, type Derived } from '../src/files/derived.js';
 import { createAllTurns } from '../src/server/turns.js';
-import { half, noise, plain, readCorners, transparent } from './pictures.js';
+import { half, longAnimation, noise, plain, readCorners, transparent } from './pictures.js';
 
 const { signal } = new AbortController();
 const LIMITS = {
@@ -191,16 +191,20 @@ describe('a derived picture', () => {
     expect(await kept()).toEqual([]);
   });
 
-  it('cannot be made of a frame of more than MAX_IMAGE_BYTES, and only its first bytes are read', async () => {
+  it('cannot be made of an animation of more than 10,000 frames', async () => {
+    const frame = await putFrame(longAnimation(10_001), 'webp');
+    await expect(get(frame, W64)).rejects.toMatchObject({
+      code: 'invalid_image',
+      detail: 'The picture has more than 10000 frames.',
+    });
+  });
+
+  it('cannot be made of a frame of more than MAX_IMAGE_BYTES, which is not read', async () => {
     const frame = await putFrame(await noise().png().toBuffer());
     const { bytes = 0 } = (await frames.stat(frame)) ?? {};
     const reads: string[] = [];
     const watched: FrameStore = {
       ...frames,
-      path: (name) => {
-        reads.push('file');
-        return frames.path(name);
-      },
       open: (name, range) => {
         if (range === undefined) reads.push('stream');
         return frames.open(name, range);
@@ -213,14 +217,7 @@ describe('a derived picture', () => {
     });
     expect([reads, await kept()]).toEqual([[], []]);
     expect(await of(bytes).picture(frame, W64, visit)).toBeDefined();
-    expect(reads).toEqual(['file']);
-  });
-
-  it('is made from a stream when the store has no local files', async () => {
-    const frame = await putFrame(await plain(256, 128, 'red').png().toBuffer());
-    const bucket: FrameStore = { ...frames, path: () => undefined };
-    const made = await createDerived({ frames: bucket, derived: store, ...LIMITS }).picture(frame, W64, visit);
-    expect(made).toMatchObject({ contentType: 'image/png' });
+    expect(reads).toEqual(['stream']);
   });
 
   it('is made when it is its turn among all decoding work', async () => {

@@ -6,7 +6,7 @@ import { createFileFrames, type FrameStore } from '@comfy-fleet/frames';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createFileMeasures, type MeasureFile } from '../src/files/measure-file.js';
 import { createAllTurns } from '../src/server/turns.js';
-import { plain } from './pictures.js';
+import { longAnimation, plain } from './pictures.js';
 
 const { signal } = new AbortController();
 let dir: string;
@@ -62,6 +62,12 @@ it('looks into every picture, also into those that were normalised here', async 
   expect(await measure('anna', await joined('jpeg'))).toEqual({ fault });
   const { bytes: _bytes, ...normalised } = await joined('png');
   expect(await measure('anna', normalised)).toEqual({ fault });
+});
+
+it('refuses an animation of more than 10,000 frames', async () => {
+  const picture = await stored(longAnimation(10_001), 'webp', { width: 1, height: 1 });
+  measure = createFileMeasures({ inputs, decoding: createAllTurns().decoding, maxBytes: 1_000_000, stopping: signal });
+  expect(await measure('anna', picture)).toEqual({ fault: 'has more than 10000 frames' });
 });
 
 it('refuses an animated AVIF, which sharp reports as a single picture', async () => {

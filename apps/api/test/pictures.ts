@@ -96,3 +96,18 @@ function nearestColour(pixel: readonly number[]): string {
   const [nearest] = Object.entries(COLOURS).sort(([, a], [, b]) => distance(a) - distance(b));
   return nearest?.[0] ?? '';
 }
+
+/** A WebP of this many frames of one pixel. */
+export function longAnimation(count: number): Buffer {
+  const chunk = (type: string, hex: string) => {
+    const content = Buffer.from(hex, 'hex');
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(content.length);
+    return Buffer.concat([Buffer.from(type), length, content]);
+  };
+  const pixel = chunk('VP8L', '2f0000000000');
+  const frame = chunk('ANMF', `${'00'.repeat(12)}0a000000${pixel.toString('hex')}`);
+  const chunks = [chunk('VP8X', `02${'00'.repeat(9)}`), chunk('ANIM', '00'.repeat(6))];
+  const content = Buffer.concat([Buffer.from('WEBP'), ...chunks, ...Array<Buffer>(count).fill(frame)]);
+  return chunk('RIFF', content.toString('hex'));
+}

@@ -47,12 +47,14 @@ export class ByteReader {
     }
   }
 
-  /** Moves to the next occurrence of `byte`; false if there is none. */
-  async skipUntil(byte: number): Promise<boolean> {
-    while ((await this.peek(1)).length > 0) {
-      const found = this.#rest.indexOf(byte);
-      this.#drop(found === -1 ? this.#rest.length : found);
-      if (found !== -1) return true;
+  /** Moves to the next occurrence of `byte` before one that is wanted; false if there is none. */
+  async skipUntil(byte: number, isWanted: (next: number) => boolean): Promise<boolean> {
+    while ((await this.peek(2)).length > 1) {
+      const last = this.#rest.length - 1;
+      let at = 0;
+      while (at < last && (this.#rest[at] !== byte || !isWanted(this.#rest[at + 1] as number))) at += 1;
+      this.#drop(at);
+      if (at < last) return true;
     }
     return false;
   }

@@ -62,6 +62,7 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
       if (kind === undefined) return undefined;
       if (kind === 'image' || kind === 'animation') {
         const size = await sizeOf(file, start);
+        if (size.frames > MAX_FRAMES) throw new MediaFault(`has more than ${MAX_FRAMES} frames`);
         // Pictures appended to a JPEG are not animation frames.
         const moves = size.frames > 1 && frameTypeOf(start) !== 'jpeg';
         return { kind: moves ? 'animation' : 'image', picture: size };

@@ -4,7 +4,7 @@ import type { Deps } from '../deps.js';
 import type { Caller } from '../server/gate.js';
 import { digestOf, invalidImage, pictureType, pieces, type RawPicture } from './picture-bytes.js';
 import { requireStorageShare, withStorageDeadline } from './storage.js';
-import { loadSharp } from './stored-picture.js';
+import { loadSharp, requireFast } from './stored-picture.js';
 
 interface PictureField {
   readonly maxPixels: number;
@@ -82,11 +82,15 @@ async function normalise(raw: RawPicture, { maxPixels, pointer }: PictureField) 
   }
 }
 
-/** Reads the size of the upright picture from its header, without decoding it. Throws invalid_image for too many pixels. */
+/**
+ * Reads the size of the upright picture from its header, without decoding it. Throws invalid_image for too many pixels, frames
+ * or scans.
+ */
 export async function pixelsOf(
   data: Buffer,
   { maxPixels, pointer }: PictureField,
 ): Promise<{ readonly width: number; readonly height: number }> {
+  await requireFast(data, pointer);
   const sharp = await loadSharp();
   const { autoOrient } = await sharp(data, { limitInputPixels: false, pages: 1 })
     .metadata()

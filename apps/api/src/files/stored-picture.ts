@@ -1,14 +1,15 @@
 import { addAbortSignal } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
-import { type ByteRange, type FrameStore, frameTypeOf } from '@comfy-fleet/frames';
+import { type ByteRange, type FrameStore, frameTypeOf, MediaFault, refuseSlowPicture } from '@comfy-fleet/frames';
+import { MAX_FRAMES } from '@comfy-fleet/workflows';
 import type { Sharp, default as SharpModule } from 'sharp';
+import { invalidImage, pieces } from './picture-bytes.js';
 import { withStorageDeadline } from './storage.js';
 
 /** Longer than the largest picture takes on a slow machine. */
 const DECODE_SECONDS = 30;
-/** The first bytes of a file, which are enough to recognise the type of a picture. */
-const MAGIC: ByteRange = { start: 0, end: 11 };
 
 /** Loads sharp when the first picture is decoded: its native library would take a quarter of the process start. */
 export async function loadSharp(): Promise<typeof SharpModule> {
@@ -18,10 +19,24 @@ export async function loadSharp(): Promise<typeof SharpModule> {
   return sharp;
 }
 
-/** Opens a picture in memory or in a file for decoding; of an animation only the first frame. */
-export async function toDecode(source: Buffer | string, { maxPixels }: { readonly maxPixels: number }): Promise<Sharp> {
+/** Opens a picture for decoding; of an animation only the first frame. */
+export async function toDecode(data: Buffer, { maxPixels }: { readonly maxPixels: number }): Promise<Sharp> {
   const sharp = await loadSharp();
-  return sharp(source, { limitInputPixels: maxPixels, pages: 1 }).timeout({ seconds: DECODE_SECONDS });
+  return sharp(data, { limitInputPixels: maxPixels, pages: 1 }).timeout({ seconds: DECODE_SECONDS });
+}
+
+/** Throws invalid_image for a picture that would hold a decoder for minutes. */
+export async function requireFast(data: Buffer, pointer = ''): Promise<void> {
+  await refuseSlowPicture(frameTypeOf(data), inPieces(data), MAX_FRAMES).catch((error: unknown) => {
+    throw error instanceof MediaFault ? invalidImage(pointer, `The picture ${error.message}.`) : error;
+  });
+}
+
+async function* inPieces(data: Buffer): AsyncGenerator<Buffer> {
+  for (const piece of pieces(data)) {
+    await yieldToEventLoop();
+    yield piece;
+  }
 }
 
 /**
@@ -43,14 +58,14 @@ export async function openPicture(
     const detail = `The picture has ${info.bytes} bytes; at most ${limits.maxBytes} can be converted (MAX_IMAGE_BYTES). Request it without width and format.`;
     throw new FleetError('invalid_image', detail);
   }
-  const read = (range?: ByteRange) => readStored(store, name, signal, range);
-  const start = await read(MAGIC);
+  const data = await readStored(store, name, signal);
+  if (data === undefined) return undefined;
   // Other decoders follow links: an SVG could show other files of its folder.
-  if (start !== undefined && frameTypeOf(start) === undefined) {
+  if (frameTypeOf(data) === undefined) {
     throw new FleetError('invalid_image', 'The picture cannot be converted; request it without width and format.');
   }
-  const source = start === undefined ? undefined : (store.path(name) ?? (await read()));
-  return source === undefined ? undefined : toDecode(source, limits);
+  await requireFast(data);
+  return toDecode(data, limits);
 }
 
 /** Reads the whole file or a range of it. Undefined when it does not exist. */
