@@ -132,7 +132,6 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
     put,
     stat,
     open: openFrame,
-    path: (name) => (isSafeName(name) ? join(dir, name) : undefined),
     delete: remove,
     touch,
     deleteUnchanged,

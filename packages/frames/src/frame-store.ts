@@ -43,11 +43,6 @@ export interface FrameStore {
   /** Returns a stream, which the caller must read to its end or destroy; undefined if there is no such file. */
   open(name: string, range?: ByteRange): Promise<Readable | undefined>;
 
-  /**
-   * The path at which libraries on this machine can read the file; undefined if only `open` can. The file need not exist.
-   */
-  path(name: string): string | undefined;
-
   /** Deletes the file if it exists. */
   delete(name: string): Promise<void>;
 

@@ -1,5 +1,4 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { FleetError, newId } from '@comfy-fleet/contracts';
@@ -164,13 +163,6 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
   });
 
   describe(`stat, open and delete (${kind})`, () => {
-    it('path returns the file with the content, or undefined', async () => {
-      await frames.put(name, [Buffer.from('content')], { signal });
-      const path = frames.path(name);
-      if (path !== undefined) expect(await readFile(path, 'utf8')).toBe('content');
-      for (const bad of BAD_NAMES) expect([bad, frames.path(bad)]).toEqual([bad, undefined]);
-    });
-
     it('stat returns size, time and digest, and new ones after the name was stored again', async () => {
       await frames.put(name, [Buffer.from('first')], { signal });
       const first = await frames.stat(name);

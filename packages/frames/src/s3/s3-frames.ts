@@ -166,7 +166,6 @@ export function createS3Frames(
     },
     stat,
     open: openFrame,
-    path: () => undefined,
     delete: async (name) => {
       if (isSafeName(name)) await remove(name);
     },
