@@ -46,7 +46,12 @@ export function readHistoryEntry(value: unknown): HistoryEntry | undefined {
   const success = value.status.status_str === 'success';
   const withOrigin = <T extends { readonly nodeId: string }>(shown: readonly T[]) =>
     shown.map((one) => ({ ...one, ...originOf(value.meta, one.nodeId) }));
-  const files = withOrigin(readAllOutputFiles(value.outputs));
+  const graph = new Map(Object.entries(objectOr(listOr(value.prompt)[2])));
+  const classOf = (nodeId: string) => {
+    const { expandedFrom: from } = originOf(value.meta, nodeId);
+    return textOr(objectOr(graph.get(from?.real ?? nodeId)).class_type);
+  };
+  const files = withOrigin(readAllOutputFiles(value.outputs, classOf));
   return {
     // `status_str` is `error` for an interrupt too.
     outcome: success ? 'success' : interrupted ? 'interrupted' : 'error',
@@ -60,7 +65,7 @@ export function readHistoryEntry(value: unknown): HistoryEntry | undefined {
   };
 }
 
-function originOf(meta: unknown, nodeId: string) {
+function originOf(meta: unknown, nodeId: string): ReturnType<typeof expandedFrom> {
   const { node_id, display_node, parent_node, real_node_id } = objectOr(objectOr(meta)[nodeId]);
   // A cached result may come from a node of another prompt.
   return node_id === nodeId ? expandedFrom(display_node, parent_node, real_node_id) : {};

@@ -1,4 +1,5 @@
 import type { ExpandedFrom } from '@comfy-fleet/contracts';
+import { NODE_TABLE } from '@comfy-fleet/workflows';
 import { compareIds } from './graph.js';
 import { isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './json.js';
 
@@ -50,6 +51,11 @@ const ANIMATED = 'animated';
  */
 const VIEWER = 'result';
 const WRITTEN = /^preview3d_[0-9a-f]{32}\.\w+$/;
+/**
+ * Where ComfyUI's own nodes list the files that they wrote. What they show under other keys may have been their input too,
+ * for example the histogram of a curve. Custom nodes have keys of their own.
+ */
+const FILES = new Set(['images', 'a_images', 'b_images', 'audio', 'latents', 'files', '3d']);
 
 /**
  * The files in one node's output, in the order of its keys and their lists. The key means nothing: videos are under
@@ -89,9 +95,19 @@ function shownModel(nodeId: string, value: unknown): readonly OutputFile[] {
   return WRITTEN.test(filename) ? [{ nodeId, filename, subfolder: '', type: 'output', key: VIEWER }] : [];
 }
 
-/** The files of all nodes, in the order of node ids, without duplicates. */
-export function readAllOutputFiles(outputs: unknown): readonly OutputFile[] {
-  const files = byNode(outputs).flatMap(([nodeId, output]) => readOutputFiles(nodeId, output));
+/**
+ * The files that all nodes wrote, in the order of node ids, without duplicates. `classOf`: the class of a node; undefined if it
+ * is not known.
+ */
+export function readAllOutputFiles(
+  outputs: unknown,
+  classOf: (nodeId: string) => string | undefined,
+): readonly OutputFile[] {
+  const files = byNode(outputs).flatMap(([nodeId, output]) => {
+    const className = classOf(nodeId);
+    const isCustom = className !== undefined && !NODE_TABLE.has(className);
+    return readOutputFiles(nodeId, output).filter(({ key }) => isCustom || key === VIEWER || FILES.has(key));
+  });
   const places = new Map<string, OutputFile>();
   for (const file of files) {
     const place = [file.type, file.subfolder, file.filename].join('\n');

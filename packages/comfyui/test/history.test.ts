@@ -65,7 +65,18 @@ describe('readHistoryEntry', () => {
     expect(entry?.startedAt).toBeUndefined();
   });
 
-  it('accepts a list of files under any key, without duplicates and without paths of the host', () => {
+  it('ignores what a node of ComfyUI shows besides the files that it wrote, since that may be its input', () => {
+    const shown = { histogram: [{ filename: 'somebody-elses.png', subfolder: '', type: 'output' }] };
+    const outputs = { '1': shown, '2': shown, '2.0.0.1': shown, '3': shown };
+    const prompt = [0, 'id', { '1': { class_type: 'CurveEditor' }, '2': { class_type: 'Custom' } }];
+    const meta = {
+      '2.0.0.1': { node_id: '2.0.0.1', display_node: '2', parent_node: '2', real_node_id: '2' },
+    };
+    const entry = readHistoryEntry({ outputs, prompt, meta, status: { status_str: 'success', messages: [] } });
+    expect(entry?.outputs.map(({ nodeId }) => nodeId)).toEqual(['2']);
+  });
+
+  it('accepts a list of files under any key of a custom node, without duplicates and without paths of the host', () => {
     const file = (filename: string, more = {}) => ({ filename, subfolder: '', type: 'output', ...more });
     const shown = `preview3d_${'0a'.repeat(16)}.glb`;
     const outputs = {
@@ -80,7 +91,8 @@ describe('readHistoryEntry', () => {
       '5': { result: ['somebody-elses.glb', { filename: 'somebody-elses.png', type: 'input' }, [file('h.png')]] },
       '6': { images: [file('f.png', { type: 'temp' }), { filename: '' }, 7, null], anything: { filename: 'g.png' } },
     };
-    const entry = readHistoryEntry({ outputs, status: { status_str: 'success', messages: [] } });
+    const prompt = [0, 'id', { '2': { class_type: 'VHS_VideoCombine' } }];
+    const entry = readHistoryEntry({ outputs, prompt, status: { status_str: 'success', messages: [] } });
     expect(entry?.outputs.map(({ filename }) => filename)).toEqual([
       'a.mp4',
       'b.webm',

@@ -86,6 +86,7 @@ export {
   withoutModels,
 } from './model-kinds.js';
 export { type Loader, loadersOf, mainModelsOf, modelPlaces, modelsNeeded, modelsOf } from './models-of.js';
+export { NODE_TABLE } from './nodes/node-table.js';
 export {
   type ChoosableModels,
   choicesOfAll,
