@@ -64,7 +64,7 @@ async function serve(
       dialects,
       pages: [],
       sockets: [],
-      openSockets: { streams: { open: () => () => {} }, heartbeatMs: 1000, stopping: new AbortController().signal },
+      openSockets: { streams: () => () => {}, heartbeatMs: 1000, stopping: new AbortController().signal },
       instruments,
       readmitMs: 10,
       log,

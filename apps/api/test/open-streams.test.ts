@@ -1,22 +1,24 @@
 import { ANONYMOUS } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { createOpenStreams, openUntil, type StreamLimits } from '../src/server/key-limits.js';
+import { createOpenStreams, openUntil } from '../src/server/key-limits.js';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 
-/** `shown` is the value of the gauge. */
-function streamsOf(limits: Partial<StreamLimits>) {
+/** `gauge` has the value of the metric; `open` returns a function that closes the stream. */
+function streamsOf(limits: Partial<Parameters<typeof createOpenStreams>[0]>) {
   const gauge = {
     shown: 0,
-    inc: () => {
-      gauge.shown += 1;
-    },
-    dec: () => {
-      gauge.shown -= 1;
+    set: (open: number) => {
+      gauge.shown = open;
     },
   };
   const streams = createOpenStreams({ most: 100, mostOfKey: 10, reservedForKey: 0, ...limits }, gauge);
-  return { ...streams, gauge };
+  const open = (key: string) => {
+    const request = new AbortController();
+    openUntil(request.signal, streams, key);
+    return () => request.abort();
+  };
+  return { open, gauge };
 }
 
 describe('the event streams of a process', () => {
@@ -62,22 +64,5 @@ describe('the event streams of a process', () => {
     const { open } = streamsOf({ most: 5, mostOfKey: 1, reservedForKey: 10 });
     for (let n = 0; n < 5; n++) open(ANONYMOUS);
     expect(() => open(ANONYMOUS)).toThrow(code('overloaded'));
-  });
-});
-
-describe('a stream that is open until a signal aborts', () => {
-  it('no longer counts after that', () => {
-    const streams = streamsOf({ mostOfKey: 1 });
-    const request = new AbortController();
-    openUntil(request.signal, streams, 'a');
-    expect(() => openUntil(new AbortController().signal, streams, 'a')).toThrow(code('too_many_streams'));
-    request.abort();
-    streams.open('a');
-  });
-
-  it('is not opened for a request that has ended', () => {
-    const streams = streamsOf({ mostOfKey: 1 });
-    expect(() => openUntil(AbortSignal.abort('gone'), streams, 'a')).toThrow('gone');
-    streams.open('a');
   });
 });

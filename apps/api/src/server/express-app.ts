@@ -186,7 +186,7 @@ function served(
 /** A request as handlers see it. */
 function requestOf(request: Request, response: Response): ApiRequest {
   const locals = localsOf(response);
-  const { caller: visitor, files = [], path, signal, upload } = locals;
+  const { caller: visitor, files = [], path, signal, holds } = locals;
   const { file } = request;
   const contentType = (request.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   return {
@@ -206,7 +206,7 @@ function requestOf(request: Request, response: Response): ApiRequest {
     isForm: contentType === 'multipart/form-data',
     file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
     files,
-    holds: (bytes) => upload?.arrived(bytes),
+    holds: (bytes) => holds?.(bytes),
     get log() {
       return locals.log;
     },

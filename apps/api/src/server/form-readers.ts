@@ -151,8 +151,8 @@ function fieldLimits({ maxJsonBytes, json, maxFormFields }: FormLimits): NonNull
   return { fieldSize: maxJsonBytes, fieldNameSize: json.nameBytes, fields: maxFormFields, fieldNestingDepth: 0 };
 }
 
-function arrivalOf({ caller, signal, upload }: Locals): Pick<Arrival, 'caller' | 'holds' | 'signal'> {
-  return { caller: knownCaller(caller), holds: (bytes) => upload?.arrived(bytes), signal };
+function arrivalOf({ caller, signal, holds }: Locals): Pick<Arrival, 'caller' | 'holds' | 'signal'> {
+  return { caller: knownCaller(caller), holds: (bytes) => holds?.(bytes), signal };
 }
 
 /** The pointer of the same field in a JSON request. Where any file name is allowed, files are workflow inputs. */

@@ -1,7 +1,9 @@
+import type { Config } from '@comfy-fleet/config';
 import { ANONYMOUS, FleetError } from '@comfy-fleet/contracts';
 import type { Ledger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Caller } from './gate.js';
+import { createQuota, type Quota } from './quota.js';
 
 const SECONDS_OF_DAY = 86_400;
 
@@ -51,58 +53,24 @@ export function createMeter(accounts: Pick<Ledger['accounts'], 'count'>, log: Lo
 const STREAM_RETRY_SECONDS = 5;
 
 /** The event streams, sockets, downloads and waiting requests that one process has open. */
-export interface OpenStreams {
-  /**
-   * Counts a stream of the key until the returned function is called, once. Throws `too_many_streams` when the key has too
-   * many, and `overloaded` when all keys together have too many and this key has used its reserved ones.
-   */
-  open(key: string): () => void;
-}
-
-export interface StreamLimits {
-  readonly most: number;
-  readonly mostOfKey: number;
-  /** Streams that a key may open even while other keys have used up the rest. */
-  readonly reservedForKey: number;
-}
+export type OpenStreams = Quota;
 
 /** `gauge` shows how many are open. */
-export function createOpenStreams(
-  { most, mostOfKey, reservedForKey }: StreamLimits,
-  gauge: { inc(): void; dec(): void },
-): OpenStreams {
-  const ofKeys = new Map<string, number>();
-  let all = 0;
-  const count = (key: string, one: 1 | -1) => {
-    all += one;
-    const own = (ofKeys.get(key) ?? 0) + one;
-    if (own > 0) ofKeys.set(key, own);
-    else ofKeys.delete(key);
+export function createOpenStreams(limits: Config['http']['streams'], gauge: { set(open: number): void }): OpenStreams {
+  const refusal = (isOfKey: boolean) => {
+    const [who, limit] = isOfKey ? ['API key', limits.mostOfKey] : ['process', limits.most];
+    const detail = `This ${who} has ${limit} event streams, sockets, downloads and waiting requests open, which is the most. Try again when one has ended.`;
+    const code = isOfKey ? 'too_many_streams' : 'overloaded';
+    return new FleetError(code, detail, { retryAfterSeconds: STREAM_RETRY_SECONDS });
   };
-  return {
-    open: (key) => {
-      const own = ofKeys.get(key) ?? 0;
-      // Without API keys, all requests have the same caller, so the limits per key do not apply.
-      const isShared = key !== ANONYMOUS;
-      const isTooMany = isShared && own >= mostOfKey;
-      if (isTooMany || (all >= most && !(isShared && own < reservedForKey))) {
-        const [who, limit] = isTooMany ? ['API key', mostOfKey] : ['process', most];
-        const detail = `This ${who} has ${limit} event streams, sockets, downloads and waiting requests open, which is the most. Try again when one has ended.`;
-        const code = isTooMany ? 'too_many_streams' : 'overloaded';
-        throw new FleetError(code, detail, { retryAfterSeconds: STREAM_RETRY_SECONDS });
-      }
-      count(key, 1);
-      gauge.inc();
-      return () => {
-        count(key, -1);
-        gauge.dec();
-      };
-    },
-  };
+  return createQuota({ ...limits, refusal, changed: (open) => gauge.set(open) });
 }
 
-/** Counts a stream of the key until the signal aborts. Throws like `open`, and the signal's reason. */
+/**
+ * Counts a stream of the key until the signal aborts. Throws `too_many_streams` when the key has too many, and `overloaded` when
+ * all keys together have too many and this key has used its reserved ones.
+ */
 export function openUntil(signal: AbortSignal, streams: OpenStreams, key: string): void {
-  signal.throwIfAborted();
-  signal.addEventListener('abort', streams.open(key), { once: true });
+  // Without API keys, all requests have the same caller, so the limits per key do not apply.
+  streams(key === ANONYMOUS ? undefined : key, 1, signal);
 }

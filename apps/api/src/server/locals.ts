@@ -6,7 +6,6 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Caller } from './gate.js';
 import type { Reply, SentFile } from './messages.js';
 import { type Dialect, problemReply } from './problems.js';
-import type { Upload } from './upload-budget.js';
 
 /** Other methods count as `other`; otherwise callers could create any number of time series. */
 const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
@@ -61,8 +60,8 @@ export interface Locals {
   /** Ends the request because its key is no longer valid; undefined: by closing the connection. */
   cut?: () => void;
   files?: readonly SentFile[];
-  /** The memory reserved for a request that may contain pictures or files. */
-  upload?: Upload;
+  /** Counts memory that the request occupies besides its body. */
+  holds?: (bytes: number) => void;
   /** How many bytes of a form's files have been read. */
   fileBytes?: number;
   job?: string | undefined;

@@ -15,8 +15,8 @@ import {
 import { parseJsonBody, STEP_BYTES } from './json-body.js';
 import { failed, localsOf } from './locals.js';
 import type { Route } from './messages.js';
+import { createQuota } from './quota.js';
 import type { Turns } from './turns.js';
-import { createUploadBudget } from './upload-budget.js';
 
 type Http = Config['http'];
 export type ReadLimits = Pick<Http, 'json' | 'maxJsonBytes' | 'minUploadBytesPerSecond'>;
@@ -64,19 +64,15 @@ export function createBodyReaders(
   computing: Turns,
 ): (route: Pick<Route, 'reads'>) => RequestHandler[] {
   const { maxJsonBytes, maxImageBytes, maxAssetBytes, maxFormFiles: files } = limits;
-  const budget = createUploadBudget({
-    mostBytes: limits.maxUploadingBytes,
-    mostBytesOfKey: limits.maxUploadingBytesOfKey,
-  });
+  const { maxUploadingBytes: most, maxUploadingBytesOfKey: mostOfKey } = limits;
+  const memory = createQuota({ most, mostOfKey, refusal: (isOfKey) => tooMuchAtOnce(isOfKey, mostOfKey) });
   /** Reserves memory for the declared size of the body, up to `most`. */
   const uploading =
     (most: number, copies = 1): RequestHandler =>
     (request, response, next) => {
       const locals = localsOf(response);
       const key = locals.caller?.limits === undefined ? undefined : locals.caller.id;
-      const upload = budget.begin(key, copies * Math.min(declaredBytes(request), most));
-      locals.upload = upload;
-      response.once('close', () => upload.end());
+      locals.holds = memory(key, copies * Math.min(declaredBytes(request), most), locals.signal);
       next();
     };
   const json = (maxBytes: number, body: Partial<BodyToRead> = {}) => [
@@ -215,6 +211,16 @@ function declaredBytes({ headers }: Pick<Request, 'headers'>): number {
   const length = headers['content-length'];
   if (length === undefined) return headers['transfer-encoding'] === undefined ? 0 : Infinity;
   return Number(length);
+}
+
+const RETRY_AFTER_SECONDS = 2;
+
+function tooMuchAtOnce(isOfKey: boolean, mostOfKey: number): FleetError {
+  const detail = isOfKey
+    ? `This API key may send or have converted ${mostOfKey} bytes at a time. Try again when some requests are answered.`
+    : 'Too much is being sent or converted at the moment. Try again in a moment.';
+  const code = isOfKey ? 'rate_limited' : 'overloaded';
+  return new FleetError(code, detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
 }
 
 function tooLarge(maxBytes: number): FleetError {
