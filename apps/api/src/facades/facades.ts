@@ -55,7 +55,6 @@ function openaiRoutes(deps: Deps): RouteTable {
   return {
     'POST /images/generations': { ...images, reads: 'json', handler: makeImages(deps, 'generations') },
     'POST /images/edits': { ...images, reads: 'pictures', handler: makeImages(deps, 'edits') },
-    'POST /images/variations': { ...images, reads: 'pictures', handler: makeImages(deps, 'variations') },
     'GET /models': { access: 'jobs', handler: (request) => listModels(deps, request) },
     'GET /models/:id': { access: 'jobs', handler: (request) => getModel(deps, request) },
   };

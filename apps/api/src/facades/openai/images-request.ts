@@ -51,21 +51,17 @@ export interface Task {
   readonly wanted: ImagesRequest;
 }
 
-type ImagesReader = (request: Pick<ApiRequest, 'body' | 'isForm'>) => ImagesRequest;
-
-/** Models that answer with URLs unless the request asks for base64. OpenAI's only model for variations is one of them. */
+/** Models that answer with URLs unless the request asks for base64. */
 const ANSWERS_URLS = /^dall-e-[23]$/;
-/** Variations have no prompt. Models that follow instructions understand this one, and it affects others little. */
-const VARIATION_PROMPT = 'a variation of the picture';
 
 /** Reads JSON or the fields of a form. Throws a validation_failed that lists every error. */
-export function createImagesReader(limits: RequestLimits, use: Use): ImagesReader {
-  const isVariation = use === 'variations';
+export function createImagesReader(
+  limits: RequestLimits,
+): (request: Pick<ApiRequest, 'body' | 'isForm'>) => ImagesRequest {
   const read = createFieldReader(imagesSchema(limits));
-  return ({ body, isForm }) => {
-    const value = read({ body: isVariation ? { ...Object(body), prompt: VARIATION_PROMPT } : body, isForm });
-    const { model = isVariation ? 'dall-e-2' : '' } = value;
-    return ANSWERS_URLS.test(model) ? { response_format: 'url', ...value } : value;
+  return (request) => {
+    const value = read(request);
+    return ANSWERS_URLS.test(value.model ?? '') ? { response_format: 'url', ...value } : value;
   };
 }
 

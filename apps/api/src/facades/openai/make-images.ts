@@ -21,7 +21,7 @@ import { streamedPictures } from './streamed-pictures.js';
  * would create other jobs.
  */
 export function makeImages(deps: Deps, use: Use): Handler {
-  const read = createImagesReader(deps.config.limits, use);
+  const read = createImagesReader(deps.config.limits);
   const sentFiles = createSentFiles(deps);
   const check = createInputsCheck();
   return async (request) => {

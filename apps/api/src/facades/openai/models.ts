@@ -7,14 +7,14 @@ import { invalidField } from '../../server/validator.js';
 import { requireRegistry } from '../../workflows/find-workflow.js';
 import type { LiveWorkflows, Served } from '../../workflows/live-workflows.js';
 
-/** Pictures are made from a prompt, from pictures and a prompt, or from a picture alone. */
-export type Use = 'generations' | 'edits' | 'variations';
+/** Pictures are made from a prompt alone, or from pictures and a prompt. */
+export type Use = 'generations' | 'edits';
 
 /** The name of the input that takes a mask. */
 export const MASK = 'mask';
 
 /** The workflows for requests that name no model or one of OpenAI's models. */
-const DEFAULTS: Readonly<Record<Use, string>> = { generations: 'text2img', edits: 'img2img', variations: 'img2img' };
+const DEFAULTS: Readonly<Record<Use, string>> = { generations: 'text2img', edits: 'img2img' };
 /** Names of OpenAI's models, which clients have built in. */
 const OF_OPENAI = /^(gpt-image-|chatgpt-image-|dall-e-)/;
 

@@ -7,7 +7,7 @@ import { pictureFacts, type Task } from './images-request.js';
 import { convert, encodePicture, type MadePicture, picturesMade, restarting } from './job-pictures.js';
 import type { Use } from './models.js';
 
-const EVENTS: Record<Use, string> = { generations: 'image_generation', edits: 'image_edit', variations: 'image_edit' };
+const EVENTS: Record<Use, string> = { generations: 'image_generation', edits: 'image_edit' };
 /** Clients require this field, although we count no tokens. */
 const USAGE = {
   input_tokens: 0,

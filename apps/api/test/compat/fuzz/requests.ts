@@ -8,12 +8,12 @@ import type { CompatTargets, TargetRoute } from './targets.js';
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 /** Routes that are called several times as often as others, because they create or find the most. */
 const OFTEN: readonly (readonly [times: number, RegExp])[] = [
-  [4, /^POST .*(prompt|v2\/jobs|v2\/assets|upload\/image|generations|edits|variations)$/],
+  [4, /^POST .*(prompt|v2\/jobs|v2\/assets|upload\/image|generations|edits)$/],
   [2, /history|queue|view|jobs|assets/],
 ];
 /** Left out, because each response has a few megabytes. */
 const LARGE = '/comfyui/object_info';
-const FORMS = /upload|variations$|v2\/assets$/;
+const FORMS = /upload|v2\/assets$/;
 const NO_BODY = new Set(['GET', 'HEAD', 'OPTIONS']);
 const ODD = [
   '',

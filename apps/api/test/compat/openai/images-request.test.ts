@@ -13,7 +13,7 @@ const LIMITS = {
   maxMetadataBytes: 1024,
   maxQueuedSeconds: 60,
 };
-const read = createImagesReader(LIMITS, 'generations');
+const read = createImagesReader(LIMITS);
 const json = (body: object) => read({ body, isForm: false });
 const faultsOf = (body: object) => {
   try {
@@ -51,18 +51,6 @@ describe('a request for pictures', () => {
     expect(json({ prompt: 'a fox', model }).response_format).toBe('url');
     expect(json({ prompt: 'a fox', model, response_format: 'b64_json' }).response_format).toBe('b64_json');
     expect(json({ prompt: 'a fox', model: `${model}x` }).response_format).toBeUndefined();
-  });
-
-  it('for variations needs no prompt, and gets URLs if it names no model', () => {
-    const variations = createImagesReader(LIMITS, 'variations');
-    expect(variations({ body: { n: '2' }, isForm: true })).toEqual({
-      prompt: 'a variation of the picture',
-      n: 2,
-      response_format: 'url',
-    });
-    const other = { model: 'img2img', response_format: undefined };
-    expect(variations({ body: { model: 'img2img' }, isForm: true })).toMatchObject({ model: 'img2img' });
-    expect(variations({ body: other, isForm: true }).response_format).toBeUndefined();
   });
 
   it('is refused with a pointer to every error', () => {
