@@ -120,11 +120,6 @@ export const apiSchema = {
       ),
       (all): Readonly<Record<string, string>> => Object.fromEntries(all.map((one) => one.split('=', 2))),
     ),
-    openaiCancelsOnDisconnect: onOff(
-      'OPENAI_CANCEL_ON_DISCONNECT',
-      'off',
-      "on cancels the job of a caller of OpenAI's images API who goes away before the answer",
-    ),
   },
   access: {
     keysFile: optionalPath(

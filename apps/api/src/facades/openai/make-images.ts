@@ -32,9 +32,7 @@ export function makeImages(deps: Deps, use: Use): Handler {
     // Checked first, so that a refused request leaves no jobs behind.
     openUntil(request.signal, deps.streams, request.caller.id);
     const { ids, replayed } = await orderImages(task, model, sent, check);
-    // A client with an Idempotency-Key may leave and repeat the request later.
     const isRepeatable = request.header('idempotency-key') !== undefined;
-    if (deps.config.compat.openaiCancelsOnDisconnect && !isRepeatable) cancelWhenLeft(task, ids);
     const reply = wanted.stream === true ? streamed(streamedPictures(task, ids)) : await heldReply(task, ids);
     const [job = ''] = ids;
     const headers = {
@@ -45,18 +43,6 @@ export function makeImages(deps: Deps, use: Use): Handler {
     };
     return { ...reply, headers, job };
   };
-}
-
-/** Cancels the jobs if the client disconnects before they end, but not if this process stops. */
-function cancelWhenLeft({ deps, request: { signal, log } }: Task, ids: readonly string[]): void {
-  const cancel = () => {
-    if (deps.stopping.aborted) return;
-    for (const id of ids) {
-      deps.ledger.jobs.cancel(id).catch((error: unknown) => log.debug('a job was not canceled', { job: id, error }));
-    }
-  };
-  if (signal.aborted) cancel();
-  else signal.addEventListener('abort', cancel, { once: true });
 }
 
 /** Waits until all jobs have ended, and answers with their pictures. */
