@@ -123,7 +123,7 @@ async function fromJob(
 }
 
 /** Fetches the file at a URL and stores it. Throws url_not_allowed, url_unreachable, and what keepFile throws. */
-export async function fetchFile(
+async function fetchFile(
   deps: FileDeps,
   url: string,
   about: Pick<KeepFileOptions, 'caller' | 'holds' | 'pointer' | 'signal'>,

@@ -74,8 +74,8 @@ export interface Route {
   /**
    * How the body is read before the handler is called; undefined: the body is not read.
    * `json`: JSON. `exact`: JSON with large whole numbers as bigints. `loose`: like `exact`, with any content type.
-   * `picture`: JSON with a picture in base64, or a form with one. `pictures`: JSON with several, or a form in which several
-   * files may have the same field name. `files`: JSON, or a form with files. `file`: a file, as the body or in a form.
+   * `picture`: JSON with a picture in base64, or a form with one. `pictures`: a form in which several files may have the
+   * same field name. `files`: JSON, or a form with files. `file`: a file, as the body or in a form.
    * `announced`: a form with a file and optionally its hash as `expected_hash`. `workflow`: the bytes of JSON or a picture.
    */
   readonly reads?: 'json' | 'picture' | 'file' | 'announced' | 'files' | 'pictures' | 'workflow' | 'exact' | 'loose';

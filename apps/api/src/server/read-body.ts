@@ -40,8 +40,6 @@ export interface BodyToRead {
 
 /** The part of a file that is in memory while it is uploaded to a bucket; see packages/frames. */
 const STREAM_BYTES = 16 * 1024 * 1024;
-/** Limit for JSON with several pictures. */
-const PICTURES_JSON_BYTES = 8 * 1024 * 1024;
 /** JSON is in memory as bytes and as text. */
 const COPIES_OF_JSON = 2;
 /** Node runs timers with a longer delay immediately. */
@@ -94,7 +92,7 @@ export function createBodyReaders(
     file: [...storing(1), fileReader(receive, Router().use(filesForm({ only: FILE_FIELD })))],
     announced: [onlyTypes([FORM_TYPE]), ...storing(1), ...filesForm({ only: FILE_FIELD, announced: 'expected_hash' })],
     files: either(json(maxJsonBytes), [...storing(files), ...filesForm({})]),
-    pictures: either(json(PICTURES_JSON_BYTES), [...storing(files), ...filesForm({ repeated: true })]),
+    pictures: [onlyTypes([FORM_TYPE]), ...storing(files), ...filesForm({ repeated: true })],
     workflow: json(Math.max(limits.maxWorkflowBytes, maxImageBytes), {
       types: [JSON_TYPE, 'image/png', 'image/webp'],
       json: 'no',

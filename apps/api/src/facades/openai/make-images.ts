@@ -12,7 +12,7 @@ import { createImagesReader, pictureFacts, type Task } from './images-request.js
 import { type EncodedPicture, encodePicture, endOfJob, type MadePicture } from './job-pictures.js';
 import { chooseModel, modelsOf, type Use } from './models.js';
 import { orderImages } from './order-images.js';
-import { createSentFiles, NO_PICTURES, placePictures } from './sent-pictures.js';
+import { NO_PICTURES, placePictures } from './sent-pictures.js';
 import { streamedPictures } from './streamed-pictures.js';
 
 /**
@@ -22,13 +22,12 @@ import { streamedPictures } from './streamed-pictures.js';
  */
 export function makeImages(deps: Deps, use: Use): Handler {
   const read = createImagesReader(deps.config.limits);
-  const sentFiles = createSentFiles(deps);
   const check = createInputsCheck();
   return async (request) => {
     const wanted = read(request);
     const task: Task = { deps, request, use, wanted };
     const model = chooseModel(modelsOf(deps, request), use, wanted.model);
-    const sent = use === 'generations' ? NO_PICTURES : placePictures(model.workflow, await sentFiles(request));
+    const sent = use === 'generations' ? NO_PICTURES : placePictures(model.workflow, request.files);
     // Checked first, so that a refused request leaves no jobs behind.
     openUntil(request.signal, deps.streams, request.caller.id);
     const { ids, replayed } = await orderImages(task, model, sent, check);

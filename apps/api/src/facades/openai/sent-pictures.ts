@@ -1,52 +1,10 @@
-import { Readable } from 'node:stream';
 import type { Workflow, WorkflowInput } from '@comfy-fleet/workflows';
-import Type from 'typebox';
-import type { Deps } from '../../deps.js';
-import { receiveFile } from '../../files/keep-file.js';
-import { pictureOfText, pieces } from '../../files/picture-bytes.js';
-import { fetchFile } from '../../files/resolve-files.js';
-import type { ApiRequest, SentFile } from '../../server/messages.js';
-import { allOrNone } from '../../server/turns.js';
-import { createFieldReader, invalidAt, invalidField } from '../../server/validator.js';
+import type { SentFile } from '../../server/messages.js';
+import { invalidField } from '../../server/validator.js';
 import { isNeeded, MASK, pictureInputs } from './models.js';
 
-/** How many pictures of one request are fetched or decoded at a time. */
-const AT_ONCE = 4;
 /** The form fields of pictures; some clients number them. */
 const IMAGE = /^image(\[\d*\])?$/;
-
-/**
- * Stores the pictures of a request. They are files of a form, or JSON names them in `images[].image_url` and
- * `mask.image_url`. Throws validation_failed, invalid_image, and the errors of fetchFile and receiveFile.
- */
-export function createSentFiles(deps: Deps): (request: ApiRequest) => Promise<readonly SentFile[]> {
-  const picture = Type.Object({ image_url: Type.String({ description: 'an http(s) URL or a data URL' }) });
-  const schema = Type.Object({
-    images: Type.Array(picture, { minItems: 1, maxItems: deps.config.http.maxFormFiles }),
-    mask: Type.Optional(picture),
-  });
-  const read = createFieldReader(schema);
-  return async (request) => {
-    if (request.isForm) return request.files;
-    const value = read(request);
-    const named = value.images.map(({ image_url: url }, n) => ({ field: 'image', url, at: `/images/${n}/image_url` }));
-    if (value.mask !== undefined) named.push({ field: MASK, url: value.mask.image_url, at: '/mask/image_url' });
-    const tasks = named.map(({ field, url, at }) => async (signal: AbortSignal): Promise<SentFile> => {
-      const file = await pictureAt(deps, { ...request, signal }, url, at);
-      return { field, filename: undefined, file };
-    });
-    return allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
-  };
-}
-
-type PictureRequest = Pick<ApiRequest, 'caller' | 'holds' | 'signal'>;
-
-async function pictureAt(deps: Deps, { caller, holds, signal }: PictureRequest, url: string, pointer: string) {
-  if (/^https?:/i.test(url)) return fetchFile(deps, url, { caller, pointer, holds, signal });
-  if (!/^data:/i.test(url)) throw invalidAt(pointer, 'must be an http(s) URL or a data URL');
-  const { data } = await pictureOfText(url, deps.config.images.maxBytes);
-  return receiveFile(deps)(Readable.from(pieces(data)), { caller, pointer, filename: undefined, holds, signal });
-}
 
 /** The pictures of a request, assigned to the inputs of the workflow. */
 export interface SentPictures {

@@ -59,12 +59,6 @@ function goodBody(path: string, targets: CompatTargets): Arbitrary<Fields> {
     );
   }
   if (path === '/v1/images/generations') return fc.record(pictureFields(targets), { requiredKeys: ['prompt'] });
-  if (path === '/v1/images/edits') {
-    const image_url = fc.constantFrom(`data:image/png;base64,${targets.png.toString('base64')}`, 'data:,', 'ftp://x');
-    const place = fc.record({ image_url });
-    const pictures = { images: fc.array(place, { maxLength: 2 }), mask: place };
-    return fc.record({ ...pictureFields(targets), ...pictures }, { requiredKeys: ['prompt', 'images'] });
-  }
   if (path === '/comfyui/interrupt') return fc.record({ prompt_id: fc.constantFrom(...ids) }, { requiredKeys: [] });
   if (path === '/comfyui/jobs/cancel') return some.map((job_ids) => ({ job_ids }));
   // POST /queue and /history. They rarely clear everything, so that other requests still find jobs.

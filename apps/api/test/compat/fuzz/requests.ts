@@ -13,7 +13,7 @@ const OFTEN: readonly (readonly [times: number, RegExp])[] = [
 ];
 /** Left out, because each response has a few megabytes. */
 const LARGE = '/comfyui/object_info';
-const FORMS = /upload|v2\/assets$/;
+const FORMS = /upload|edits$|v2\/assets$/;
 const NO_BODY = new Set(['GET', 'HEAD', 'OPTIONS']);
 const ODD = [
   '',
