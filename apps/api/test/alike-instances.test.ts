@@ -5,7 +5,6 @@ import { loadWorkflows, randomSeed, resolveRequest } from '@comfy-fleet/workflow
 import { describe, expect, it } from 'vitest';
 import { pointersOf } from '../src/orders/pointers.js';
 import { refuseImpossible } from '../src/orders/refuse-job.js';
-import { findMismatches } from '../src/resources/fleet/fleet.js';
 
 const named = (...all: Abilities[]): InstanceAbilities[] =>
   all.map((abilities, index) => ({ instance: `gpu/${index + 1}`, seenAt: 0, abilities }));
@@ -30,38 +29,6 @@ function readsFor(count: number, abilities: Abilities, work: (instances: Instanc
   work(named(...Array.from({ length: count }, () => shared.abilities)));
   return shared.reads();
 }
-
-describe('findMismatches', () => {
-  it('lists what each instance lacks, in the order of the instances', () => {
-    const small = { Loader: { lora: ['a'], vae: ['v'] }, Save: {} };
-    const large = { Loader: { lora: ['a', 'b', 'c'], vae: ['v'] } };
-    const other = { Loader: { lora: ['d'] }, Save: {} };
-    const lacksOf = (instance: string, lora: string[]) => ({ instance, node: 'Loader', input: 'lora', lacks: lora });
-    const noVae = (instance: string) => ({ instance, node: 'Loader', input: 'vae', lacks: ['v'] });
-    expect(findMismatches(named(small, large, other, small))).toEqual([
-      lacksOf('gpu/1', ['b', 'c', 'd']),
-      lacksOf('gpu/2', ['d']),
-      { instance: 'gpu/2', node: 'Save', input: null, lacks: ['Save'] },
-      lacksOf('gpu/3', ['a', 'b', 'c']),
-      noVae('gpu/3'),
-      lacksOf('gpu/4', ['b', 'c', 'd']),
-    ]);
-  });
-
-  it('reports a missing node or input even if every JavaScript object has a property of that name', () => {
-    const odd = { Loader: { constructor: ['x'] }, toString: {} };
-    expect(findMismatches(named({ Loader: {} }, odd))).toEqual([
-      { instance: 'gpu/1', node: 'Loader', input: 'constructor', lacks: ['x'] },
-      { instance: 'gpu/1', node: 'toString', input: null, lacks: ['toString'] },
-    ]);
-  });
-
-  it('compares instances that share their abilities only once', () => {
-    const abilities = { Loader: { lora: ['a', 'b'] }, Save: {} };
-    expect(readsFor(64, abilities, findMismatches)).toBe(readsFor(1, abilities, findMismatches));
-    expect(readsFor(1, abilities, findMismatches)).toBeGreaterThan(0);
-  });
-});
 
 describe('refuseImpossible', () => {
   it('checks a request only once against instances that share their abilities', async () => {

@@ -76,27 +76,6 @@ describe('GET /fleet', () => {
     expect(notes).toEqual([]);
   });
 
-  it('lists what an instance lacks that another one of its pool has, and nothing when they are identical', async () => {
-    await api.worker.presence.announce(aWorker({ instances: [anInstance(), anInstance({ name: 'gpu-1/2' })] }));
-    await publish('gpu-1/1', FULL);
-    await publish('gpu-1/2', FULL);
-    await publish('gone/1', {});
-    expect((await status()).pools).toMatchObject([{ name: 'default', instances: 2, mismatches: [] }]);
-    const { LoadImage: _, ...rest } = FULL;
-    await publish('gpu-1/2', { ...rest, CheckpointLoaderSimple: { ckpt_name: ['sd_xl_base_1.0.safetensors'] } });
-    await expect
-      .poll(async () => (await status()).pools[0]?.mismatches)
-      .toEqual([
-        {
-          instance: 'gpu-1/2',
-          node: 'CheckpointLoaderSimple',
-          input: 'ckpt_name',
-          lacks: ['fox.safetensors'],
-        },
-        { instance: 'gpu-1/2', node: 'LoadImage', input: null, lacks: ['LoadImage'] },
-      ]);
-  });
-
   it('says which jobs an instance does not get, and until when', async () => {
     const until = Date.now() + 600_000;
     const rest = { until, count: 1, code: 'model_unreadable', error: 'A model file could not be read.' } as const;

@@ -1919,18 +1919,7 @@ export interface PoolStatus {
   paused: Halt | null;
   instances: number;
   backlog_seconds: number | null;
-  mismatches: PoolMismatch[];
   waiting_for_models: PoolWaitingForModels[];
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "PoolMismatch".
- */
-export interface PoolMismatch {
-  instance: string;
-  node: string;
-  input: string | null;
-  lacks: string[];
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema

@@ -75,15 +75,6 @@ const workerStatusSchema = Type.Object({
   instances: Type.Array(instanceStatusSchema),
 });
 
-const mismatchSchema = Type.Object({
-  instance: Type.String(),
-  /** The node class that it lacks, or that has an input with fewer options than on other instances of the pool. */
-  node: Type.String(),
-  /** Null when the class itself is missing. */
-  input: nullable(Type.String()),
-  lacks: Type.Array(Type.String()),
-});
-
 const waitingForModelsSchema = Type.Object({
   workflow: Type.String(),
   /** The files that its graph loads. */
@@ -129,8 +120,6 @@ const poolStatusSchema = Type.Object({
   instances: Type.Integer(),
   /** Expected time to run all waiting jobs on these instances, from learned durations. Null while unknown. */
   backlog_seconds: nullable(Type.Number()),
-  /** Where instances of the pool differ, although they should be alike. */
-  mismatches: Type.Array(mismatchSchema),
   /** The models that its jobs wait for, most jobs first; at most 50. */
   waiting_for_models: Type.Array(waitingForModelsSchema),
 });
@@ -151,4 +140,3 @@ export const fleetStatusSchema = Type.Object({
 });
 
 export type FleetStatus = Static<typeof fleetStatusSchema>;
-export type PoolMismatch = Static<typeof mismatchSchema>;

@@ -77,7 +77,7 @@ export {
   MOST_HISTORY_MINUTES,
   type TimelineStretch,
 } from './fleet-history.js';
-export { type FleetStatus, fleetStatusSchema, type PoolMismatch } from './fleet-status.js';
+export { type FleetStatus, fleetStatusSchema } from './fleet-status.js';
 export { type Fresh, fresh } from './fresh.js';
 export {
   type BatchAnswer,

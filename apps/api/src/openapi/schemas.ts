@@ -113,7 +113,6 @@ export function namedSchemas(limits: contracts.RequestLimits, maxBatchJobs: numb
     FleetAlert: contracts.fleetAlertsSchema.properties.alerts.items,
     TimelineStretch: instances.items.properties.stretches.items,
     PoolStatus: pools.items,
-    PoolMismatch: pools.items.properties.mismatches.items,
     PoolWaitingForModels: pools.items.properties.waiting_for_models.items,
     KeyShare: shares.items,
     WorkerStatus: workers.items,

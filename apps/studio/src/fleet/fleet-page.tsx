@@ -95,7 +95,7 @@ export function Pools({ snapshot }: { readonly snapshot: FleetSnapshot }) {
     <section className="card panel" aria-labelledby="pools">
       <h2 id="pools">Pools</h2>
       <ul className="pools">
-        {status.pools.map(({ name, waiting, running, instances, backlog_seconds, mismatches }) => {
+        {status.pools.map(({ name, waiting, running, instances, backlog_seconds }) => {
           const pause = paused.get(name);
           return (
             <li key={name} className="pool">
@@ -112,12 +112,6 @@ export function Pools({ snapshot }: { readonly snapshot: FleetSnapshot }) {
                     Paused since {clock(pause.since)} by {pause.by}
                   </p>
                 )}
-                {mismatches.map(({ instance, node, input, lacks }) => (
-                  <p key={`${instance} ${node} ${input}`} className="instance-reason">
-                    {instance} differs from the other instances: it lacks{' '}
-                    {lacks.length === 0 ? node : `${lacks.join(', ')} (${node})`}
-                  </p>
-                ))}
               </div>
               <PauseButton target={{ kind: 'pool', name }} isPaused={pause !== undefined} snapshot={snapshot} />
             </li>

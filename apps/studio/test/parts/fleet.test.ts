@@ -41,7 +41,6 @@ const pool = (part: Partial<FleetStatus['pools'][number]> = {}) => ({
   paused: null,
   instances: 1,
   backlog_seconds: null,
-  mismatches: [],
   waiting_for_models: [],
   ...part,
 });

@@ -1,12 +1,9 @@
 import {
-  type Abilities,
   type Drain,
   type EncodeAhead,
   type FleetStatus,
-  type InstanceAbilities,
   type InstanceAnnouncement,
   isoTime,
-  type PoolMismatch,
   type WorkerAnnouncement,
 } from '@comfy-fleet/contracts';
 import {
@@ -19,7 +16,6 @@ import {
   topShares,
   type WaitingModels,
 } from '@comfy-fleet/jobs';
-import { classesOf } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import type { Handler } from '../../server/messages.js';
 import { fleetNotes } from './notes.js';
@@ -31,25 +27,21 @@ const MOST_SHARES = 100;
 const MOST_WAITING_MODELS = 50;
 
 /** Shows operators the current workers, instances and pools. */
-export function fleet({ ledger, workflows }: Deps): Handler {
+export function fleet({ ledger }: Deps): Handler {
   return async () => {
     const [overview, scheduling] = await Promise.all([ledger.fleet.overview(), ledger.fleet.scheduling()]);
     const { workers, halts } = overview;
-    const pools = overview.pools.map(async (pool): Promise<Pool> => {
+    const pools = overview.pools.map((pool): Pool => {
       const instances = instancesServing(workers, pool.pool);
-      const live = new Set(instances.map(({ name }) => name));
-      // Only node classes that a workflow uses are compared.
-      const abilities = await ledger.fleet.abilities(pool.pool, classesOf(workflows.byName.values()));
       const waiting = scheduling.waitingModels.get(pool.pool) ?? [];
       return {
         ...presentPool(pool, halts),
-        mismatches: findMismatches(abilities.filter(({ instance }) => live.has(instance))),
         waiting_for_models: presentWaitingModels(waiting, { instances, now: scheduling.now }),
       };
     });
     const body: FleetStatus = {
       paused: halts.fleet === undefined ? null : presentHalt(halts.fleet),
-      pools: await Promise.all(pools),
+      pools,
       workers: workers.map((worker) => presentWorker(worker, overview)),
       shares: presentShares(scheduling.shares),
       notes: fleetNotes(overview),
@@ -173,39 +165,4 @@ export function presentWaitingModels(
       .filter((instance) => models.every((file) => instance.models?.includes(file)))
       .map(({ name }) => name),
   }));
-}
-
-/** Lists what each instance lacks that another instance of its pool has, by node and input. */
-export function findMismatches(instances: readonly InstanceAbilities[]): PoolMismatch[] {
-  // Identical instances share one object. Each object is compared once, because it may list thousands of LoRAs.
-  const different = new Set(instances.map(({ abilities }) => abilities));
-  const all = new Map<string, Map<string, Set<string>>>();
-  for (const abilities of different) {
-    for (const [node, inputs] of Object.entries(abilities)) {
-      const known = all.get(node) ?? new Map<string, Set<string>>();
-      all.set(node, known);
-      for (const [input, choices] of Object.entries(inputs)) {
-        const found = known.get(input) ?? new Set<string>();
-        known.set(input, found);
-        for (const choice of choices) found.add(choice);
-      }
-    }
-  }
-  const lacksOf = (abilities: Abilities) => {
-    const nodes = new Map(Object.entries(abilities));
-    return [...all].flatMap(([node, inputs]): Omit<PoolMismatch, 'instance'>[] => {
-      const own = nodes.get(node);
-      if (own === undefined) return [{ node, input: null, lacks: [node] }];
-      const has = new Map(Object.entries(own));
-      return [...inputs].flatMap(([input, choices]) => {
-        const ownChoices = new Set(has.get(input));
-        const lacks = [...choices].filter((choice) => !ownChoices.has(choice));
-        return lacks.length === 0 ? [] : [{ node, input, lacks }];
-      });
-    });
-  };
-  const lacks = new Map([...different].map((abilities) => [abilities, lacksOf(abilities)]));
-  return instances.flatMap(({ instance, abilities }) =>
-    (lacks.get(abilities) ?? []).map((lack) => ({ instance, ...lack })),
-  );
 }
