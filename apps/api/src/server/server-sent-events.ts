@@ -20,12 +20,8 @@ export function streamed(events: AsyncGenerator<string>): Reply {
 
 const COMMENT = ': still here\n\n';
 
-/** The messages, and after each `everyMs` of silence the result of `beat` or a comment, so that no proxy closes the connection. */
-export async function* withHeartbeat(
-  messages: AsyncGenerator<string>,
-  everyMs: number,
-  beat: () => Promise<string | undefined> = async () => undefined,
-): AsyncGenerator<string> {
+/** The messages, and a comment after each `everyMs` of silence, so that no proxy closes the connection. */
+export async function* withHeartbeat(messages: AsyncGenerator<string>, everyMs: number): AsyncGenerator<string> {
   try {
     let next = messages.next();
     for (;;) {
@@ -34,7 +30,7 @@ export async function* withHeartbeat(
       const result = await Promise.race([next, silence]);
       timer.abort();
       if (result === undefined) {
-        yield (await beat()) ?? COMMENT;
+        yield COMMENT;
         continue;
       }
       if (result.done === true) return;

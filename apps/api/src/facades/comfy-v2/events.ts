@@ -1,5 +1,4 @@
 import { isTerminal } from '@comfy-fleet/contracts';
-import type { JobSnapshot } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
 import { followJob, jobMessages } from '../../orders/follow-job.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
@@ -14,25 +13,14 @@ export async function jobEvents(deps: Deps, request: ApiRequest): Promise<Reply>
   const followed = await followJob(deps, request);
   const links = await linksFor(deps, request);
   const { first } = followed;
-  /** The last queue position sent to the client. */
-  let { ahead } = first;
-  // No event reports a changed queue position.
-  const moved = async () => {
-    if (ahead === null) return undefined;
-    const now = await deps.ledger.jobs.get(first.record.id).catch(() => undefined);
-    if (now === undefined || now.ahead === null || now.ahead === ahead) return undefined;
-    ahead = now.ahead;
-    return statusEvent(now);
-  };
   let node = first.record.progress;
   const messages = jobMessages(deps, request, followed, {
     state: function* (snapshot) {
       const { record } = snapshot;
-      ahead = snapshot.ahead;
       for (const [index, output] of record.outputs.entries()) {
         yield serverSentEvent('output', presentOutput(deps.config, { record, index, output }, links));
       }
-      yield statusEvent(snapshot);
+      yield serverSentEvent('status', { status: record.status, queue_position: snapshot.ahead });
       const begun = snapshot !== first || isTerminal(record.status) ? null : presentProgress(record);
       if (begun !== null) yield serverSentEvent('progress', begun);
     },
@@ -43,9 +31,5 @@ export async function jobEvents(deps: Deps, request: ApiRequest): Promise<Reply>
     preview: ({ contentType, data, nodeId = node.nodeId }) =>
       serverSentEvent('preview', { node_id: nodeId ?? '', content_type: contentType, data_base64: data }),
   });
-  return { ...eventStream(messages, deps.heartbeatMs, moved), job: first.record.id };
-}
-
-function statusEvent({ record, ahead }: JobSnapshot): string {
-  return serverSentEvent('status', { status: record.status, queue_position: ahead });
+  return { ...eventStream(messages, deps.heartbeatMs), job: first.record.id };
 }

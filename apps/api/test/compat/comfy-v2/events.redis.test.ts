@@ -94,18 +94,6 @@ it('sends heartbeats, and ends when the job is canceled', async () => {
   expect(await rest).toMatchObject([{ event: 'status', data: { status: 'canceled' } }]);
 });
 
-it('reports a changed queue position', async () => {
-  const api = await openV2({ heartbeatMs: 25 });
-  const first = await ordered(api, drawing());
-  const { id } = await ordered(api, drawing());
-  const events = readEvents(await listen(api, id));
-  expect(await events.next()).toMatchObject({ data: { status: 'queued', queue_position: 1 } });
-  await api.get(first.urls.cancel, { method: 'POST', ...as('anna') });
-  expect(await events.next()).toMatchObject({ event: 'status', data: { status: 'queued', queue_position: 0 } });
-  await api.get(`${JOBS}/${id}/cancel`, { method: 'POST', ...as('anna') });
-  await events.rest();
-});
-
 it("streams only the key's own jobs, and limits open streams per key", async () => {
   const api = await openV2({ env: { KEY_STREAMS: '1' } });
   const { id } = await ordered(api, drawing());
