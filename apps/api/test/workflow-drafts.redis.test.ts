@@ -63,7 +63,7 @@ describe('PUT /workflows/:name?dry_run', () => {
         nodes: [{ node_id: '2', change: 'changed', changes: [{ what: 'sigma', before: 1, after: 2 }] }],
       },
     });
-    expect(await inspect('text2img', await (await get('/workflows/text2img/graph')).text())).toMatchObject({
+    expect(await inspect('text2img', await (await get('/workflows/text2img/source')).text())).toMatchObject({
       outcome: 'changed',
       workflow: { hides_file: true },
     });

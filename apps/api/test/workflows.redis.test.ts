@@ -140,7 +140,7 @@ describe('PUT /workflows/:name', () => {
       });
       expect(answer.status).toBe(201);
       expect((await show(name)).found).toContainEqual(expect.objectContaining({ input: 'seed', rule: 'app_mode' }));
-      expect(await (await get(`/workflows/${name}/graph`)).text()).toContain(SEED);
+      expect(await (await get(`/workflows/${name}/source`)).text()).toContain(SEED);
     },
   );
 
@@ -205,15 +205,15 @@ describe('the other workflow routes', () => {
     await until('the first process to be without it', async () => !(await isThere(api)));
   });
 
-  it('answer the graph of a version exactly as it was published', async () => {
+  it('answer the source of a version exactly as it was published', async () => {
     const name = aName();
     await put(name, graphText(SEED));
     const { version } = await show(name);
     await put(name, graphText('2'));
-    const graph = (query: string) => get(`/workflows/${name}/graph${query}`);
-    expect(await (await graph(`?version=${version}`)).text()).toContain(SEED);
-    expect(await (await graph('')).json()).toEqual(JSON.parse(graphText('2')));
-    expect(await problemOf(await graph(`?version=${'0'.repeat(64)}`))).toMatchObject({ code: 'workflow_not_found' });
+    const source = (query: string) => get(`/workflows/${name}/source${query}`);
+    expect(await (await source(`?version=${version}`)).text()).toContain(SEED);
+    expect(await (await source('')).json()).toEqual({ graph: JSON.parse(graphText('2')) });
+    expect(await problemOf(await source(`?version=${'0'.repeat(64)}`))).toMatchObject({ code: 'workflow_not_found' });
   });
 
   it('list the workflows of the folder too, and refuse to delete them', async () => {

@@ -227,8 +227,8 @@ export {
 } from './webhook.js';
 export {
   changesQuerySchema,
-  graphQuerySchema,
   publishQuerySchema,
+  sourceQuerySchema,
   WORKFLOW_NAME_PATTERN,
   type WorkflowAnswer,
   type WorkflowChanges,

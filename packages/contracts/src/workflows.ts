@@ -210,7 +210,7 @@ export type WorkflowVersions = Static<typeof workflowVersionsSchema>;
 export const VERSION_PATTERN = '^[0-9a-f]{64}$';
 const versionQuery = (description: string) => Type.Optional(Type.String({ pattern: VERSION_PATTERN, description }));
 
-export const graphQuerySchema = Type.Object(
+export const sourceQuerySchema = Type.Object(
   { version: versionQuery('By default the newest version.') },
   { additionalProperties: false },
 );

@@ -1,8 +1,8 @@
 import {
   changesQuerySchema,
   FleetError,
-  graphQuerySchema,
   publishQuerySchema,
+  sourceQuerySchema,
   type WorkflowList,
   type WorkflowVersions,
   workflowChangesSchema,
@@ -157,23 +157,12 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body };
       },
     },
-    'GET /workflows/:name/graph': withQuery({
-      ...opened,
-      id: 'getGraph',
-      summary: 'Read the graph of a workflow in the API format',
-      query: graphQuerySchema,
-      answers: { 200: { description: 'The graph.', json: GRAPH } },
-      handler: async (request, { version }) => {
-        const { name } = ownServed(deps, request).workflow;
-        return { status: 200, body: showJson((await findVersion(deps, name, version)).graph) };
-      },
-    }),
     'GET /workflows/:name/source': withQuery({
       ...opened,
       id: 'getSource',
       summary: 'Read the whole source of a workflow, as PUT accepts it',
       description: 'For editing it, publishing an older version again, or moving it to another fleet.',
-      query: graphQuerySchema,
+      query: sourceQuerySchema,
       answers: { 200: { description: 'The graph, with its inputs or bindings file.', json: SOURCE } },
       handler: async (request, { version }) => {
         const { name } = ownServed(deps, request).workflow;
