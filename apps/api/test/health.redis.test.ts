@@ -184,10 +184,8 @@ describe('the other service routes', () => {
     });
   });
 
-  it('list the addresses of the API at /', async () => {
-    expect(await json('/')).toMatchObject({
-      name: 'comfy-fleet',
-      links: { listLods: { method: 'GET', url: '/lods' } },
-    });
+  it('say at / where the API is described', async () => {
+    const links = { docs: '/docs', openapi: '/openapi.json', studio: '/studio/' };
+    expect(await json('/')).toMatchObject({ name: 'comfy-fleet', links });
   });
 });

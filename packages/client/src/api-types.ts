@@ -2240,7 +2240,9 @@ export interface ServiceIndex {
   name: string;
   description: string;
   links: {
-    [k: string]: unknown;
+    docs: string;
+    openapi: string;
+    studio?: string;
   };
 }
 /**

@@ -2,17 +2,15 @@ import Type, { type Static } from 'typebox';
 import { INSTANCE_STATES } from './fleet.js';
 import { nullable, time } from './schema-parts.js';
 
-/** The addresses of the service, as `GET /` answers them. */
+/** Where the service is described, as `GET /` answers it. */
 export const serviceIndexSchema = Type.Object({
   name: Type.String(),
   description: Type.String(),
-  links: Type.Record(
-    Type.String(),
-    Type.Object({
-      method: Type.Enum(['GET', 'POST', 'PUT', 'DELETE']),
-      url: Type.String({ description: 'With {placeholders} to fill in.' }),
-    }),
-  ),
+  links: Type.Object({
+    docs: Type.String(),
+    openapi: Type.String(),
+    studio: Type.Optional(Type.String()),
+  }),
 });
 
 /** Whether a process lives and can work, as `GET /livez` and `GET /readyz` answer it. */

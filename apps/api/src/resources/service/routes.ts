@@ -23,12 +23,12 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
     'GET /': {
       access: 'public',
       id: 'getIndex',
-      summary: 'List the addresses of the API',
+      summary: 'Find the documentation of the API, and the studio',
       answers: {
-        200: { description: 'Addresses.', json: serviceIndexSchema },
+        200: { description: 'Their addresses.', json: serviceIndexSchema },
         302: { description: 'A redirect to the studio, for browsers.', headers: { Location: 'always' } },
       },
-      handler: index(deps, all),
+      handler: index(deps),
     },
     'GET /openapi.json': {
       access: 'optional',
@@ -93,31 +93,25 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
   });
 }
 
-/** Pages for people. The document does not list them. */
-const PAGES = { docs: '/docs', queues: '/admin/queues' };
-
-/** Lists the addresses of the API, or redirects a browser to the studio. */
-function index({ config }: Deps, all: () => readonly ApiRoute[]): Handler {
+/** Says where the API is described, or redirects a browser to the studio. */
+function index({ config }: Deps): Handler {
   const { publicUrl, studio } = config.http;
   const address = (path: string) => `${publicUrl ?? ''}${path}`;
-  const pages = Object.entries(PAGES).map(([id, path]) => ({ id, method: 'GET' as const, path }));
-  const links = () =>
-    [...all(), ...pages].map(({ id, method, path }) => {
-      return [id, { method, url: address(path.replaceAll(/:(\w+)/g, '{$1}')) }] as const;
-    });
+  const body: ServiceIndex = {
+    name: 'comfy-fleet',
+    description: 'A durable job API in front of a fleet of ComfyUI GPUs',
+    links: {
+      docs: address('/docs'),
+      openapi: address('/openapi.json'),
+      ...(studio ? { studio: address('/studio/') } : {}),
+    },
+  };
   return ({ header }) => {
     const headers = { Vary: 'Accept' };
-    if (studio && header('accept')?.includes('text/html')) {
-      // Relative, so that it also works behind a proxy that adds a path prefix.
-      const location = publicUrl === undefined ? 'studio/' : address('/studio/');
-      return { status: 302, headers: { ...headers, Location: location } };
-    }
-    const body: ServiceIndex = {
-      name: 'comfy-fleet',
-      description: 'A durable job API in front of a fleet of ComfyUI GPUs',
-      links: Object.fromEntries(links()),
-    };
-    return { status: 200, headers, body };
+    if (!studio || !header('accept')?.includes('text/html')) return { status: 200, headers, body };
+    // Relative, so that it also works behind a proxy that adds a path prefix.
+    const location = publicUrl === undefined ? 'studio/' : address('/studio/');
+    return { status: 302, headers: { ...headers, Location: location } };
   };
 }
 
