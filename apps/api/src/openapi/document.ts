@@ -1,11 +1,9 @@
-import { type RequestLimits, WEBHOOK_EVENTS, webhookMessageSchema } from '@comfy-fleet/contracts';
+import type { RequestLimits } from '@comfy-fleet/contracts';
 import { version } from '@comfy-fleet/telemetry';
 import type {
   ContentObject,
   OpenAPIObject,
   OperationObject,
-  ParameterObject,
-  PathItemObject,
   PathsObject,
   ReferenceObject,
   SchemaObject,
@@ -13,7 +11,7 @@ import type {
 import { RESPONSE_HEADERS } from './headers.js';
 import { jsonParts, operationObject, SECURITY_SCHEMES } from './operation.js';
 import type { ApiRoute } from './route.js';
-import { type Naming, namedSchemas, nameSchemas } from './schemas.js';
+import { namedSchemas, nameSchemas } from './schemas.js';
 
 /** The introduction of the document, in Markdown. */
 const INTRODUCTION = `
@@ -78,7 +76,6 @@ export function openApiDocument(
     servers: [{ url: publicUrl ?? '/' }],
     tags: [...new Set(routes.map(({ tag }) => tag))],
     paths: { ...paths, ...workflowPaths(workflows, run, definitions.RunOptions ?? {}) },
-    webhooks: webhookPaths(naming),
     components: { schemas: definitions, headers: RESPONSE_HEADERS, securitySchemes: SECURITY_SCHEMES, responses },
   };
 }
@@ -150,51 +147,4 @@ function workflowBodies(inputs: SchemaObject, example: object, options: SchemaOb
       encoding: jsonParts(['inputs', 'metadata', 'webhook']),
     },
   };
-}
-
-const webhookHeader = (name: string, description: string, more: Partial<ParameterObject> = {}): ParameterObject => ({
-  name,
-  in: 'header',
-  description,
-  schema: { type: 'string' },
-  ...more,
-});
-
-const WEBHOOK_HEADERS: readonly ParameterObject[] = [
-  webhookHeader('webhook-id', 'The same in every attempt of one delivery, so that you can recognise repeats.', {
-    required: true,
-  }),
-  webhookHeader(
-    'webhook-timestamp',
-    'When this attempt was made, in seconds since 1970. Refuse messages that are older than a few minutes.',
-    { required: true, schema: { type: 'string', pattern: '^[0-9]+$' } },
-  ),
-  webhookHeader(
-    'webhook-signature',
-    'Signatures separated by spaces, one for each secret: `v1,` and the base64 of HMAC-SHA256 over ' +
-      '`<webhook-id>.<webhook-timestamp>.<body>`. Absent when there is no secret.',
-  ),
-];
-
-/** The requests that this service sends, by event. */
-function webhookPaths(naming: Naming): Record<string, PathItemObject> {
-  const operation = (event: (typeof WEBHOOK_EVENTS)[number]): OperationObject => ({
-    operationId: `on_${event.replace('.', '_')}`,
-    tags: ['webhooks'],
-    summary: `A job has ${event === 'job.canceled' ? 'been canceled' : event.slice('job.'.length)}`,
-    description:
-      'Sent to the webhook of a job or of its API key, as https://www.standardwebhooks.com describes. Answer ' +
-      '2xx within ten seconds and do the work afterwards. After any other answer the service tries again for hours.',
-    parameters: [...WEBHOOK_HEADERS],
-    requestBody: { required: true, content: { 'application/json': { schema: naming(webhookMessageSchema) } } },
-    responses: {
-      '2XX': { description: 'Received; there are no more attempts.' },
-      '410': { description: 'The receiver is gone for good; there are no more attempts.' },
-      '429': { description: 'Too busy; the next attempt waits for the time in Retry-After.' },
-      '503': { description: 'Too busy; the next attempt waits for the time in Retry-After.' },
-      default: { description: 'The service tries again later. It does not follow redirects.' },
-    },
-    security: [],
-  });
-  return Object.fromEntries(WEBHOOK_EVENTS.map((event) => [event, { post: operation(event) }]));
 }
