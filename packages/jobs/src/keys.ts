@@ -48,8 +48,6 @@ const FLEET_KEYS = {
   open: 'open:<pool>',
   /** Sorted set: ids of jobs that have not begun, by creation time | an id until its job begins or ends */
   lodBacklog: 'lane:<pool>:<lod>',
-  /** Set: ids of executing jobs | an id while its job executes */
-  running: 'running:<pool>',
   /** Hash: signature → jobs that have not begun, see record/request-keys.ts | until the pool has no open job */
   backlog: 'backlog:<pool>',
   /**

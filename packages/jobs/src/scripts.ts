@@ -39,7 +39,6 @@ export const SCRIPT_FILES = {
   recall: 'recall',
   resume: 'resume',
   storage: 'storage',
-  lodFigures: 'lod-figures',
   backlogOf: 'backlog-of',
   inputs: 'inputs',
   workflows: 'workflows',

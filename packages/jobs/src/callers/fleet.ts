@@ -6,6 +6,7 @@ import { readHistory } from '../history/history.js';
 import { readTimeline, type TimelineQuery } from '../history/timeline.js';
 import type { Keys } from '../keys.js';
 import { countWaitingItems, type WorkQueues } from '../queue/work-queues.js';
+import { readExecuting } from '../record/jobs-in-work.js';
 import type { JobSnapshot } from '../record/record.js';
 import { signatureOf } from '../record/request-keys.js';
 import { expectedMs, readBacklog, readDurations } from '../scheduling/durations.js';
@@ -92,9 +93,9 @@ async function readPool(
   pool: string,
   { workers, halts }: Pick<FleetOverview, 'workers' | 'halts'>,
 ): Promise<PoolOverview> {
-  const [open, running, waiting, backlog, durations] = await Promise.all([
+  const [open, running, waiting, { backlog }, durations] = await Promise.all([
     redis.zcard(keys.open(pool)),
-    redis.scard(keys.running(pool)),
+    readExecuting(redis, keys, pool),
     countWaitingItems(redis, keys, pool),
     readBacklog(redis, keys, pool),
     readDurations(redis, keys, pool),
@@ -104,7 +105,7 @@ async function readPool(
     pool,
     open,
     waiting,
-    running,
+    running: running.length,
     instances: instances.length,
     occupied: instances.filter(({ state }) => state === 'occupied').length,
     paused: isPaused(halts, pool),

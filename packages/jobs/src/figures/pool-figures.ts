@@ -1,7 +1,9 @@
 import { LODS, type Lod, type WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
-import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { readInWork } from '../record/jobs-in-work.js';
+import { fieldsOf } from '../record/record.js';
+import { lodOf } from '../record/request-keys.js';
 import { expectedMs, readBacklog, readDurations } from '../scheduling/durations.js';
 import { type Halts, isPaused } from '../workers/halts.js';
 import { instancesAtWork } from '../workers/presence.js';
@@ -19,19 +21,36 @@ interface PoolContext {
  */
 const UNKNOWN_MS = 10_000;
 
-type LodReply = readonly [notBegun: number, oldest: string, parked: number, claimed: number, running: number];
-
 export async function readPoolFigures(redis: Redis, keys: Keys, context: PoolContext) {
   const { pool, workers, halts, now } = context;
-  const [replies, backlog, durations] = await Promise.all([
-    runScript(redis, 'lodFigures', keys.open(pool), keys.prefix, { pool, lods: LODS }) as Promise<LodReply[]>,
+  const [{ backlog, parked, heldBack }, inWork, durations] = await Promise.all([
     readBacklog(redis, keys, pool),
+    readInWork(redis, keys, pool),
     readDurations(redis, keys, pool),
   ]);
+  const isHeldBack = new Set(heldBack);
+  const oldest = await Promise.all(LODS.map((lod) => readOldest(redis, keys.lodBacklog(pool, lod), keys, isHeldBack)));
   const serving = workers.filter(({ pools }) => pools.includes(pool));
   return {
     pool,
-    lods: LODS.map((lod, index) => lodFigures(lod, replies[index] as LodReply, now)),
+    /** The jobs of each level of detail. */
+    lods: LODS.map((lod, n) => {
+      const ofLod = inWork.filter(({ signature }) => lodOf(signature) === lod);
+      const claimed = ofLod.filter(({ startedAt }) => startedAt === undefined).length;
+      const at = oldest[n];
+      return {
+        lod,
+        /** Jobs that have not begun and that no worker has. */
+        waiting: Math.max(0, countOf(backlog, lod) - claimed),
+        /** Jobs that have not begun, but that a worker has or that wait in ComfyUI behind another prompt. */
+        claimed,
+        running: ofLod.length - claimed,
+        /** Jobs that are held back because their key is at its limit. */
+        parked: countOf(parked, lod),
+        /** Age of the oldest job that is waiting or claimed; 0 if there is none. */
+        oldestMs: at === undefined ? 0 : Math.max(0, now - at),
+      };
+    }),
     /** How many ms one instance would need for the jobs that are waiting or claimed. */
     backlogMs: [...backlog]
       .map(([signature, count]) => count * (expectedMs(signature, durations) ?? UNKNOWN_MS))
@@ -44,19 +63,17 @@ export async function readPoolFigures(redis: Redis, keys: Keys, context: PoolCon
   };
 }
 
-/** The jobs of one level of detail in a pool. */
-function lodFigures(lod: Lod, [notBegun, oldest, parked, claimed, running]: LodReply, now: number) {
-  const oldestMs = oldest === '' ? 0 : Math.max(0, now - Number(oldest));
-  return {
-    lod,
-    /** Jobs that have not begun and that no worker has. */
-    waiting: Math.max(0, notBegun - claimed),
-    /** Jobs that have not begun, but that a worker has or that wait in ComfyUI behind another prompt. */
-    claimed,
-    running,
-    /** Jobs that are held back because their key is at its limit. */
-    parked,
-    /** Age of the oldest job that is waiting or claimed; 0 if there is none. */
-    oldestMs,
-  };
+function countOf(jobs: ReadonlyMap<string, number>, lod: Lod): number {
+  return [...jobs].reduce((sum, [signature, count]) => sum + (lodOf(signature) === lod ? count : 0), 0);
+}
+
+/** Jobs of a level of detail that are read to find the oldest one that is not held back. */
+const MOST_PASSED_OVER = 100;
+
+/** When the oldest job was created that is claimed or may be claimed; undefined if there is none among the first. */
+async function readOldest(redis: Redis, lane: string, keys: Keys, isHeldBack: ReadonlySet<string>) {
+  const jobs = Object.entries(fieldsOf(await redis.zrange(lane, '0', `${MOST_PASSED_OVER - 1}`, 'WITHSCORES')));
+  const records = await Promise.all(jobs.map(([id]) => redis.hmget(keys.job(id), 'key', 'phase')));
+  const first = records.findIndex(([key, phase]) => phase !== 'waiting' || !isHeldBack.has(key ?? ''));
+  return first < 0 ? undefined : Number(jobs[first]?.[1]);
 }

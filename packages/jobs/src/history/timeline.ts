@@ -5,6 +5,8 @@ import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { LUA_CONSTANTS } from '../lua/constants.js';
 import { inPages } from '../record/indexes.js';
+import { readExecuting } from '../record/jobs-in-work.js';
+import { lodOf } from '../record/request-keys.js';
 import { readWorkers } from '../workers/presence.js';
 
 /** An execution of a job, or of the prompt before it that encoded texts ahead. Times are ms since 1970, by Redis' clock. */
@@ -156,28 +158,15 @@ export interface RunningExecution extends Execution {
   readonly instance: string;
 }
 
-/** Maximum number of running jobs of a pool that are read: enough for more than a thousand GPUs. */
-const MOST_RUNNING = 2000;
-
 /**
  * Running executions, up to now. Includes jobs whose outputs are being stored, because the end of their execution is
  * not recorded yet.
  */
 async function readRunning(redis: Redis, keys: Keys, now: number): Promise<RunningExecution[]> {
   const pools = await redis.smembers(keys.pools);
-  return (await Promise.all(pools.map((pool) => readPool(redis, keys, pool, now)))).flat();
-}
-
-async function readPool(redis: Redis, keys: Keys, pool: string, now: number): Promise<RunningExecution[]> {
-  const ids = await redis.srandmember(keys.running(pool), MOST_RUNNING);
-  const records = await Promise.all(
-    ids.map((id) => redis.hmget(keys.job(id), 'instance', 'started_at', 'signature', 'key', 'workflow')),
-  );
-  return ids.flatMap((job, index) => {
-    const [instance, startedAt, signature, key, workflow] = records[index] ?? [];
-    if (!instance || !startedAt || !signature || !key) return [];
-    const lod = signature.slice(0, signature.indexOf('|')) as Lod;
-    const from = Math.min(now, Number(startedAt));
-    return [{ instance, from, till: now, job, workflow: workflow ?? null, lod, key, outcome: 'running', loadingMs: 0 }];
+  const jobs = await Promise.all(pools.map((pool) => readExecuting(redis, keys, pool)));
+  return jobs.flat().map(({ id: job, instance, startedAt, signature, key, workflow }) => {
+    const from = Math.min(now, startedAt);
+    return { instance, from, till: now, job, workflow, lod: lodOf(signature), key, outcome: 'running', loadingMs: 0 };
   });
 }

@@ -57,7 +57,6 @@ if get('prompt_id') == prompt_id then
   enter(CLAIMED)
   if get('status') == RUNNING then
     join_backlog()
-    redis.call('SREM', running_key(get('pool')), id)
     become(QUEUED)
   end
 end

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { filesOf, graphOf, isInputFile, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { filesOf, graphOf, isInputFile, type Lod, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { GRAPH, mayBeOption } from '@comfy-fleet/workflows';
 
 /** Inputs that give the length of a video or a sound. */
@@ -17,6 +17,10 @@ export function signatureOf({ lod, workflow, version, shape, inputs }: ResolvedR
   const length = LENGTHS.map((name) => inputs[name]).find((value) => typeof value === 'number');
   const size = `${width}x${height}x${count}${length === undefined ? '' : `x${length}`}`;
   return [lod, size, steps, workflow, checkpoint, version.slice(0, VERSION_CHARS)].join('|').toWellFormed();
+}
+
+export function lodOf(signature: string): Lod {
+  return signature.slice(0, signature.indexOf('|')) as Lod;
 }
 
 /** Characters of an affinity key: with some thousand keys, the chance that two are equal is about 10^-11. */

@@ -3,6 +3,7 @@ import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { LUA_CONSTANTS } from '../lua/constants.js';
 import { inPages } from '../record/indexes.js';
+import { readExecuting } from '../record/jobs-in-work.js';
 import { type GpuTime, type KeyBacklog, type KeyShare, sharesOf } from './shares.js';
 
 const MINUTE_MS = 60_000;
@@ -18,11 +19,6 @@ interface Moment {
 const MOST_KEYS = 1000;
 /** Keys that one script call reads, so that it takes about a millisecond. */
 const KEYS_A_SCRIPT = 50;
-/**
- * Executing jobs of a pool that are read: enough for more than a thousand GPUs. Beyond that, a job counts when it ends.
- */
-const MOST_RUNNING = 2000;
-
 type Weighed<T> = T & { readonly weight: number };
 
 /**
@@ -78,7 +74,7 @@ async function readBacklogs(redis: Redis, keys: Keys, { pools }: Moment): Promis
     const replies = reply as BacklogReply[];
     return page.flatMap((asked, index) => {
       const [jobs, since, weight] = replies[index] as BacklogReply;
-      return since === '' ? [] : [{ ...asked, jobs, since: Number(since), weight: weightOf(weight) }];
+      return since === '' ? [] : [{ ...asked, jobs, since: Number(since), weight: Number(weight || 1) }];
     });
   });
   return (await Promise.all(backlogs)).flat();
@@ -87,18 +83,10 @@ async function readBacklogs(redis: Redis, keys: Keys, { pools }: Moment): Promis
 type BacklogReply = readonly [jobs: number, since: string, weight: string];
 
 async function readRunning(redis: Redis, keys: Keys, { pools, now }: Moment): Promise<Weighed<GpuTime>[]> {
-  const ofPools = pools.map(async (pool) => {
-    const ids = await redis.srandmember(keys.running(pool), MOST_RUNNING);
-    const records = await Promise.all(ids.map((id) => redis.hmget(keys.job(id), 'key', 'started_at', 'weight')));
-    return records.flatMap(([key, startedAt, weight]) => {
-      const from = Number(startedAt);
-      if (!key || !startedAt || from >= now) return [];
-      return [{ pool, key, ms: now - from, from, till: now, weight: weightOf(weight) }];
-    });
-  });
+  const ofPools = pools.map(async (pool) =>
+    (await readExecuting(redis, keys, pool))
+      .filter(({ startedAt }) => startedAt < now)
+      .map(({ key, weight, startedAt: from }) => ({ pool, key, ms: now - from, from, till: now, weight })),
+  );
   return (await Promise.all(ofPools)).flat();
-}
-
-function weightOf(weight: string | null | undefined): number {
-  return weight ? Number(weight) : 1;
 }

@@ -41,7 +41,6 @@ local function pass_on(pool, had_it)
 end
 -- A pool is paused exactly while BullMQ's queue of it is.
 local function is_queue_paused(pool) return redis.call('HEXISTS', queue_meta_key(pool), 'paused') == 1 end
-local function taken_work_items(pool, most) return redis.call('LRANGE', active_key(pool), 0, most - 1) end
 -- Counts an attempt that failed. BullMQ counts the last one itself when the work item ends.
 local function count_attempt(pool, job_id) redis.call('HINCRBY', work_item_key(pool, job_id), 'atm', 1) end
 -- The token of a lock is the name of a process, a colon and a number.

@@ -61,7 +61,6 @@ local function close_job(status, gpu_ms, pictures)
   redis.call('SREM', held_key(get('worker')), id)
   redis.call('SREM', held_key(owner()), id)
   redis.call('ZREM', open_key(pool), id)
-  redis.call('SREM', running_key(pool), id)
   redis.call('ZREM', deadlines_key(), id)
   if redis.call('ZCARD', open_key(pool)) == 0 then
     redis.call('DEL', backlog_key(pool), schedule_key(pool), virtual_times_key(pool),

@@ -56,8 +56,5 @@ local function begin_running(prompt_id)
   set('started_at', now_ms(), 'started_prompt', prompt_id)
   redis.call('HINCRBY', record, 'attempts', 1)
   redis.call('ZREM', deadlines_key(), id)
-  if get('status') == QUEUED then
-    redis.call('SADD', running_key(get('pool')), id)
-    become(RUNNING)
-  end
+  if get('status') == QUEUED then become(RUNNING) end
 end
