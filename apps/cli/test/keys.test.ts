@@ -84,12 +84,6 @@ describe('keys create', () => {
     ]);
   });
 
-  it('accepts an option without a value', async () => {
-    await keys('create', 'acme', '--in-order', '--weight', '2');
-    expect(await stored()).toMatchObject([{ in_order: true, weight: 2 }]);
-    expect((await keys('list')).results.at(-1)).toMatch(/ {2}weight 2, in-order$/);
-  });
-
   it('accepts patterns of allowed and denied node classes', async () => {
     await keys('create', 'acme', '--allow-nodes', 'VHS_*, ImageResize+', '--deny-nodes', 'KSampler*');
     expect(await stored()).toMatchObject([{ allow_nodes: ['VHS_*', 'ImageResize+'], deny_nodes: ['KSampler*'] }]);

@@ -53,8 +53,6 @@ export const apiKeySchema = Type.Object(
     deny_nodes: Type.Optional(namePatterns()),
     /** The highest priority of its jobs; higher requests are lowered to it. */
     max_priority: Type.Optional(Type.Integer({ minimum: MIN_PRIORITY, maximum: MAX_PRIORITY })),
-    /** Whether ComfyUI's API shows each client's prompts as ended in the order in which they were sent. */
-    in_order: Type.Optional(Type.Boolean()),
     /**
      * `url` and `events` apply to jobs without a webhook; `secrets` sign all webhooks of the key, two while rotating.
      */

@@ -206,10 +206,8 @@ const FLEET_KEYS = {
    * Sorted set: ids of a key's jobs that were made from this job, all with score 0 | two days longer than their records
    */
   childrenOf: 'children-of:<key>:<id>',
-  /** Sorted set: ids of a key's jobs with an origin, by creation time | an id until its job is listed as ended */
+  /** Sorted set: ids of a key's jobs with an origin, by creation time | an id until its job ends */
   openOf: 'open-of:<key>',
-  /** Sorted set: ids of a client's jobs that must be listed as ended in order, by creation time | an id until then */
-  inOrderOf: 'in-order-of:<key>:<client>',
   /**
    * Sorted set: ids of ended jobs of openOf, by end | as jobsOf; an id until its record is gone or the job is hidden
    */

@@ -67,7 +67,6 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     client: null,
     hasOrigin: false,
     isHidden: false,
-    isWithheld: false,
   };
   return { id: `msg_${id}`, webhook, failedTries, again: false, snapshot: { record, ...NO_PLACE, lastEventId: '0-0' } };
 }

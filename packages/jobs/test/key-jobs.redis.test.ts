@@ -40,52 +40,6 @@ async function follow(fleet: Fleet, key: string): Promise<(KeyChange | undefined
   return heard;
 }
 
-it('lists a job in order as open until the earlier jobs of its client have ended', async () => {
-  const fleet = await openFleet();
-  const order = { client: 'bot', inOrder: true };
-  const ids = [await submit(fleet, order), await submit(fleet, order), await submit(fleet, order)] as const;
-  const [first, second, third] = ids;
-  const other = await submit(fleet, { client: 'another', inOrder: true });
-  const source = await fleet.claims();
-  const claims = [await startNext(source), await startNext(source), await startNext(source), await startNext(source)];
-  const finish = (id: string) =>
-    claims.find(({ claim }) => claim.record.id === id)?.claim.finish(succeeded(id)) ?? Promise.reject(new Error(id));
-  await finish(third);
-  await finish(other);
-  await finish(second);
-  expect([await open(fleet), await ended(fleet), await fleet.ledger.jobs.openCount('anna')]).toEqual([
-    ids,
-    [other],
-    ids.length,
-  ]);
-  const states = (await openRecords(fleet)).map(({ status, isWithheld }) => [status, isWithheld]);
-  expect(states).toEqual([
-    ['running', false],
-    ['succeeded', true],
-    ['succeeded', true],
-  ]);
-  await fleet.ledger.jobs.forget(second);
-  expect(await open(fleet)).toEqual([first, third]);
-  await fleet.ledger.jobs.cancel(first);
-  await claims.find(({ claim }) => claim.record.id === first)?.claim.finish(succeeded(first));
-  expect([await open(fleet), await ended(fleet)]).toEqual([[], [third, first, other]]);
-  expect((await fleet.ledger.jobs.get(third))?.record.isWithheld).toBe(false);
-  expect(await fleet.redis.exists(fleet.keys.inOrderOf('anna', 'bot'))).toBe(0);
-});
-
-it('counts ended jobs as waiting while they are listed as open, so that the list of open jobs stays bounded', async () => {
-  const fleet = await openFleet();
-  const order = { client: 'bot', inOrder: true, mostWaiting: 2 };
-  const first = await submit(fleet, order);
-  const { claim } = await startNext(await fleet.claims());
-  for (let n = 0; n < 2; n++) await fleet.ledger.jobs.cancel(await submit(fleet, order));
-  await expect(submit(fleet, order)).rejects.toMatchObject({ code: 'queue_full' });
-  expect(await open(fleet)).toHaveLength(3);
-  await claim.finish(succeeded(first));
-  expect(await open(fleet)).toEqual([]);
-  await submit(fleet, order);
-});
-
 it("yields every status of a key's jobs, including the first, with the client", async () => {
   const fleet = await openFleet();
   const heard = await follow(fleet, 'anna');

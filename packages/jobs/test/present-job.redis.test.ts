@@ -57,7 +57,6 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       client: null,
       hasOrigin: false,
       isHidden: false,
-      isWithheld: false,
       ...record,
     },
   };

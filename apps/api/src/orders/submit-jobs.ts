@@ -49,7 +49,7 @@ import { hasAllSeeds, withReusedOutputs } from './reuse-outputs.js';
 const AT_ONCE = 4;
 
 /** The job that an endpoint wants to create. Fields that come from the request body keep their names. */
-export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'origin' | 'inOrder'> {
+export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'origin'> {
   readonly workflow: Workflow;
   /** By name, valid against the workflow's schema. A file is an asset, an output of a job, a URL, or a file in the input store. */
   readonly inputs?: Readonly<Record<string, unknown>>;
@@ -155,7 +155,7 @@ interface RequestContext extends Pick<ApiRequest, 'holds' | 'signal'>, Pick<File
  */
 async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promise<Omit<NewJob, 'id'>> {
   try {
-    const { workflow, pointers, parent, alias, client, origin, inOrder } = spec;
+    const { workflow, pointers, parent, alias, client, origin } = spec;
     const { caller } = context;
     requireMayRun(caller, workflow);
     const callback = spec.callback === undefined ? callbackOf(spec, caller, deps.webhookRefusal) : spec.callback;
@@ -197,7 +197,6 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
       alias,
       client,
       origin,
-      inOrder,
       reuse: spec.reuse && hasAllSeeds(workflow, spec.inputs) ? reuseOf({ ...request, version }) : undefined,
     };
   } catch (error) {

@@ -31,8 +31,6 @@ export interface Caller {
   /** Patterns of node classes that the key's own graphs may use besides the reviewed ones; undefined: any. */
   readonly allowNodes?: readonly string[] | undefined;
   readonly denyNodes: readonly string[];
-  /** Whether ComfyUI's API reports the prompts of each client as finished in the order in which they were sent. */
-  readonly inOrder: boolean;
   /** The webhook of jobs that do not name one. */
   readonly webhook?: ApiKey['webhook'];
 }
@@ -44,7 +42,6 @@ export const anonymousCaller: Caller = {
   weight: 1,
   gpuLimits: {},
   denyNodes: [],
-  inOrder: false,
 };
 
 export function callerOf(key: ApiKey, defaults: KeyLimits): Caller {
@@ -67,7 +64,6 @@ export function callerOf(key: ApiKey, defaults: KeyLimits): Caller {
     workflows: key.workflows,
     allowNodes: key.scopes.includes('admin') ? undefined : (key.allow_nodes ?? []),
     denyNodes: key.deny_nodes ?? [],
-    inOrder: key.in_order ?? false,
     webhook: key.webhook,
   };
 }

@@ -6,8 +6,8 @@ export interface KeyOption {
   readonly option: string;
   /** Its path in an entry of the file, with a dot. */
   readonly field: string;
-  /** The placeholder in the help; absent if the option takes no value. */
-  readonly value?: string;
+  /** The placeholder in the help. */
+  readonly value: string;
   readonly help: string;
   /** Possible values, for completion. */
   readonly choices?: readonly string[];
@@ -125,12 +125,6 @@ export const KEY_OPTIONS: readonly KeyOption[] = [
     value: 'N',
     help: `the highest priority that it may request, ${MIN_PRIORITY} to ${MAX_PRIORITY}`,
     read: number,
-  },
-  {
-    option: 'in-order',
-    field: 'in_order',
-    help: "ComfyUI's API reports each client's prompts as ended in the order in which they were sent",
-    read: () => true,
   },
   {
     option: 'webhook-url',

@@ -33,8 +33,7 @@ export function addKeys(program: Command, context: Context): void {
 
   const create = group.command('create').description('creates a key and shows it once').argument('<id>');
   const options = KEY_OPTIONS.map(({ option, value, choices, help }) => {
-    const made = new Option(value === undefined ? `--${option}` : `--${option} <${value}>`, help);
-    if (value !== undefined) made.argParser(once);
+    const made = new Option(`--${option} <${value}>`, help).argParser(once);
     if (choices !== undefined) made.argChoices = [...choices];
     return made;
   });
@@ -45,11 +44,11 @@ export function addKeys(program: Command, context: Context): void {
   secret.argParser(onlyNew).argChoices = ['new'];
   for (const option of [...options, secret]) create.addOption(option);
   create.option(...FILE).addHelpText('after', CREATE_HELP);
-  setAction(create, context, async (io, id: string, given: FileOption & Readonly<Record<string, string | true>>) => {
+  setAction(create, context, async (io, id: string, given: FileOption & Readonly<Record<string, string>>) => {
     const settings = new Map<string, string>();
     for (const option of options) {
       const value = given[option.attributeName()];
-      if (value !== undefined) settings.set(option.name(), `${value}`);
+      if (value !== undefined) settings.set(option.name(), value);
     }
     const request = { id, settings, newSecret: given[secret.attributeName()] !== undefined };
     return (await run()).create(request, given, io);

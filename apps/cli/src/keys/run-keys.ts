@@ -104,7 +104,7 @@ function cells(key: ApiKey): string[] {
 function ownSettings(key: ApiKey): string {
   const own = KEY_OPTIONS.filter(({ field }) => field !== 'scopes').flatMap(({ option, field }) => {
     const value = field.split('.').reduce<unknown>((part, name) => (part as Record<string, unknown>)?.[name], key);
-    return value === undefined ? [] : [value === true ? option : `${option} ${value}`];
+    return value === undefined ? [] : [`${option} ${value}`];
   });
   const secrets = key.webhook?.secrets?.length ?? 0;
   if (secrets > 0) own.push(`${secrets} webhook ${secrets === 1 ? 'secret' : 'secrets'}`);

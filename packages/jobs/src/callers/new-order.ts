@@ -36,8 +36,6 @@ export interface NewJob {
    * as `extra_data`, so it must not contain secrets. Jobs with an origin are listed by KeyJobs.
    */
   readonly origin?: string | undefined;
-  /** KeyJobs lists it as ended only after the earlier jobs of its client have ended. */
-  readonly inOrder?: boolean | undefined;
 }
 
 /** Jobs of one caller that are created together or not at all. */
@@ -151,7 +149,6 @@ function jobHead(job: NewJob, files: string | undefined, fields: readonly (strin
     files: files?.split(' '),
     alias: job.alias,
     client: job.client,
-    in_order: job.inOrder || undefined,
     // The origin is the argument after the fields.
     has_origin: job.origin === undefined ? undefined : true,
     // How many of the following arguments are fields and values of its record.
@@ -178,6 +175,5 @@ export function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder) {
     alias: job.alias,
     client: job.client,
     origin: job.origin === undefined ? undefined : 1,
-    in_order: job.inOrder ? 1 : undefined,
   };
 }

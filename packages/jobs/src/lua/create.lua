@@ -88,9 +88,7 @@ local function store_source(version, source)
   stored[version] = true
 end
 local function refusal(order)
-  -- Ended jobs that are still listed as open count as waiting, because they make the list of open jobs longer.
-  local listed = redis.call('ZCARD', open_of_key(order.caller)) - redis.call('SCARD', taken_of_key(order.caller))
-  local waiting = math.max(tonumber(redis.call('HGET', waiting_key(), order.caller) or 0), listed) + #order.jobs
+  local waiting = tonumber(redis.call('HGET', waiting_key(), order.caller) or 0) + #order.jobs
   -- Each key has a reserved number of waiting jobs, even if other keys fill up the rest.
   if open_jobs + #order.jobs > order.most_open and waiting > order.reserved then return 'full' end
   if order.most_waiting and waiting > order.most_waiting then return 'key_full' end
@@ -150,7 +148,6 @@ local function write(job, caller, most_taken)
   if job.origin then
     redis.call('SET', origin_key(job.id), job.origin)
     redis.call('ZADD', open_of_key(caller), now, job.id)
-    if job.in_order then redis.call('ZADD', in_order_of_key(caller, job.client or ''), now, job.id) end
   end
   add_work_item(pool, job.id, now, caller, job.workflow, lod_of(signature))
   if first then wait_for_outputs(pool, job.id, first, now) end

@@ -163,8 +163,6 @@ export interface JobRecord {
   readonly hasOrigin: boolean;
   /** The job has ended, and its key has hidden it from the list of ended jobs. */
   readonly isHidden: boolean;
-  /** The job has ended, but KeyJobs lists it as open until the earlier jobs of its client have ended. */
-  readonly isWithheld: boolean;
 }
 
 /** The place of a job among those that wait for a claim. */
@@ -267,7 +265,6 @@ export function recordOf(
     client: text('client'),
     hasOrigin: text('origin') !== null,
     isHidden: text('hidden') !== null,
-    isWithheld: text('withheld') !== null,
   };
 }
 

@@ -6,7 +6,6 @@ import type { Caller } from '../../server/gate.js';
 import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import {
-  asSeen,
   type ComfyuiDeps,
   ending,
   MAX_IDS,
@@ -46,7 +45,7 @@ async function viewsOf({ config, ledger: { jobs }, partsOf }: ComfyuiDeps, key: 
   const add = async (records: readonly JobRecord[]) => {
     for (const record of records) views.set(record.id, jobView(record, await partsOf(record)));
   };
-  for await (const page of jobs.open(key)) await add(page.map(asSeen));
+  for await (const page of jobs.open(key)) await add(page);
   const { ids } = await jobs.ended(key, { limit: config.compat.comfyuiMaxHistory, offset: 0 });
   for await (const page of jobs.pages(key, ids)) await add(await jobs.records(page));
   return [...views.values()];

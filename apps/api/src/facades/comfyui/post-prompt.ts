@@ -34,7 +34,6 @@ export async function postPrompt(deps: Deps, request: ApiRequest): Promise<Reply
       alias: prompt.id,
       client: prompt.client,
       origin: originOf(prompt, judged.files),
-      inOrder: caller.inOrder,
       explain: (error: unknown) => asComfyuiError(error, judged.opened.workflow.graph),
     };
     return [spec];

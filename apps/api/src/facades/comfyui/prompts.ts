@@ -33,12 +33,7 @@ export function numberOf({ createdAt }: JobRecord, { number, front }: Partial<Or
 export async function ownPrompt({ ledger }: Deps, caller: Caller, id: string): Promise<JobRecord | undefined> {
   if (!UUID.test(id)) return undefined;
   const record = (await ledger.jobs.byAlias(caller.id, id))?.record;
-  return record?.hasOrigin === true && promptIdOf(record) === id ? asSeen(record) : undefined;
-}
-
-/** The record as clients see it. A job whose end is withheld looks queued. */
-export function asSeen(record: JobRecord): JobRecord {
-  return record.isWithheld ? { ...record, status: 'queued', outputs: [] } : record;
+  return record?.hasOrigin === true && promptIdOf(record) === id ? record : undefined;
 }
 
 /** Parses JSON; returns undefined if it is invalid. */

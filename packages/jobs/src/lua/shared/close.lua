@@ -20,24 +20,6 @@ local function record_usage(status, gpu_ms, pictures)
   end
   redis.call('PEXPIRE', usage, USAGE_LIFE_MS)
 end
--- Moves a job from the list of open jobs of its key to the list of ended jobs.
-local function enter_ended(key, ended)
-  redis.call('ZREM', open_of_key(key), ended)
-  redis.call('ZADD', ended_of_key(key), now_ms(), ended)
-end
--- For clients whose jobs are listed as ended in order: a job stays in the list of open jobs until the earlier ones ended.
-local function enter_ended_in_order(key, client)
-  local in_order = in_order_of_key(key, client)
-  set('withheld', 1)
-  while true do
-    local first = redis.call('ZRANGE', in_order, 0, 0)[1]
-    local status = first and redis.call('HGET', job_key(first), 'status')
-    if not first or status and not is_terminal(status) then return end
-    redis.call('ZREM', in_order, first)
-    redis.call('HDEL', job_key(first), 'withheld')
-    if status then enter_ended(key, first) end
-  end
-end
 -- The only way into a terminal status. `gpu_ms`: how long the job executed, if that is known better than by the clock.
 -- `pictures`: how many it made.
 local function close_job(status, gpu_ms, pictures)
@@ -73,8 +55,10 @@ local function close_job(status, gpu_ms, pictures)
     redis.call('XADD', outbox_key(), '*', 'job', id, 'status', status, 'callback', callback)
     life = life + UNDELIVERED_EXTRA_MS
   end
-  if origin and get('in_order') ~= '' then enter_ended_in_order(get('key'), get('client'))
-  elseif origin then enter_ended(get('key'), id) end
+  if origin then
+    redis.call('ZREM', open_of_key(get('key')), id)
+    redis.call('ZADD', ended_of_key(get('key')), now_ms(), id)
+  end
   live(life)
 end
 -- Ends a job and its work item, if no worker will end that. `reason` is what operators see on the work item.

@@ -14,8 +14,6 @@ const MAX_ENDED = 500;
 const RETRY_MS = 1000;
 
 interface Options {
-  /** Reports one job after the other to the client, in the order in which it sent them. */
-  readonly inOrder: boolean;
   /** Called when the ends of all jobs known to have ended were sent. */
   readonly onEndsSent: () => void;
   /** Runs `sendPicture` when it is the key's turn. */
@@ -24,8 +22,7 @@ interface Options {
 
 /**
  * A client of a key with at least one socket. All its sockets get the same messages about its jobs. For a waiting job only
- * the id is stored; every other job is followed until its end was sent. If the client gets its jobs in order, only the
- * first one is followed, and the others count as waiting even if they have begun or ended.
+ * the id is stored; every other job is followed until its end was sent.
  *
  * A ComfyUI runs one prompt at a time, and clients attribute messages without a prompt id to the running prompt. So the
  * sockets get live messages only about the running prompt that began first, and everything about the others at their end.
@@ -39,10 +36,8 @@ export class Client {
   readonly #deps: Deps;
   readonly #options: Options;
   readonly #closed = new AbortController();
-  /** Waiting jobs in the order in which the client sent them, with their last known status. */
-  #waiting = new Map<string, JobStatus>();
-  /** The open jobs were read. Before that, it is unknown which job is first. */
-  #knowsAll = false;
+  /** Ids of jobs that have not begun. */
+  readonly #waiting = new Set<string>();
   readonly #followed = new Set<string>();
   /** Followed jobs that have ended, but whose end was not sent yet. */
   readonly #ending = new Set<string>();
@@ -85,29 +80,17 @@ export class Client {
   /** Updates the status of a job, which may have a later status by now. */
   update({ id, status }: Pick<KeyChange, 'id' | 'status'>): void {
     if (this.#ended.has(id)) return;
-    if (!this.#followed.has(id)) this.#waiting.set(id, status);
-    else if (isTerminal(status)) this.#ending.add(id);
-    this.#followNext();
+    if (this.#followed.has(id)) {
+      if (isTerminal(status)) this.#ending.add(id);
+    } else if (status === 'queued') this.#waiting.add(id);
+    else void this.#follow(id, status);
   }
 
   /** Takes all jobs that ended since the client connected, and all open ones, in order. Other waiting jobs have ended. */
   updateAll(ended: readonly KeyChange[], open: readonly KeyChange[]): void {
-    this.#knowsAll = true;
-    const before = this.#waiting;
     const known = new Set([...ended, ...open].map(({ id }) => id));
-    this.#waiting = new Map([...before.keys()].filter((id) => !known.has(id)).map((id) => [id, 'running']));
-    for (const { id, status } of [...ended, ...open]) {
-      // A later status may have arrived after the lists were read.
-      this.update({ id, status: status === 'queued' ? (before.get(id) ?? status) : status });
-    }
-    this.#followNext();
-  }
-
-  #followNext(): void {
-    for (const [id, status] of this.#waiting) {
-      if (this.#options.inOrder && (!this.#knowsAll || this.#followed.size > 0 || status === 'queued')) return;
-      if (status !== 'queued') void this.#follow(id, status);
-    }
+    for (const id of this.#waiting) if (!known.has(id)) void this.#follow(id, 'running');
+    for (const change of [...ended, ...open]) this.update(change);
   }
 
   async #follow(id: string, status: JobStatus): Promise<void> {
@@ -125,7 +108,6 @@ export class Client {
     const [oldest] = this.#ended;
     if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest);
     const wasEnding = this.#ending.delete(id);
-    this.#followNext();
     if (wasEnding && !this.isEnding) this.#options.onEndsSent();
   }
 

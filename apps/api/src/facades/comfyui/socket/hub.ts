@@ -37,7 +37,7 @@ export function socketHub(deps: Deps): SocketRoute['connect'] {
   const keys = new Map<string, KeyHub>();
   const sending = createTurns(MAX_PICTURES, { ofKey: MAX_PICTURES_OF_KEY });
   const flags = messageFrame(['feature_flags', features(deps.config)]);
-  return (socket, { caller: { id: key, inOrder }, query }) => {
+  return (socket, { caller: { id: key }, query }) => {
     const client = clientOf(query.get('clientId')) ?? randomUUID().replaceAll('-', '');
     const hub = keys.get(key) ?? new KeyHub(key, deps, sending);
     keys.set(key, hub);
@@ -53,7 +53,7 @@ export function socketHub(deps: Deps): SocketRoute['connect'] {
       hub.leave(client, outlet);
       if (hub.isEmpty && keys.get(key) === hub) keys.delete(key);
     });
-    hub.join(client, outlet, inOrder);
+    hub.join(client, outlet);
   };
 }
 
@@ -93,9 +93,8 @@ class KeyHub {
     return this.#clients.size === 0;
   }
 
-  /** `inOrder`: reports the client's prompts in the order in which it sent them. */
-  join(clientId: string, outlet: Outlet, inOrder: boolean): void {
-    const client = this.#clients.get(clientId) ?? this.#newClient(clientId, inOrder);
+  join(clientId: string, outlet: Outlet): void {
+    const client = this.#clients.get(clientId) ?? this.#newClient(clientId);
     client.outlets.add(outlet);
     // A client that has just sent a prompt expects the first count to include it.
     this.#countNow();
@@ -109,9 +108,8 @@ class KeyHub {
     if (this.isEmpty) this.#closed.abort();
   }
 
-  #newClient(clientId: string, inOrder: boolean): Client {
+  #newClient(clientId: string): Client {
     const client: Client = new Client(this.#deps, {
-      inOrder,
       onEndsSent: () => this.#sendCount(client),
       inTurn: (sendPicture) => this.#sending(this.#key, sendPicture),
     });
