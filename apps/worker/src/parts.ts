@@ -249,7 +249,6 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     inputs: stores.inputs,
     instanceNames,
     sharedInputs: ledger.sharedInputs,
-    reuse: ledger.reuse,
     store,
     nodeTimes,
     fastSave,

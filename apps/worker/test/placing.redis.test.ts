@@ -1,6 +1,6 @@
 import { queueOf, type Simulator, starts, until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import { aGpu, foreignPrompt, openStack, someStores } from './worker-stack.js';
+import { aGpu, foreignPrompt, openStack } from './worker-stack.js';
 
 const LONG = { steps: 150 };
 
@@ -27,22 +27,6 @@ it('runs jobs with the text of the last one before others, so that it is encoded
     .map(({ request }) => request.inputs.prompt);
   // The first ones are chosen before the instance has encoded anything. In order of arrival it would be seven.
   expect(inOrder.filter((prompt, n) => n > 0 && prompt !== inOrder[n - 1]).length).toBeLessThanOrEqual(3);
-});
-
-it('renders equal jobs of a key once if they may reuse outputs', async () => {
-  const stack = await openStack();
-  const stores = await someStores();
-  const ids: string[] = [];
-  for (let n = 0; n < 3; n += 1) ids.push(await stack.submit({}, 'default', 'anna', { reuse: 'same' }));
-  const gpu = await aGpu();
-  await stack.startWorker('w', [gpu.url], { stores });
-  const [first, ...others] = await Promise.all(ids.map(stack.ended));
-  expect(starts(gpu)).toBe(1);
-  for (const { id, outputs, reusedFrom, instance } of others) {
-    expect([reusedFrom, instance]).toEqual([first?.id, null]);
-    expect(outputs.map(({ sha256 }) => sha256)).toEqual(first?.outputs.map(({ sha256 }) => sha256));
-    expect((await stores.frames.stat(`${id}_1.png`))?.sha256).toBe(first?.outputs[0]?.sha256);
-  }
 });
 
 describe('the instance that gets a job', () => {

@@ -62,7 +62,7 @@ export interface GenerateRequest {
    */
   start_within_seconds?: number;
   /**
-   * If you ordered an equal job (same version, inputs, files and seeds) with `reuse` in the last week, and it has succeeded or still may, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
+   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
    */
   reuse?: boolean;
   /**
@@ -159,7 +159,7 @@ export interface Img2ImgRequest {
    */
   start_within_seconds?: number;
   /**
-   * If you ordered an equal job (same version, inputs, files and seeds) with `reuse` in the last week, and it has succeeded or still may, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
+   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
    */
   reuse?: boolean;
   /**
@@ -239,7 +239,7 @@ export interface RunOptions {
    */
   start_within_seconds?: number;
   /**
-   * If you ordered an equal job (same version, inputs, files and seeds) with `reuse` in the last week, and it has succeeded or still may, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
+   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
    */
   reuse?: boolean;
   /**
@@ -304,7 +304,7 @@ export interface BatchRequest {
          */
         start_within_seconds?: number;
         /**
-         * If you ordered an equal job (same version, inputs, files and seeds) with `reuse` in the last week, and it has succeeded or still may, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
+         * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
          */
         reuse?: boolean;
         /**
@@ -349,7 +349,7 @@ export interface BatchRequest {
          */
         start_within_seconds?: number;
         /**
-         * If you ordered an equal job (same version, inputs, files and seeds) with `reuse` in the last week, and it has succeeded or still may, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
+         * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
          */
         reuse?: boolean;
         /**
@@ -429,7 +429,7 @@ export interface BatchText2ImgJob {
    */
   start_within_seconds?: number;
   /**
-   * If you ordered an equal job (same version, inputs, files and seeds) with `reuse` in the last week, and it has succeeded or still may, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
+   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
    */
   reuse?: boolean;
   /**
@@ -507,7 +507,7 @@ export interface BatchImg2ImgJob {
    */
   start_within_seconds?: number;
   /**
-   * If you ordered an equal job (same version, inputs, files and seeds) with `reuse` in the last week, and it has succeeded or still may, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
+   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
    */
   reuse?: boolean;
   /**
@@ -713,7 +713,7 @@ export interface Job {
    */
   parent: ParentJob | null;
   /**
-   * With `reuse`: the job whose outputs it got, or waits for while it is queued; null if it is rendered itself.
+   * With `reuse`: the job whose outputs it got, or gets while it is queued; null if it is rendered itself.
    */
   reused_from: string | null;
   /**

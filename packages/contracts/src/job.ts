@@ -223,7 +223,7 @@ export const jobSchema = Type.Object({
   parent: nullable(parentJobSchema, 'The job that this one repeats or refines; null if there is none.'),
   reused_from: nullable(
     Type.String(),
-    'With `reuse`: the job whose outputs it got, or waits for while it is queued; null if it is rendered itself.',
+    'With `reuse`: the job whose outputs it got, or gets while it is queued; null if it is rendered itself.',
   ),
   webhook: nullable(
     Type.Object({ url: Type.String(), events: Type.Array(Type.String()) }),

@@ -32,8 +32,8 @@ function jobFields(limits: RequestLimits) {
       Type.Boolean({
         default: false,
         description:
-          'If you ordered an equal job (same version, inputs, files and seeds) with `reuse` in the last week, and it has ' +
-          'succeeded or still may, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal.',
+          'If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last ' +
+          'week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal.',
       }),
     ),
     metadata: Type.Optional(

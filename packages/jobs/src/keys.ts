@@ -242,12 +242,10 @@ const FLEET_KEYS = {
   /** String: active and pending alerts, and when they were judged, as JSON | forever */
   alerts: 'alerts',
   /**
-   * String: id of the key's job whose outputs jobs with the same digest may get, see reuseOf in record/request-keys.ts |
-   * a week
+   * String: id of the key's job whose outputs jobs with the same digest get, see reuseOf in record/request-keys.ts | a
+   * week after it succeeded
    */
   reuse: 'reuse:<key>:<digest>',
-  /** Set: ids of jobs that wait for the outputs of this one | a week after the last was added; an id until it has them */
-  reusers: 'reusers:<id>',
   /** String: fingerprint of the request, and ids of the jobs that it created | at most 24 hours */
   idempotency: 'idempotency:<key>:<digest>',
   /** List: these digests, the oldest first, see lua/shared/remember.lua | 24 hours after the last was added */

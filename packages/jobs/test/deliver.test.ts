@@ -33,7 +33,6 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
       checkpoint: 'sd.safetensors',
     }),
     encoding: null,
-    isReusable: false,
     reusedFrom: null,
     status: 'succeeded',
     phase: 'ended',

@@ -23,7 +23,6 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       workflow: 'text2img',
       request: aRequest(),
       encoding: null,
-      isReusable: false,
       reusedFrom: null,
       status: 'queued',
       phase: 'waiting',

@@ -17,7 +17,7 @@ const REUSE = reuseOf(aRequest());
 const order = (fleet: Fleet, over: object = {}) => fleet.submit({ reuse: REUSE, ...over });
 const statusOf = async (fleet: Fleet, id: string) => (await fleet.get(id)).record.status;
 
-/** Ends the delays of all work items that are over by then. */
+/** Claims by a clock by which nobody has copied the outputs in time. */
 const inAMinute = (fleet: Fleet) => fleet.claims(POOL, { now: () => Date.now() + 60_000 });
 
 /** A job that succeeded, with a stored picture. */
@@ -64,56 +64,31 @@ it.each([
   expect((await nextClaim(await fleet.claims())).record).toMatchObject({ id, reusedFrom: null });
 });
 
-it('renders equal jobs once while the first still runs, however often their delays end', async () => {
+it('renders a job whose equal one has not succeeded', async () => {
   const fleet = await openFleet();
-  await order(fleet);
-  const source = await inAMinute(fleet);
-  const { claim } = await startNext(source);
-  const ids = [(await order(fleet)).record.id, (await order(fleet)).record.id];
-  for (let n = 0; n < 3; n += 1) expect(await source.next({ block: false })).toBeUndefined();
-  const first = claim.record;
-  await fleet.files.put(aFrame(first.id).file, [Buffer.from('a fox')]);
-  await claim.finish({ status: 'succeeded', outputs: [aFrame(first.id)] });
-  const { reuse } = fleet.worker();
-  expect([...(await reuse.waitingFor(first.id))].sort()).toEqual(ids);
-  for (const id of ids) {
-    expect(await reuse.give({ ...first, outputs: [aFrame(first.id)] }, id, fleet.files, within())).toBe(true);
-    expect(await statusOf(fleet, id)).toBe('succeeded');
-  }
-  expect(await reuse.waitingFor(first.id)).toEqual([]);
-});
-
-it('renders one of the jobs that waited for a job that failed, and the others wait for that one', async () => {
-  const fleet = await openFleet();
-  await order(fleet);
   const source = await fleet.claims();
-  const { claim } = await startNext(source);
-  const ids = [(await order(fleet)).record.id, (await order(fleet)).record.id];
-  await claim.finish(failed());
-  const { record } = await nextClaim(source);
-  expect(ids).toContain(record.id);
-  expect(record.reusedFrom).toBeNull();
-  expect(await source.next({ block: false })).toBeUndefined();
-  const other = ids.find((id) => id !== record.id) ?? '';
-  expect((await fleet.get(other)).record).toMatchObject({ status: 'queued', reusedFrom: record.id });
+  for (const end of [undefined, failed()]) {
+    await order(fleet);
+    const { claim } = await startNext(source);
+    if (end !== undefined) await claim.finish(end);
+    const { id } = (await order(fleet)).record;
+    const next = await nextClaim(source);
+    expect(next.record).toMatchObject({ id, reusedFrom: null });
+    await next.finish(failed());
+  }
 });
 
 it('renders a job of its own if nobody copied the outputs in time, or if they are gone', async () => {
   const fleet = await openFleet();
-  const { redis, keys, files, ledger } = fleet;
+  const { files, ledger } = fleet;
   const first = await rendered(fleet);
   const { id } = (await order(fleet)).record;
   files.files.clear();
   expect(await ledger.reuse.give(first, id, files, within())).toBe(false);
-  const source = await inAMinute(fleet);
-  expect(await source.next({ block: false })).toBeUndefined();
-  await redis.hincrby(keys.job(first.id), 'finished_at', -60_000);
-  await redis.zadd(keys.delayed(POOL), 0, id);
-  const claim = await nextClaim(source);
+  expect(await (await fleet.claims()).next({ block: false })).toBeUndefined();
+  const claim = await nextClaim(await inAMinute(fleet));
   expect(claim.record).toMatchObject({ id, reusedFrom: null });
   expect(await ledger.reuse.give(first, id, files, within())).toBe(false);
-  const again = (await order(fleet)).record.id;
-  expect((await fleet.get(again)).record.reusedFrom).toBe(id);
 });
 
 it('copies nothing for a key that may store no more, and leaves no copies if it may not once they are made', async () => {
@@ -167,8 +142,7 @@ it('copies no outputs for a job that has ended', async () => {
 
 it('can be canceled while it waits for the outputs, and expires as any job', async () => {
   const fleet = await openFleet();
-  await order(fleet);
-  await startNext(await fleet.claims());
+  await rendered(fleet);
   const canceled = (await order(fleet)).record.id;
   await fleet.ledger.jobs.cancel(canceled);
   expect(await statusOf(fleet, canceled)).toBe('canceled');

@@ -25,7 +25,7 @@ export async function withReusedOutputs(
     late.throwIfAborted();
     const from = (await ledger.jobs.get(id))?.record.reusedFrom;
     const first = from == null ? undefined : (await ledger.jobs.get(from))?.record;
-    if (first?.status === 'succeeded') await ledger.reuse.give(first, id, frames, late);
+    if (first !== undefined) await ledger.reuse.give(first, id, frames, late);
   };
   try {
     for (const id of accepted.ids) {

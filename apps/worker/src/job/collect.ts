@@ -54,20 +54,7 @@ export async function collectAndFinish(
     } else await dropLeftFrames(job, tools);
     await cleanUpOutputs(job, submission);
   }
-  if (became === 'succeeded' && job.record.isReusable) await giveOutputs(job, outputs, tools);
   job.log.info('job ended', { status: became, outputs: outputs.length });
-}
-
-/** Ends the jobs that wait for the outputs of this one. Those that get none are rendered. */
-async function giveOutputs({ record, log }: HeldJob, outputs: readonly OutputRecord[], tools: Tools): Promise<void> {
-  const { reuse, frames, ending } = tools;
-  try {
-    for (const id of await reuse.waitingFor(record.id)) {
-      await reuse.give({ ...record, outputs }, id, frames, ending);
-    }
-  } catch (error) {
-    log.warn('could not give the outputs to jobs that wait for them', { error });
-  }
 }
 
 /**

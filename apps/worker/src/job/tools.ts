@@ -1,13 +1,5 @@
 import type { FrameStore } from '@comfy-fleet/frames';
-import type {
-  CrossCheck,
-  HungPrompt,
-  InstanceFault,
-  InstanceNames,
-  JobRecord,
-  Reuse,
-  SharedInputs,
-} from '@comfy-fleet/jobs';
+import type { CrossCheck, HungPrompt, InstanceFault, InstanceNames, JobRecord, SharedInputs } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Workflows } from '@comfy-fleet/workflows';
 import type { Hints } from '../encode-ahead/hints.js';
@@ -62,7 +54,6 @@ export interface Tools extends Omit<JobSettings, 'workflows'> {
   readonly instanceNames: InstanceNames;
   /** Which jobs use which files in ComfyUI's input folders. */
   readonly sharedInputs: SharedInputs;
-  readonly reuse: Reuse;
   /** Whether outputs can be stored. */
   readonly store: Pick<StoreWatch, 'fault' | 'failed'>;
   /** Records that an instance ignores an interrupt; see HungWatch. */

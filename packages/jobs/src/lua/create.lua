@@ -25,8 +25,9 @@ Output:
 --- @include "shared/job-bytes"
 --- @include "shared/remember"
 --- @include "queue/work-items"
---- @include "shared/reuse"
 
+-- How long the API has to copy the outputs of an equal job, before the new job is rendered.
+local COPYING_MS = 30000
 -- How many affinity keys keep their models once no job waits with them. Each size of a graph has an affinity key of its own.
 local MOST_AFFINITIES_KNOWN = 2000
 -- How many are checked for removal when there are more.
@@ -109,6 +110,11 @@ local function record_models(pool, affinity, models)
     if redis.call('HEXISTS', affinities_key(pool), other) == 0 then redis.call('HDEL', known, other) end
   end
 end
+-- The key's job with this digest that has succeeded, see reuseOf in record/request-keys.ts.
+local function find_reusable(caller, digest)
+  local known = redis.call('GET', reuse_key(caller, digest))
+  return known and redis.call('EXISTS', job_key(known)) == 1 and known
+end
 local function write(job, caller, most_taken)
   local pool, signature, key = job.pool, job.signature, job_key(job.id)
   local sequence = next_sequence(pool, caller, job.level)
@@ -117,11 +123,7 @@ local function write(job, caller, most_taken)
     'created_at', now, 'start_deadline', deadline, 'signature', signature, 'affinity', job.affinity,
     'key', caller, 'workflow', job.workflow, unpack(ARGV, job.first, job.last))
   local first = job.reuse and find_reusable(caller, job.reuse)
-  if first then
-    redis.call('HINCRBY', schedule_key(pool), 'removed ' .. caller, 1)
-  elseif job.reuse then
-    offer_for_reuse(caller, job.reuse, job.id)
-  end
+  if first then redis.call('HINCRBY', schedule_key(pool), 'removed ' .. caller, 1) end
   if first or join_waiting(pool, job.id, caller, sequence, signature, job.affinity, most_taken) == 1 then
     record_models(pool, job.affinity, job.models)
   end
@@ -150,7 +152,10 @@ local function write(job, caller, most_taken)
     redis.call('ZADD', open_of_key(caller), now, job.id)
   end
   add_work_item(pool, job.id, now, caller, job.workflow, lod_of(signature))
-  if first then wait_for_outputs(pool, job.id, first, now) end
+  if first then
+    redis.call('HSET', key, 'reused_from', first)
+    delay_work_item(pool, job.id, now + COPYING_MS)
+  end
   id = job.id
   publish_status(QUEUED, caller, job.client)
   pools[pool] = true

@@ -22,5 +22,4 @@ add_stored(get('key'), bytes_in(args.outputs))
 hold_more(get('key'), id, #args.outputs)
 close_job(SUCCEEDED, nil, args.pictures)
 drop_work_item(get('pool'), id)
-redis.call('SREM', reusers_key(args.first), id)
 return 1

@@ -96,8 +96,6 @@ export interface JobRecord {
   readonly key: string;
   /** The job that this one repeats or refines. */
   readonly parent: ParentJob | null;
-  /** Other jobs of its key may get its outputs. */
-  readonly isReusable: boolean;
   /** The job whose outputs it got, or waits for; null if it is rendered itself. */
   readonly reusedFrom: string | null;
   /** The webhook to notify when the job ends. */
@@ -227,7 +225,6 @@ export function recordOf(
     pool: fields.pool as string,
     key: fields.key as string,
     parent: json<ParentJob | null>('parent', null),
-    isReusable: text('reuse') !== null,
     reusedFrom: text('reused_from'),
     callback: json<Webhook | null>('callback', null),
     workflow: request.workflow,

@@ -45,8 +45,6 @@ export function createReuse(redis: Redis, keys: Keys, { jobTtlSeconds }: { reado
   };
 
   return {
-    /** The jobs that wait for the outputs of this one. */
-    waitingFor: (id: string) => orUnavailable(() => redis.smembers(keys.reusers(id))),
     /**
      * Ends a waiting job with copies of the outputs of the first one, so that either can be deleted. False if an output
      * is gone or the key may store no more, so that the job is rendered, or if the job does not wait for these outputs

@@ -6,7 +6,6 @@ import { orUnavailable, withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createModels } from '../models/models.js';
 import { createPayloads, type PayloadFiles } from '../record/payloads.js';
-import { createReuse } from '../record/reuse.js';
 import { readSource } from '../record/workflows.js';
 import { createAbilityRegistry } from './abilities.js';
 import { openClaimSource } from './claim-source.js';
@@ -92,7 +91,6 @@ export function createWorkerLedger(options: WorkerLedgerOptions) {
     /** The source of a version of a workflow; undefined if it is gone. Also throws `storage_failed`. */
     source: (version: string) => orUnavailable(() => readSource(redis, keys, payloads, version)),
     sharedInputs: createSharedInputs(redis, keys),
-    reuse: createReuse(redis, keys, { jobTtlSeconds }),
     /** Resolves when Redis answers. */
     ping: async (signal: AbortSignal): Promise<void> => {
       signal.throwIfAborted();

@@ -3,21 +3,21 @@ Work items that return to the queue: their delay is over, or BullMQ noticed that
 ]]
 --- @include "scheduling/waiting"
 --- @include "queue/work-items"
---- @include "shared/reuse"
 
 -- Items requeued by one call. The next claim continues with the others.
 local MOST_RETURNED = 100
 local MOST_RETURNED_READ = 50
 
 -- A job returns to its place among the waiting jobs, or goes before all others if it may have a prompt in a ComfyUI.
-local function requeue(pool, job_id, now)
+local function requeue(pool, job_id)
   put_in_queue(pool, job_id)
   id, record = job_id, job_key(job_id)
   local status, phase = get('status'), get('phase')
   if status == '' or is_terminal(status) then return drop_work_item(pool, job_id) end
   if phase ~= WAITING or status ~= QUEUED or get('prompt_id') ~= '' then
     redis.call('RPUSH', first_key(pool), job_id)
-  elseif not waits_on(pool, now) then
+  else
+    redis.call('HDEL', record, 'reused_from')
     return_to_waiting()
   end
 end
@@ -26,12 +26,12 @@ local function requeue_returned(pool, now)
   local latest = string.format('%.0f', (now + 1) * 4096 - 1)
   for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', delayed_key(pool), 0, latest, 'LIMIT', 0, MOST_RETURNED)) do
     redis.call('ZREM', delayed_key(pool), job_id)
-    requeue(pool, job_id, now)
+    requeue(pool, job_id)
   end
   for _ = 1, MOST_RETURNED do
     local job_id = redis.call('RPOP', wait_list_key(pool))
     if not job_id then break end
-    requeue(pool, job_id, now)
+    requeue(pool, job_id)
   end
 end
 -- When the next delay ends, in ms since 1970.

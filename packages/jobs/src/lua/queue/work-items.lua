@@ -58,8 +58,6 @@ local function delay_work_item(pool, job_id, ends)
   redis.call('ZREM', prioritized_key(pool), job_id)
   redis.call('ZADD', delayed_key(pool), string.format('%.0f', ends * 4096), job_id)
 end
--- Ends the delay of an item; returns whether it had one.
-local function end_delay(pool, job_id) return redis.call('ZADD', delayed_key(pool), 'XX', 'CH', 0, job_id) == 1 end
 -- How many items wait again because BullMQ noticed that their worker died.
 local function count_stalled(pool) return redis.call('LLEN', wait_list_key(pool)) end
 -- Whether operators have paused the pool or the whole fleet.

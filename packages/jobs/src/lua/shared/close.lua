@@ -6,9 +6,11 @@ Ends a job.
 --- @include "scheduling/waiting"
 --- @include "shared/execution"
 --- @include "shared/life"
---- @include "shared/reuse"
 --- @include "queue/work-items"
 --- @include "shared/submission"
+
+-- For how long equal jobs of the key get the outputs of one that has succeeded.
+local REUSE_LIFE_MS = 604800000
 
 -- Counts what the key used today: how the job ended, and the GPU time.
 local function record_usage(status, gpu_ms, pictures)
@@ -48,7 +50,7 @@ local function close_job(status, gpu_ms, pictures)
     redis.call('DEL', backlog_key(pool), schedule_key(pool), virtual_times_key(pool),
       affinity_models_key(pool), choosing_key(pool))
   end
-  if reuse and status ~= SUCCEEDED then return_reusers() end
+  if reuse and status == SUCCEEDED then redis.call('SET', reuse_key(get('key'), reuse), id, 'PX', REUSE_LIFE_MS) end
   redis.call('DEL', preview_key(id))
   local life, callback = ended_life, get('callback')
   if callback ~= '' and is_callback_due(status) and is_wanted(callback, status) then
