@@ -4,7 +4,6 @@ import type {
   JobKind,
   JobPhase,
   JobStatus,
-  Lod,
   NodeException,
   ParentJob,
   ResolvedRequest,
@@ -87,81 +86,7 @@ export interface Preview {
 }
 
 /** The record of a job in the ledger, which is authoritative. Times are ms since 1970, by Redis' clock. */
-export interface JobRecord {
-  readonly id: string;
-  readonly kind: JobKind;
-  readonly lod: Lod;
-  readonly pool: string;
-  /** Id of the API key that owns the job. */
-  readonly key: string;
-  /** The job that this one repeats or refines. */
-  readonly parent: ParentJob | null;
-  /** The job whose outputs it got, or waits for; null if it is rendered itself. */
-  readonly reusedFrom: string | null;
-  /** The webhook to notify when the job ends. */
-  readonly callback: Webhook | null;
-  readonly workflow: string;
-  readonly request: ResolvedRequest;
-  /** The signature of what it encodes before it samples; null if unknown. */
-  readonly encoding: string | null;
-  readonly status: JobStatus;
-  readonly phase: JobPhase;
-  readonly createdAt: number;
-  readonly startDeadline: number;
-  readonly startedAt: number | null;
-  readonly finishedAt: number | null;
-  readonly progress: Progress;
-  /** Nodes that ComfyUI did not execute because their results were cached; null if unknown. */
-  readonly cachedNodes: readonly string[] | null;
-  readonly outputs: readonly OutputRecord[];
-  readonly error: JobError | null;
-  /** Timings of the last submission; null until it has ended, or if nothing was reported. */
-  readonly timings: Timings | null;
-  /** The instance that has, or had, the current submission. */
-  readonly instance: string | null;
-  /** The prompt id of the current submission, written before the prompt is sent to ComfyUI. */
-  readonly promptId: string | null;
-  readonly submissions: number;
-  /** Submissions that began executing. */
-  readonly attempts: number;
-  /** How many attempts ended with a possible fault of their instance. They do not count against the job. */
-  readonly faultyAttempts: number;
-  /**
-   * ms since another worker first claimed the job while it had this submission; null if its own worker has it, or if
-   * there is no submission.
-   */
-  readonly orphanedMs: number | null;
-  /** How often a worker died, or lost its lock, while it held the job. */
-  readonly deaths: number;
-  /** How often an instance died or fell silent while it executed this job. */
-  readonly kills: number;
-  /** How often a submission did not begin: refused, or lost from the queue. */
-  readonly refusals: number;
-  /** How often the GPU ran out of memory during its execution. */
-  readonly ooms: number;
-  /** Failures that may be an instance's fault, the latest last; bounded. */
-  readonly faults: readonly InstanceFault[];
-  /** When an idle instance of another worker last recalled the job while it waited in a ComfyUI; null if none did. */
-  readonly movedAt: number | null;
-  /** The error for which it was last given back; null if there was none. */
-  readonly retriedAfter: ErrorCode | null;
-  /** The fence: the number of the latest claim. */
-  readonly claim: number;
-  /** Name of the worker that holds the job. */
-  readonly worker: string | null;
-  /** The caller's comfy.org API key: a secret for ComfyUI only. Null as soon as the job has ended. */
-  readonly comfyKey: string | null;
-  /** The trace in which the job was accepted, as a W3C `traceparent`; null if there is none. */
-  readonly traceparent: string | null;
-  /** Another UUID by which its key may refer to the job. */
-  readonly alias: string | null;
-  /** What the client called itself. This is not authenticated. */
-  readonly client: string | null;
-  /** The order had an origin, see NewJob. */
-  readonly hasOrigin: boolean;
-  /** The job has ended, and its key has hidden it from the list of ended jobs. */
-  readonly isHidden: boolean;
-}
+export type JobRecord = Readonly<NonNullable<ReturnType<typeof recordOf>>>;
 
 /** The place of a job among those that wait for a claim. */
 export interface QueuePlace {
@@ -208,10 +133,7 @@ export function fieldsOf(flat: readonly string[]): Record<string, string> {
 }
 
 /** Parses the fields of a record's hash, except for a request that is `known`. Undefined if there is no record. */
-export function recordOf(
-  fields: Readonly<Record<string, string | number | undefined>>,
-  known?: ResolvedRequest,
-): JobRecord | undefined {
+export function recordOf(fields: Readonly<Record<string, string | number | undefined>>, known?: ResolvedRequest) {
   const has = (name: string) => fields[name] !== undefined && fields[name] !== '';
   const text = (name: string) => (has(name) ? `${fields[name]}` : null);
   const number = (name: string) => (has(name) ? Number(fields[name]) : null);
@@ -223,12 +145,17 @@ export function recordOf(
     kind: fields.kind as JobKind,
     lod: request.lod,
     pool: fields.pool as string,
+    /** Id of the API key that owns the job. */
     key: fields.key as string,
+    /** The job that this one repeats or refines. */
     parent: json<ParentJob | null>('parent', null),
+    /** The job whose outputs it got, or waits for; null if it is rendered itself. */
     reusedFrom: text('reused_from'),
+    /** The webhook to notify when the job ends. */
     callback: json<Webhook | null>('callback', null),
     workflow: request.workflow,
     request,
+    /** The signature of what it encodes before it samples; null if unknown. */
     encoding: text('encoding'),
     status: fields.status as JobStatus,
     phase: fields.phase as JobPhase,
@@ -237,30 +164,55 @@ export function recordOf(
     startedAt: number('started_at'),
     finishedAt: number('finished_at'),
     progress: json('progress', NO_PROGRESS),
-    cachedNodes: json<string[] | null>('cached_nodes', null),
-    outputs: json<OutputRecord[]>('outputs', []),
+    /** Nodes that ComfyUI did not execute because their results were cached; null if unknown. */
+    cachedNodes: json<readonly string[] | null>('cached_nodes', null),
+    outputs: json<readonly OutputRecord[]>('outputs', []),
     error: json<JobError | null>('error', null),
+    /** Timings of the last submission; null until it has ended, or if nothing was reported. */
     timings: json<Timings | null>('timings', null),
+    /** The instance that has, or had, the current submission. */
     instance: text('instance'),
+    /** The prompt id of the current submission, written before the prompt is sent to ComfyUI. */
     promptId: text('prompt_id'),
     submissions: number('submissions') ?? 0,
+    /** Submissions that began executing. */
     attempts: number('attempts') ?? 0,
+    /** How many attempts ended with a possible fault of their instance. They do not count against the job. */
     faultyAttempts: number('faulty_attempts') ?? 0,
+    /**
+     * ms since another worker first claimed the job while it had this submission; null if its own worker has it, or if
+     * there is no submission.
+     */
     orphanedMs: number('orphaned_ms'),
+    /** How often a worker died, or lost its lock, while it held the job. */
     deaths: number('deaths') ?? 0,
+    /** How often an instance died or fell silent while it executed this job. */
     kills: number('kills') ?? 0,
+    /** How often a submission did not begin: refused, or lost from the queue. */
     refusals: number('refusals') ?? 0,
+    /** How often the GPU ran out of memory during its execution. */
     ooms: number('ooms') ?? 0,
-    faults: json<InstanceFault[]>('faults', []),
+    /** Failures that may be an instance's fault, the latest last; bounded. */
+    faults: json<readonly InstanceFault[]>('faults', []),
+    /** When an idle instance of another worker last recalled the job while it waited in a ComfyUI; null if none did. */
     movedAt: number('moved_at'),
+    /** The error for which it was last given back; null if there was none. */
     retriedAfter: text('retried_after') as ErrorCode | null,
+    /** The fence: the number of the latest claim. */
     claim: number('claim') ?? 0,
+    /** Name of the worker that holds the job. */
     worker: text('worker'),
+    /** The caller's comfy.org API key: a secret for ComfyUI only. Null as soon as the job has ended. */
     comfyKey: text('comfy_key'),
+    /** The trace in which the job was accepted, as a W3C `traceparent`; null if there is none. */
     traceparent: text('traceparent'),
+    /** Another UUID by which its key may refer to the job. */
     alias: text('alias'),
+    /** What the client called itself. This is not authenticated. */
     client: text('client'),
+    /** The order had an origin, see NewJob. */
     hasOrigin: text('origin') !== null,
+    /** The job has ended, and its key has hidden it from the list of ended jobs. */
     isHidden: text('hidden') !== null,
   };
 }
