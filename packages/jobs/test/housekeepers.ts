@@ -1,6 +1,6 @@
 import { newId } from '@comfy-fleet/contracts';
 import { onTestFinished } from 'vitest';
-import { orderArguments, recordFields } from '../src/callers/new-order.js';
+import { orderArguments } from '../src/callers/new-order.js';
 import { createHousekeeper, type Housekeeper, type HousekeeperOptions } from '../src/index.js';
 import { anOrder, type Fleet, JOB_TTL_SECONDS, type OrderOverrides, POOL, quietLog } from './builders.js';
 
@@ -17,8 +17,7 @@ export async function recordOnly(fleet: Fleet, ageMs: number, order: OrderOverri
   const id = newId();
   const bounds = { maxOpenJobs: 10_000, keyJobBytes: Number.MAX_SAFE_INTEGER, idempotencyTtlSeconds: 60 };
   const made = anOrder({ ...order, id });
-  const records = made.jobs.map((job) => recordFields(job, made));
-  await fleet.run('create', id, {}, orderArguments(made, records, bounds));
+  await fleet.run('create', id, {}, [JSON.stringify(orderArguments(made, bounds, []))]);
   await fleet.redis.del(fleet.keys.workItem(POOL, id));
   await fleet.redis.zrem(fleet.keys.prioritized(POOL), id);
   await fleet.redis.zincrby(fleet.keys.open(POOL), -ageMs, id);

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { newId } from '@comfy-fleet/contracts';
+import { GRAPH } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import type { NewOrder, StoredSource } from '../src/index.js';
 import { aJob, type Fleet, JOB_TTL_SECONDS, nextClaim, openFleet, ownRedis, succeeded } from './builders.js';
@@ -45,15 +46,26 @@ it('stores all sources of an order of many jobs, beside those of other orders', 
   for (const { version, text } of [one, two, three]) expect(await fleet.ledger.workflows.source(version)).toBe(text);
 });
 
-it('sends a source with the first order that names it, in one call, and not again', async () => {
+it('sends a source only while Redis lacks it', async () => {
   const fleet = await openFleet({ url: (await ownRedis()).url });
   const source = aSource(`{"graph":{"1":"${newId()}${'x'.repeat(15_000)}"}}`);
   await fleet.ledger.orders.create(orderOf([aSource()])); // Redis knows the script from here on
   const first = await askedDuring(fleet, () => fleet.ledger.orders.create(orderOf([source])));
   const second = await askedDuring(fleet, () => fleet.ledger.orders.create(orderOf([source])));
-  expect([first.calls, second.calls]).toEqual([1, 1]);
+  expect([first.calls, second.calls]).toEqual([2, 1]);
   expect(first.bytes).toBeGreaterThan(source.text.length);
   expect(second.bytes).toBeLessThan(source.text.length);
+});
+
+it("sends a graph of the caller's own with its job, in one call", async () => {
+  const fleet = await openFleet({ url: (await ownRedis()).url });
+  const graphOrder = (source: StoredSource): NewOrder => ({
+    jobs: [jobOf(source, { request: { workflow: GRAPH, version: source.version } })],
+    caller: 'anna',
+  });
+  await fleet.ledger.orders.create(graphOrder(aSource()));
+  const { calls } = await askedDuring(fleet, () => fleet.ledger.orders.create(graphOrder(aSource())));
+  expect(calls).toBe(1);
 });
 
 it('sends a source again after Redis lost it', async () => {

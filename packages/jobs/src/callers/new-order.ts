@@ -63,23 +63,10 @@ export interface OrderBounds {
   readonly idempotencyTtlSeconds: number;
 }
 
-/**
- * The arguments of lua/create.lua for one order, with sources that Redis may lack. One JSON argument costs less than
- * many arguments.
- */
-export function orderArguments(
-  order: NewOrder,
-  records: readonly RecordFields[],
-  bounds: OrderBounds,
-  sources: readonly StoredSource[] = [],
-): (string | number)[] {
-  const lists = records.map((record) => {
-    const list: (string | number)[] = [];
-    for (const [name, value] of Object.entries(record)) if (value !== undefined) list.push(name, value);
-    return list;
-  });
-  const jobs = order.jobs.map((job, index) => jobHead(job, records[index]?.files, lists[index] ?? []));
-  const head = {
+/** An order as lua/create.lua takes it, with the sources that are sent along. */
+export function orderArguments(order: NewOrder, bounds: OrderBounds, sources: readonly StoredSource[]) {
+  const jobs = order.jobs.map((job) => jobArguments(job, order));
+  return {
     caller: order.caller,
     digest: order.idempotency?.digest,
     fingerprint: order.idempotency?.fingerprint,
@@ -93,18 +80,11 @@ export function orderArguments(
     bytes: jobs.reduce((sum, { bytes }) => sum + bytes, 0),
     most_bytes: bounds.keyJobBytes,
     versions: versionsOf(order),
-    // Versions whose sources are sent along, as arguments before those of the jobs.
-    sent: sources.length === 0 ? undefined : sources.map(({ version }) => version),
+    sources: Object.fromEntries(
+      sources.map(({ version, text }) => [version, inlineOrReference(text, graphFile(version))]),
+    ),
     jobs,
   };
-  return [
-    JSON.stringify(head),
-    ...sources.map(({ version, text }) => inlineOrReference(text, graphFile(version))),
-    ...order.jobs.flatMap(({ id, origin }, index) => [
-      ...(lists[index] ?? []),
-      ...(origin === undefined ? [] : [inlineOrReference(origin, originFile(id))]),
-    ]),
-  ];
 }
 
 /**
@@ -128,11 +108,16 @@ function versionsOf({ jobs }: NewOrder) {
  */
 const JOB_BYTES = 2000;
 
-function jobHead(job: NewJob, files: string | undefined, fields: readonly (string | number)[]) {
-  const graph = job.request.workflow === GRAPH ? job.source : undefined;
+function jobArguments(job: NewJob, order: NewOrder) {
+  const record = recordFields(job, order);
+  const fields = Object.entries(record).flatMap(([name, value]) =>
+    value === undefined ? [] : [name, `${value}`.toWellFormed()],
+  );
+  const graph = ownGraphOf(job);
   const text = fields.join('') + (job.origin ?? '') + (graph?.text ?? '');
   return {
     id: job.id,
+    kind: job.kind,
     pool: job.pool,
     workflow: job.request.workflow,
     parent: job.parent?.id,
@@ -146,22 +131,23 @@ function jobHead(job: NewJob, files: string | undefined, fields: readonly (strin
     graph: graph?.version,
     models: JSON.stringify({ workflow: job.request.workflow, models: job.models ?? [] }),
     // Digests of the files that it starts from.
-    files: files?.split(' '),
+    files: record.files?.split(' '),
     alias: job.alias,
     client: job.client,
-    // The origin is the argument after the fields.
-    has_origin: job.origin === undefined ? undefined : true,
-    // How many of the following arguments are fields and values of its record.
-    fields: fields.length,
+    origin: job.origin === undefined ? undefined : inlineOrReference(job.origin, originFile(job.id)),
+    fields,
   };
 }
 
-export type RecordFields = ReturnType<typeof recordFields>;
+/** The source of a job that runs a graph of its caller's own. */
+export function ownGraphOf({ request, source }: NewJob): StoredSource | undefined {
+  return request.workflow === GRAPH ? source : undefined;
+}
 
 /** The initial fields of a record. The script adds more. */
-export function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder) {
+function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder) {
   return {
-    kind: job.kind, // lua/create.lua expects it first
+    kind: job.kind,
     request: JSON.stringify(job.request),
     encoding: job.encoding,
     reuse: job.reuse,

@@ -1,12 +1,12 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import type { Replication } from '@comfy-fleet/redis';
+import { batched, type Replication, retryOnTimeout } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
-import { orUnavailable } from '../connection.js';
+import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import type { Payloads } from '../record/payloads.js';
-import type { JobSnapshot } from '../record/record.js';
-import { type CreateResult, createBatchedCreates } from './batched-creates.js';
-import type { NewOrder, OrderBounds } from './new-order.js';
+import { graphFile, isLargeText, originFile, type Payloads } from '../record/payloads.js';
+import { type JobSnapshot, parseSnapshot } from '../record/record.js';
+import type { StoredSource } from '../record/workflows.js';
+import { type NewOrder, type OrderBounds, orderArguments, ownGraphOf } from './new-order.js';
 
 /** The jobs of an accepted order. */
 export interface Accepted {
@@ -22,17 +22,57 @@ export interface Accepted {
 }
 
 /**
- * Every method fails with `queue_unavailable` while Redis is away. If replicas are waited for, `redis` must be a connection for orders only, because waiting blocks everything else on
- * it.
+ * Maximum number of orders per script call, so that a burst of orders does not block Redis for long, and Redis works
+ * while we prepare more.
+ */
+const MAX_ORDERS = 25;
+
+/**
+ * Orders of one turn of the event loop share a round trip and an fsync. Every method fails with `queue_unavailable` while
+ * Redis is away. If replicas are waited for, `redis` must be a connection for orders only, because waiting blocks
+ * everything else on it.
  */
 export function createOrders(
   redis: Redis,
   keys: Keys,
   replication: Replication,
   payloads: Pick<Payloads, 'put'>,
-  bounds: OrderBounds & { readonly jobTtlSeconds: number },
+  { jobTtlSeconds, ...bounds }: OrderBounds & { readonly jobTtlSeconds: number },
 ) {
-  const write = createBatchedCreates(redis, keys, payloads, bounds);
+  const run = async (orders: readonly string[]) => {
+    const args = { ended_life: jobTtlSeconds * 1000 };
+    // Repeating an order with the same ids changes nothing.
+    const replies = await retryOnTimeout(() => runScript(redis, 'create', keys.callers, keys.prefix, args, orders));
+    return JSON.parse(replies as string) as Reply[];
+  };
+  const runTogether = batched(run, { maxBatchSize: MAX_ORDERS });
+  const sendWith = async (order: NewOrder, named: readonly StoredSource[]): Promise<Reply> => {
+    const sources = [...new Map(named.map((source) => [source.version, source])).values()];
+    for (const { version, text } of sources) if (isLargeText(text)) await payloads.put(graphFile(version), text);
+    const text = JSON.stringify(orderArguments(order, bounds, sources));
+    // Many jobs are enough for one script call.
+    return order.jobs.length > 1 ? ((await run([text]))[0] as Reply) : runTogether(text);
+  };
+  /** Sources other than graphs of the caller's own are sent only if Redis lacks one. */
+  const write = async (order: NewOrder): Promise<Reply> => {
+    const { jobs } = order;
+    for (const { id, origin = '' } of jobs) if (isLargeText(origin)) await payloads.put(originFile(id), origin);
+    const graphs = jobs.flatMap((job) => ownGraphOf(job) ?? []);
+    const sources = jobs.flatMap(({ source }) => source ?? []);
+    const reply = await sendWith(order, graphs);
+    return reply[0] === 'unstored' ? sendWith(order, sources) : reply;
+  };
+  /** Undefined if the order has no jobs and was not created before. */
+  const submit = async (order: NewOrder): Promise<Accepted | undefined> => {
+    const isReplicated = replication.begin();
+    const [verdict, ids = [], only] = await write(order);
+    if (verdict === 'new') return undefined;
+    if (!isAccepted(verdict)) throw refusal(verdict, order, bounds);
+    // Only jobs that enough replicas have are acknowledged.
+    if (!(await isReplicated())) throw new FleetError('queue_unavailable', TOO_FEW_COPIES, { retryAfterSeconds: 1 });
+    const snapshot = only === undefined ? undefined : parseSnapshot(only);
+    return { replayed: verdict === 'replayed', aliased: verdict === 'aliased', ids, only: snapshot };
+  };
   return {
     /**
      * Creates all jobs of the order durably and queues them, or none. Throws `queue_full`, `idempotency_key_reused`,
@@ -42,40 +82,28 @@ export function createOrders(
     create: (order: NewOrder) =>
       orUnavailable(async () => {
         requireFit(order, bounds.maxOpenJobs);
-        const isReplicated = replication.begin();
-        const written = await write(order);
-        if ('ids' in written) return acknowledge(written, isReplicated);
-        if (written.verdict === 'new') throw new Error('create was called with an order without jobs');
-        throw refusal(written.verdict, order, bounds);
+        return (await submit(order)) as Accepted;
       }, NO_ANSWER),
     /** The order that was created before under this Idempotency-Key, if there is one. Throws like `create`. */
     replay: (caller: string, idempotency: NewOrder['idempotency'] & object) =>
-      orUnavailable(async () => {
-        const order = { caller, idempotency, jobs: [] };
-        const isReplicated = replication.begin();
-        const written = await write(order);
-        if ('ids' in written) return acknowledge(written, isReplicated);
-        if (written.verdict === 'new') return undefined;
-        throw refusal(written.verdict, order, bounds);
-      }),
+      orUnavailable(() => submit({ caller, idempotency, jobs: [] })),
   };
+}
+
+/** See lua/create.lua. */
+type Reply = readonly [verdict: Verdict, ids?: readonly string[], only?: unknown];
+type AcceptedVerdict = 'made' | 'replayed' | 'aliased';
+type Refused = 'unstored' | 'reused' | 'gone' | 'full' | 'key_full' | 'large';
+type Verdict = AcceptedVerdict | 'new' | Refused;
+
+function isAccepted(verdict: AcceptedVerdict | Refused): verdict is AcceptedVerdict {
+  return verdict === 'made' || verdict === 'replayed' || verdict === 'aliased';
 }
 
 const MAY_EXIST =
   'The job may have been created nevertheless: send the request again with the same Idempotency-Key, or look for it in GET /jobs.';
 const NO_ANSWER = `The job queue did not answer in time. ${MAY_EXIST}`;
 const TOO_FEW_COPIES = `The job queue does not have the required number of copies, so the job is not acknowledged. ${MAY_EXIST}`;
-
-/** Only jobs that enough replicas have are acknowledged. */
-async function acknowledge(
-  { verdict, ids, only }: Extract<CreateResult, { ids: unknown }>,
-  isReplicated: () => Promise<boolean>,
-): Promise<Accepted> {
-  if (await isReplicated()) {
-    return { replayed: verdict === 'replayed', aliased: verdict === 'aliased', ids, only };
-  }
-  throw new FleetError('queue_unavailable', TOO_FEW_COPIES, { retryAfterSeconds: 1 });
-}
 
 /** Throws validation_failed if the order would not even fit into an empty queue. */
 function requireFit({ jobs, mostWaiting = Number.POSITIVE_INFINITY }: NewOrder, maxOpenJobs: number): void {
@@ -85,14 +113,14 @@ function requireFit({ jobs, mostWaiting = Number.POSITIVE_INFINITY }: NewOrder, 
   throw new FleetError('validation_failed', `/jobs ${detail}.`, { errors: [{ pointer: '/jobs', detail }] });
 }
 
-type Refused = Exclude<CreateResult['verdict'], 'made' | 'again' | 'replayed' | 'aliased' | 'new'>;
-
 function refusal(
   verdict: Refused,
   { mostWaiting, jobs }: NewOrder,
   { maxOpenJobs, keyJobBytes }: OrderBounds,
 ): FleetError {
   switch (verdict) {
+    case 'unstored':
+      throw new Error('Redis did not keep the sources of workflows');
     case 'reused':
       return new FleetError(
         'idempotency_key_reused',

@@ -132,13 +132,13 @@ export function fieldsOf(flat: readonly string[]): Record<string, string> {
   return fields;
 }
 
-/** Parses the fields of a record's hash, except for a request that is `known`. Undefined if there is no record. */
-export function recordOf(fields: Readonly<Record<string, string | number | undefined>>, known?: ResolvedRequest) {
+/** Parses the fields of a record's hash. Undefined if there is no record. */
+export function recordOf(fields: Readonly<Record<string, string>>) {
   const has = (name: string) => fields[name] !== undefined && fields[name] !== '';
   const text = (name: string) => (has(name) ? `${fields[name]}` : null);
   const number = (name: string) => (has(name) ? Number(fields[name]) : null);
   const json = <T>(name: string, absent: T) => (has(name) ? (JSON.parse(fields[name] as string) as T) : absent);
-  const request = known ?? json<ResolvedRequest | undefined>('request', undefined);
+  const request = json<ResolvedRequest | undefined>('request', undefined);
   if (request === undefined) return undefined;
   return {
     id: fields.id as string,
@@ -217,8 +217,7 @@ export function recordOf(fields: Readonly<Record<string, string | number | undef
   };
 }
 
-/** The reply of `place_in_queue()` in the scripts. */
-export type ScriptPlace = readonly [ahead: number, heldBack: number, restsUntil: number];
+type ScriptPlace = readonly [ahead: number, heldBack: number, restsUntil: number];
 type ScriptSnapshot = readonly [fields: readonly string[], place: ScriptPlace, lastEventId: string];
 
 /**
@@ -226,13 +225,12 @@ type ScriptSnapshot = readonly [fields: readonly string[], place: ScriptPlace, l
  * or `{}` in Lua's JSON.
  */
 export function parseSnapshot(reply: unknown): JobSnapshot | undefined {
-  const [fields, place, lastEventId] = reply as ScriptSnapshot;
+  const [fields, [ahead, heldBack, restsUntil], lastEventId] = reply as ScriptSnapshot;
   const record = parseRecord(fields);
-  return record === undefined ? undefined : { record, ...parsePlace(place), lastEventId };
-}
-
-export function parsePlace([ahead, heldBack, restsUntil]: ScriptPlace): QueuePlace {
+  if (record === undefined) return undefined;
   return {
+    record,
+    lastEventId,
     ahead: ahead < 0 ? null : ahead,
     isHeldBack: heldBack === 1,
     isOverStorage: heldBack === 2,
