@@ -90,14 +90,13 @@ describe('retention by age', () => {
   it('keeps an old input that a new job uses while retention runs', async () => {
     const home = await openHousehold();
     const name = await home.put('inputs', inputName(sha('a')), 8 * DAY);
-    // The job is created between the lookup of inputs in use and the deletion.
+    // The job is created between the inventory and the deletion.
     const keeper = {
       ...home.keeper,
-      inputsInUse: async () => {
-        const seen = await home.keeper.inputsInUse();
+      retireInput: async (...args: Parameters<typeof home.keeper.retireInput>) => {
         expect(await home.inputs.touch(name)).toBe(true);
         await home.create(sha('a'));
-        return seen;
+        return home.keeper.retireInput(...args);
       },
     };
     await retain(home.retention({ framesMaxAgeSeconds: 7 * DAY }, { keeper }));

@@ -1,7 +1,7 @@
 import { redisTime } from '@comfy-fleet/redis';
 import { until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
-import type { JobRecord, KeyChange } from '../src/index.js';
+import { firstIdAt, type JobRecord, type KeyChange } from '../src/index.js';
 import {
   type Fleet,
   failed,
@@ -165,20 +165,15 @@ it('hides ended jobs of the key, and nothing else', async () => {
 it('keeps the list of ended jobs longer than any of them, and removes ids of expired ones', async () => {
   const fleet = await openFleet();
   const { keys, redis } = fleet;
-  const [a, b, c] = [await submit(fleet), await submit(fleet), await submit(fleet)];
+  const old = (n: number) => ({ id: firstIdAt(Date.now() - JOB_TTL_SECONDS * 1000 - 60_000 - n) });
+  const [a, b, c] = [await submit(fleet), await submit(fleet, old(1)), await submit(fleet, old(2))];
   for (const id of [a, b]) await fleet.ledger.jobs.cancel(id);
   expect(await redis.ttl(keys.endedOf('anna'))).toBeGreaterThan(JOB_TTL_SECONDS + 86_400);
   const keeper = openHousekeeper(fleet);
   await keeper.forget(a);
   expect(await ended(fleet)).toEqual([b]);
-  // Both expired long ago.
-  for (const [index, id] of [
-    [keys.endedOf('anna'), b],
-    [keys.openOf('anna'), c],
-  ] as const) {
-    await redis.del(keys.job(id));
-    await redis.zadd(index, Date.now() - JOB_TTL_SECONDS * 1000 - 60_000, id);
-  }
+  // Both expired.
+  await redis.del(keys.job(b), keys.job(c));
   await keeper.pruneIndexes();
   expect(await redis.exists(keys.endedOf('anna'), keys.openOf('anna'))).toBe(0);
 });

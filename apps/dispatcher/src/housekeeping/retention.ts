@@ -18,7 +18,6 @@ export interface Retention extends Stores {
     Housekeeper,
     | 'forget'
     | 'forgetSurplus'
-    | 'inputsInUse'
     | 'keysOfJobs'
     | 'recordInventory'
     | 'recordStorage'
@@ -128,16 +127,12 @@ async function deleteDue(
       done.bytes += bytes;
     });
   }
-  // Loaded when needed, but only after the inventory was taken: a job created since then has touched its input.
-  let inUse: Promise<ReadonlySet<string>> | undefined;
   /** Resolves to whether the files were deleted. */
   const remove = async (holding: Holding, options: { forSpace: boolean }): Promise<boolean> => {
     const before = done.bytes;
-    await continueOnFailure(failures, async () => {
-      if (holding.kind === 'job') return deleteJob(context, holding, done);
-      inUse ??= keeper.inputsInUse();
-      if (!(await inUse).has(inputDigest(holding.name))) await deleteInput(context, holding, options, done);
-    });
+    await continueOnFailure(failures, () =>
+      holding.kind === 'job' ? deleteJob(context, holding, done) : deleteInput(context, holding, options, done),
+    );
     return done.bytes > before;
   };
   const isDue = (holding: Holding): boolean => {

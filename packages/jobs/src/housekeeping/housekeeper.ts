@@ -1,5 +1,5 @@
 import type { RedisSettings } from '@comfy-fleet/config';
-import { joinSignals } from '@comfy-fleet/contracts';
+import { isTerminal, type JobStatus, joinSignals } from '@comfy-fleet/contracts';
 import { producerConnection, redisTime, untilReady } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
@@ -19,8 +19,7 @@ import { unusedPayloads } from '../record/payloads.js';
 import { deliveryItemKey } from '../webhooks/delivery-queue.js';
 import { readPorts } from '../workers/presence.js';
 import { type Forgotten, forgetSurplus, type KeyBounds } from './forget-surplus.js';
-import { cancelOpen, inputsInUse } from './open-jobs.js';
-import { pruneIndexes, pruneNames } from './prune-indexes.js';
+import { membersOf, pruneIndexes, pruneNames } from './prune-indexes.js';
 import { sweep } from './sweep.js';
 
 /** Longer than for other connections: nobody waits for the housekeeping, and some of its scripts read a whole pool. */
@@ -94,9 +93,17 @@ export function createHousekeeper({ jobTtlSeconds, log, ...options }: Housekeepe
      * Cancels the open jobs of an API key and returns their ids. Claimed ones are `canceling` until their workers stop
      * them.
      */
-    cancelOpen: (key: string) => connected(() => cancelOpen(redis, keys, { key, cancel: (id) => run('cancel', id) })),
-    /** Digests of the input files of all jobs that are open during the whole call. */
-    inputsInUse: () => connected(() => inputsInUse(redis, keys)),
+    cancelOpen: (key: string) =>
+      connected(async () => {
+        const canceled: string[] = [];
+        for await (const ids of membersOf(redis, keys.jobsOf(key))) {
+          const statuses = await Promise.all(ids.map((id) => redis.hget(keys.job(id), 'status')));
+          const open = ids.filter((_, n) => statuses[n] && !isTerminal(statuses[n] as JobStatus));
+          for (const id of open) await run('cancel', id);
+          canceled.push(...open);
+        }
+        return canceled;
+      }),
     /** Returns those of these files (large graphs and origins) that nothing refers to. */
     unusedPayloads: (names: readonly string[]) => connected(() => unusedPayloads(redis, keys, names)),
     /** Names of files that no key has as an asset any more. */

@@ -21,71 +21,50 @@ const PAGE = 500;
  * Most of these records are gone, except for jobs that waited or ran for long.
  */
 export async function pruneIndexes(redis: Redis, keys: Keys, jobTtlSeconds: number): Promise<number> {
-  const before = (await redisTime(redis)) - jobTtlSeconds * 1000;
+  const before = firstIdAt((await redisTime(redis)) - jobTtlSeconds * 1000);
   let pruned = 0;
   for (const caller of await redis.smembers(keys.callers)) {
-    const index = keys.jobsOf(caller);
-    pruned += await pruneById({ redis, keys, before }, index, '', (ids) => pruneJobs(redis, keys, caller, ids));
-    await pruneByWorkflow({ redis, keys, before }, keys.jobsByWorkflow(caller));
-    for (const index of [keys.openOf(caller), keys.endedOf(caller)]) await pruneByTime(redis, keys, index, before);
+    for await (const ids of membersOf(redis, keys.jobsOf(caller), { to: before })) {
+      pruned += await pruneJobs(redis, keys, caller, ids);
+    }
+    await pruneByWorkflow(redis, keys, keys.jobsByWorkflow(caller), before);
   }
   return pruned;
 }
 
-interface Pruning {
-  readonly redis: Redis;
-  readonly keys: Keys;
-  /** Ids from before this time are read, in ms since 1970. */
-  readonly before: number;
-}
-
-/** Prunes an index of ids, or its members with a prefix. */
-async function pruneById(
-  { redis, keys, before }: Pruning,
+/** The members of an index with this prefix, up to the id `to`, in pages. Misses none when others leave meanwhile. */
+export async function* membersOf(
+  redis: Redis,
   index: string,
-  prefix = '',
-  take = (members: readonly string[]) => prune(redis, keys, index, members),
-): Promise<number> {
-  const to = `[${prefix}${firstIdAt(before)}`;
-  let pruned = 0;
-  for (let from = `[${prefix}0`; ; ) {
-    const members = await redis.zrangebylex(index, from, to, 'LIMIT', 0, PAGE);
+  { prefix = '', to = '~' }: { readonly prefix?: string; readonly to?: string } = {},
+): AsyncGenerator<readonly string[]> {
+  for (let from = `[${prefix}`; ; ) {
+    const members = await redis.zrangebylex(index, from, `[${prefix}${to}`, 'LIMIT', 0, PAGE);
     const last = members.at(-1);
-    if (last === undefined) return pruned;
-    pruned += await take(members);
+    if (last === undefined) return;
+    yield members;
     from = `(${last}`;
   }
 }
 
 /** Goes from workflow to workflow, which skips the young ids of each. */
-async function pruneByWorkflow(pruning: Pruning, index: string): Promise<void> {
+async function pruneByWorkflow(redis: Redis, keys: Keys, index: string, before: string): Promise<void> {
   for (let from = '-'; ; ) {
-    const [first] = await pruning.redis.zrangebylex(index, from, '+', 'LIMIT', 0, 1);
+    const [first] = await redis.zrangebylex(index, from, '+', 'LIMIT', 0, 1);
     if (first === undefined) return;
     const workflow = workflowOfMember(first);
-    await pruneById(pruning, index, workflowPrefix(workflow));
+    for await (const members of membersOf(redis, index, { prefix: workflowPrefix(workflow), to: before })) {
+      const are = await Promise.all(members.map((member) => redis.exists(keys.job(idOfMember(member)))));
+      const gone = members.filter((_, n) => are[n] === 0);
+      if (gone.length > 0) await redis.zrem(index, ...gone);
+    }
     from = `(${afterWorkflowPrefix(workflow)}`;
   }
 }
 
-async function pruneByTime(redis: Redis, keys: Keys, index: string, before: number): Promise<void> {
-  for (let kept = 0; ; ) {
-    const ids = await redis.zrangebyscore(index, 0, before, 'LIMIT', kept, PAGE);
-    if (ids.length === 0) return;
-    kept += ids.length - (await prune(redis, keys, index, ids));
-  }
-}
-
-/** Removes jobs of the key whose record is gone, and releases their bytes. Returns how many there were. */
+/** Removes jobs whose record is gone from the lists of the key, and releases their bytes. Returns how many there were. */
 export async function pruneJobs(redis: Redis, keys: Keys, caller: string, ids: readonly string[]): Promise<number> {
   return (await runScript(redis, 'prune', keys.jobsOf(caller), keys.prefix, { key: caller, ids })) as number;
-}
-
-/** Ids are never reused, so an id without a record can be removed. */
-async function prune(redis: Redis, keys: Keys, index: string, members: readonly string[]): Promise<number> {
-  const are = await Promise.all(members.map((member) => redis.exists(keys.job(idOfMember(member)))));
-  const gone = members.filter((_, n) => are[n] === 0);
-  return gone.length === 0 ? 0 : redis.zrem(index, ...gone);
 }
 
 /** Forgets the names of every API key whose assets are gone; returns how many. */

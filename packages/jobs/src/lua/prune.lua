@@ -1,8 +1,8 @@
 --[[
-Removes jobs whose record is gone from the list of their key, and releases their bytes.
+Removes jobs whose record is gone from the lists of their key, and releases their bytes. Ids are never reused.
 
 Input:
-  KEYS[1] the list
+  KEYS[1] the list of all jobs of the key
   `key`: the API key; `ids` of jobs
 
 Output:
@@ -14,6 +14,8 @@ local pruned = 0
 for _, id in ipairs(args.ids) do
   if redis.call('EXISTS', job_key(id)) == 0 then
     pruned = pruned + redis.call('ZREM', KEYS[1], id)
+    redis.call('ZREM', open_of_key(args.key), id)
+    redis.call('ZREM', ended_of_key(args.key), id)
     release_bytes(args.key, id)
   end
 end
