@@ -77,12 +77,7 @@ async function main(): Promise<void> {
     timeoutMs,
     retryDelaysMs,
   };
-  showFleet({
-    metrics,
-    keeper,
-    freeBytes: () => stores.frames.freeBytes(),
-    replicasWanted: redis.wait?.replicas ?? 0,
-  });
+  showFleet({ metrics, keeper, freeBytes: () => stores.frames.freeBytes() });
   const measure = measureWebhooks(metrics);
   const handler = async (due: DueDelivery, tried: AbortSignal) => {
     const result = await deliver(due, tools, tried);

@@ -22,7 +22,7 @@ it('counts each job once in concurrent scrapes', async () => {
   await create();
   await create();
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
-  showFleet({ metrics, keeper, freeBytes: async () => 1234, replicasWanted: 0 });
+  showFleet({ metrics, keeper, freeBytes: async () => 1234 });
 
   for (const lines of await Promise.all([1, 2, 3].map(() => scraped(metrics.scrape)))) {
     expect(lines).toContain('comfy_fleet_jobs_total{kind="text2img",lod="sketch",outcome="created"} 2');
@@ -37,7 +37,7 @@ it('counts each job once in concurrent scrapes', async () => {
 it('exports the 20 keys with the most stored bytes, and the share of each after the first housekeeping', async () => {
   const { keeper, ledger } = await openHousehold();
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
-  showFleet({ metrics, keeper, freeBytes: async () => undefined, replicasWanted: 0 });
+  showFleet({ metrics, keeper, freeBytes: async () => undefined });
   await ledger.storage.add('early', { digest: 'ab'.repeat(32), bytes: 10 });
   const shown = async () =>
     (await scraped(metrics.scrape)).filter((line) => line.startsWith('comfy_fleet_key_storage_'));
@@ -54,22 +54,29 @@ it('exports the 20 keys with the most stored bytes, and the share of each after 
   expect(found).toContain('comfy_fleet_key_storage_share_bytes 200');
 });
 
-it('exports the connected and the required replicas', async () => {
-  const { keeper } = await openHousehold();
+it('exports the alerts whose condition held when they were last judged, with their subjects', async () => {
+  const { create, keeper } = await openHousehold();
+  await create();
+  await keeper.sample({ freeBytes: 1, replicasWanted: 0, stepSeconds: 15 });
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
-  showFleet({ metrics, keeper, freeBytes: async () => undefined, replicasWanted: 2 });
+  showFleet({ metrics, keeper, freeBytes: async () => undefined });
 
   const lines = await scraped(metrics.scrape);
 
-  expect(lines).toContain('comfy_fleet_redis_replicas 0');
-  expect(lines).toContain('comfy_fleet_redis_replicas_wanted 2');
+  expect(lines.filter((line) => line.startsWith('comfy_fleet_alert{'))).toEqual(
+    expect.arrayContaining([
+      'comfy_fleet_alert{alert="FramesDiskFull",instance="",pool="",lod="",key="",code=""} 1',
+      'comfy_fleet_alert{alert="PoolDownWhileJobsWait",instance="",pool="default",lod="",key="",code=""} 1',
+      'comfy_fleet_alert{alert="RedisMemoryHigh",instance="",pool="",lod="",key="",code=""} 0',
+    ]),
+  );
 });
 
 it('exports outcomes that never happened as 0, so that Prometheus sees the first ones', async () => {
   const { create, keeper } = await openHousehold();
   await create();
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
-  showFleet({ metrics, keeper, freeBytes: async () => undefined, replicasWanted: 0 });
+  showFleet({ metrics, keeper, freeBytes: async () => undefined });
 
   const lines = await scraped(metrics.scrape);
 
@@ -88,7 +95,7 @@ it('exports no fleet metrics while Redis is down, instead of old ones, and all o
   const { create, keeper } = await openHousehold({ url: redis.url });
   await create();
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
-  showFleet({ metrics, keeper, freeBytes: async () => 1234, replicasWanted: 0 });
+  showFleet({ metrics, keeper, freeBytes: async () => 1234 });
   const shown = async () => (await metrics.scrape()).split('\n').filter((line) => line.startsWith('comfy_fleet_'));
   const before = (await scraped(metrics.scrape)).filter(isOfFleet);
   expect(before).toContain('comfy_fleet_backlog_seconds{pool="default"} 10');

@@ -1,4 +1,4 @@
-export { ALERT_RULES } from './alerts/alerts.js';
+export { ALERT_RULES, type Alerts } from './alerts/alerts.js';
 export { SLOW_FACTOR } from './alerts/instance-rules.js';
 export { PROMISED_KEY_SECONDS, PROMISED_SECONDS } from './alerts/waiting-rules.js';
 export type { DayUsage } from './callers/accounts.js';

@@ -229,7 +229,6 @@ it('shows the state of the fleet when all is done', () => {
     'pool_paused{pool="default"}': 0,
     'workers{pool="default"}': 1,
     'instance_drained{instance="w/1"}': 0,
-    'instance_slowness{instance="w/1"}': 1,
     'key_share_ratio{key="anonymous"}': 1,
     'key_oldest_wait_seconds{key="anonymous"}': 0,
     fleet_paused: 0,
@@ -239,8 +238,6 @@ it('shows the state of the fleet when all is done', () => {
     redis_noeviction: 1,
     redis_aof: 1,
     redis_memory_max_bytes: 2 * 1024 ** 3,
-    redis_replicas: 0,
-    redis_replicas_wanted: 0,
     redis_up: 1,
   });
   const { dispatcher } = served;

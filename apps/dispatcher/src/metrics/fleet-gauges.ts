@@ -1,15 +1,15 @@
 import { fresh, JOB_KINDS, LODS, TERMINAL_STATUSES } from '@comfy-fleet/contracts';
-import type { FleetFigures, Housekeeper } from '@comfy-fleet/jobs';
+import { ALERT_RULES, type Alerts, type FleetFigures, type Housekeeper } from '@comfy-fleet/jobs';
 import type { Metrics } from '@comfy-fleet/telemetry';
 import { createShareGauges, createStorageGauges } from './key-gauges.js';
 
+const NO_SUBJECT = { instance: '', pool: '', lod: '', key: '', code: '' };
+
 interface FleetGauges {
   readonly metrics: Metrics;
-  readonly keeper: Pick<Housekeeper, 'figures'>;
+  readonly keeper: Pick<Housekeeper, 'figures' | 'alerts'>;
   /** Free bytes of the pictures' volume; undefined for a bucket. */
   readonly freeBytes: () => Promise<number | undefined>;
-  /** Replicas that must have a new job before it is acknowledged. */
-  readonly replicasWanted: number;
 }
 
 /** Scrapes within this time share one reading, for example those of two Prometheus servers. */
@@ -25,19 +25,13 @@ const EVERY_TOTAL = JOB_KINDS.flatMap((kind) =>
  * Exports metrics of the whole fleet, read from Redis at each scrape; all dispatchers export the same. While Redis does not
  * answer, they are absent rather than out of date.
  */
-export function showFleet({ metrics, keeper, freeBytes, replicasWanted }: FleetGauges): void {
+export function showFleet({ metrics, keeper, freeBytes }: FleetGauges): void {
   const gauges = createGauges(metrics);
   const free = metrics.gauge({
     name: 'frames_free_bytes',
     help: 'Free bytes on the volume of the pictures; absent if they are in S3.',
   });
-  metrics
-    .gauge({
-      name: 'redis_replicas_wanted',
-      help: 'Replicas that must have a new job before it is acknowledged (REDIS_WAIT_REPLICAS).',
-    })
-    .set(replicasWanted);
-  const figures = fresh(FRESH_MS, () => keeper.figures(), DEADLINE_MS);
+  const figures = fresh(FRESH_MS, () => Promise.all([keeper.figures(), keeper.alerts()]), DEADLINE_MS);
   metrics.beforeScrape(async () => {
     const now = await figures.now().catch((error: unknown) => {
       gauges.clear();
@@ -45,7 +39,7 @@ export function showFleet({ metrics, keeper, freeBytes, replicasWanted }: FleetG
     });
     // Clear and set without awaiting in between, or concurrent scrapes would count each job twice.
     gauges.clear();
-    gauges.show(now);
+    gauges.show(...now);
   });
   // A request to a hanging volume blocks a thread, so make only one at a time.
   const space = fresh(0, freeBytes, DEADLINE_MS);
@@ -109,13 +103,6 @@ function createGauges(metrics: Metrics) {
     help: '1 while the instance is drained, even if its worker is gone. Of the whole fleet.',
     labels: ['instance'],
   });
-  const slowness = metrics.gauge({
-    name: 'instance_slowness',
-    help:
-      'How many times longer than its peers the instance took for similar work recently; 1 while there is nothing to compare. ' +
-      'Of the whole fleet.',
-    labels: ['instance'],
-  });
   const webhooks = metrics.gauge({
     name: 'webhooks_waiting',
     help: 'Webhooks that are due, under way, or waiting to be retried, without those in the outbox. Of the whole fleet.',
@@ -147,6 +134,13 @@ function createGauges(metrics: Metrics) {
     help: 'Bytes of files by kind (frame, input, derived) at the last housekeeping. Of the whole fleet.',
     labels: ['kind'],
   });
+  const alerts = metrics.gauge({
+    name: 'alert',
+    help:
+      '1 for each subject for which the condition of an alert holds, also if it has not held for long enough to be active, else 0; ' +
+      'judged every 15 s. Of the whole fleet.',
+    labels: ['alert', 'instance', 'pool', 'lod', 'key', 'code'],
+  });
   const noEviction = metrics.gauge({
     name: 'redis_noeviction',
     help: '1 if Redis refuses writes when it is full; 0 if it would delete jobs.',
@@ -156,10 +150,6 @@ function createGauges(metrics: Metrics) {
   const memoryMax = metrics.gauge({
     name: 'redis_memory_max_bytes',
     help: 'Memory that Redis may use; 0 if unlimited.',
-  });
-  const replicas = metrics.gauge({
-    name: 'redis_replicas',
-    help: 'Replicas that follow Redis; those still in their initial synchronisation do not count.',
   });
 
   const shares = createShareGauges(metrics);
@@ -174,12 +164,12 @@ function createGauges(metrics: Metrics) {
     workers,
     poolPaused,
     drained,
-    slowness,
     failingModels,
     files,
     bytes,
+    alerts,
   ];
-  const single = [paused, webhooks, oldestWebhook, outbox, noEviction, aof, memory, memoryMax, replicas];
+  const single = [paused, webhooks, oldestWebhook, outbox, noEviction, aof, memory, memoryMax];
   return {
     clear: () => {
       for (const metric of all) metric.reset();
@@ -187,7 +177,9 @@ function createGauges(metrics: Metrics) {
       shares.clear();
       storage.clear();
     },
-    show: (figures: FleetFigures) => {
+    show: (figures: FleetFigures, { found }: Pick<Alerts, 'found'>) => {
+      for (const { name } of ALERT_RULES) alerts.set({ alert: name, ...NO_SUBJECT }, 0);
+      for (const { name, subject } of found) alerts.set({ alert: name, ...NO_SUBJECT, ...subject }, 1);
       // Export zeros too: Prometheus counts increases from the first value that it sees, so it would miss the first jobs that
       // fail or expire.
       for (const labels of EVERY_TOTAL) jobs.inc(labels, 0);
@@ -206,7 +198,6 @@ function createGauges(metrics: Metrics) {
       for (const instance of new Set([...names, ...figures.halts.instances.keys()])) {
         drained.set({ instance }, figures.halts.instances.has(instance) ? 1 : 0);
       }
-      for (const instance of names) slowness.set({ instance }, figures.slowness.get(instance) ?? 1);
       shares.show(figures);
       storage.show(figures.storage);
       paused.set(figures.halts.fleet === undefined ? 0 : 1);
@@ -222,7 +213,6 @@ function createGauges(metrics: Metrics) {
       aof.set(figures.redis.aof ? 1 : 0);
       memory.set(figures.redis.memoryBytes);
       memoryMax.set(figures.redis.memoryMaxBytes);
-      replicas.set(figures.redis.replicas);
     },
   };
 }

@@ -3,8 +3,8 @@ import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { INSTANCE_RULES } from './instance-rules.js';
-import type { AlertFacts, AlertRule } from './rule.js';
-import { DISPATCHER_ABSENT, SERVICE_RULES } from './service-rules.js';
+import { type AlertFacts, type AlertRule, MINUTE } from './rule.js';
+import { SERVICE_RULES } from './service-rules.js';
 import { WAITING_RULES } from './waiting-rules.js';
 
 /**
@@ -12,6 +12,14 @@ import { WAITING_RULES } from './waiting-rules.js';
  * which only Prometheus collects are in infra/prometheus/rules/prometheus-alerts.yml.
  */
 export const ALERT_RULES: readonly AlertRule[] = [...WAITING_RULES, ...INSTANCE_RULES, ...SERVICE_RULES];
+
+/** Dispatchers cannot judge this. Who reads the alerts does, and Prometheus by a rule of its own. */
+const DISPATCHER_ABSENT = {
+  name: 'DispatcherAbsent',
+  severity: 'critical',
+  holdSeconds: 5 * MINUTE,
+  summary: 'No dispatcher is at work',
+} as const;
 
 /**
  * A subject for which a rule's condition holds, and since when (ms since 1970). The reader decides whether it has held
@@ -38,7 +46,9 @@ export interface ActiveAlert extends FoundAlert {
 export interface Alerts {
   /** When the rules were last judged, in ms since 1970; undefined if never. */
   readonly judgedAt: number | undefined;
-  /** Critical alerts first, then the oldest first. */
+  /** All conditions that hold, no matter for how long. */
+  readonly found: readonly FoundAlert[];
+  /** Those that have held for long enough. Critical ones first, then the oldest first. */
   readonly active: readonly ActiveAlert[];
 }
 
@@ -65,21 +75,19 @@ export async function storeJudgement(redis: Redis, keys: Keys, judgement: Judgem
 
 export async function readAlerts(redis: Redis, keys: Keys): Promise<Alerts> {
   const [now, judgement] = await Promise.all([redisTime(redis), readJudgement(redis, keys)]);
-  return { judgedAt: judgement?.at, active: judgement === undefined ? [] : activeAt(judgement, now) };
+  if (judgement === undefined) return { judgedAt: undefined, found: [], active: [] };
+  const { at, found } = judgement;
+  return { judgedAt: at, found: [...found, ...absentAt(at, now)], active: activeAt(judgement, now) };
 }
 
-const RULES = new Map(ALERT_RULES.map((one) => [one.name, one]));
+const RULES = new Map([...ALERT_RULES, DISPATCHER_ABSENT].map((one) => [one.name, one]));
 const SEVERITIES: readonly AlertSeverity[] = ['critical', 'warning'];
 
 /**
  * The alerts whose condition has held for long enough, and DispatcherAbsent if the rules have not been judged lately.
  */
 export function activeAt({ at, found }: Judgement, now: number): ActiveAlert[] {
-  const absent = { name: DISPATCHER_ABSENT.name, subject: {}, since: at };
-  const lasted = [
-    ...found.filter(({ name, since }) => at - since >= holdMs(RULES.get(name))),
-    ...(now - at >= holdMs(DISPATCHER_ABSENT) ? [absent] : []),
-  ];
+  const lasted = [...found.filter(({ name, since }) => at - since >= holdMs(RULES.get(name))), ...absentAt(at, now)];
   return lasted
     .flatMap((one) => {
       const known = RULES.get(one.name);
@@ -89,7 +97,12 @@ export function activeAt({ at, found }: Judgement, now: number): ActiveAlert[] {
     .sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) || a.since - b.since);
 }
 
-function holdMs(known: AlertRule | undefined): number {
+function absentAt(judgedAt: number, now: number): FoundAlert[] {
+  const isAbsent = now - judgedAt >= holdMs(DISPATCHER_ABSENT);
+  return isAbsent ? [{ name: DISPATCHER_ABSENT.name, subject: {}, since: judgedAt }] : [];
+}
+
+function holdMs(known: Pick<AlertRule, 'holdSeconds'> | undefined): number {
   return (known?.holdSeconds ?? 0) * 1000;
 }
 

@@ -11,10 +11,6 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     severity: 'warning',
     holdSeconds: 10 * MINUTE,
     summary: 'ComfyUI {instance} is down',
-    expr:
-      'max by (instance) (comfy_fleet_instance_up) == 0 ' +
-      'unless on (instance) max by (instance) (comfy_fleet_instance_drained) == 1 ' +
-      'unless on (instance) max by (instance) (comfy_fleet_instance_rests{scope="all"}) > 0',
     description: '{instance} has not answered its worker for 10 minutes.',
     findSubjects: (facts) =>
       subjectsOf(
@@ -30,7 +26,6 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     severity: 'critical',
     holdSeconds: 2 * MINUTE,
     summary: 'ComfyUI {instance} is wedged',
-    expr: 'max by (instance) (comfy_fleet_instance_state{state="wedged"}) == 1',
     description:
       '{instance} ignores the interrupt of a prompt. ' +
       'It gets no jobs until the prompt ends or ComfyUI is restarted.',
@@ -42,7 +37,6 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     // Prompts that people run in ComfyUI's own page end sooner.
     holdSeconds: 30 * MINUTE,
     summary: 'ComfyUI {instance} is occupied by a prompt of somebody else',
-    expr: 'max by (instance) (comfy_fleet_instance_state{state="occupied"}) == 1',
     description:
       '{instance} has executed prompts that belong to no job of the fleet for 30 minutes. ' +
       'It is given only jobs that no other instance can run.',
@@ -53,7 +47,6 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     severity: 'warning',
     holdSeconds: MINUTE,
     summary: 'ComfyUI {instance} fails its jobs',
-    expr: 'max by (instance, code) (comfy_fleet_instance_rests{scope="all"}) > 0',
     description: '{instance} gets no work except a test job now and then, because jobs failed there with {code}.',
     findSubjects: (facts) => instancesOf(facts).flatMap((instance) => restSubject(instance, 'all')),
   },
@@ -62,10 +55,8 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     severity: 'warning',
     holdSeconds: 5 * MINUTE,
     summary: 'ComfyUI {instance} fails some of its jobs',
-    expr: 'max by (instance, code) (comfy_fleet_instance_rests{scope="part"}) > 0',
     description:
-      "{instance} does not get jobs with {{ $value }} of the fleet's workflows or checkpoints, " +
-      'because such jobs failed there with {code}.',
+      '{instance} does not get jobs with some workflows or checkpoints, because such jobs failed there with {code}.',
     findSubjects: (facts) => instancesOf(facts).flatMap((instance) => restSubject(instance, 'part')),
   },
   {
@@ -73,8 +64,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     severity: 'warning',
     holdSeconds: 15 * MINUTE,
     summary: 'ComfyUI {instance} is much slower than its peers',
-    expr: `max by (instance) (comfy_fleet_instance_slowness) >= ${SLOW_FACTOR}`,
-    description: '{instance} takes {{ $value | humanize }} times as long as its peers for similar work.',
+    description: `{instance} takes ${SLOW_FACTOR} times as long as its peers for similar work, or longer.`,
     findSubjects: (facts) => subjectsOf(facts, ({ name }) => (facts.figures.slowness.get(name) ?? 1) >= SLOW_FACTOR),
   },
   {
@@ -82,7 +72,6 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     severity: 'warning',
     holdSeconds: DAY,
     summary: 'ComfyUI {instance} has been drained for a day',
-    expr: 'max by (instance) (comfy_fleet_instance_drained) == 1',
     description: '{instance} gets no work until it is resumed.',
     findSubjects: ({ figures }) => [...figures.halts.instances.keys()].map((instance) => ({ instance })),
   },

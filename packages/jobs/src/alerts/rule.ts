@@ -13,9 +13,7 @@ export interface AlertFacts {
   readonly replicasWanted: number;
 }
 
-/**
- * A condition that the fleet judges by its own numbers (`findSubjects`), and Prometheus by those it collects (`expr`).
- */
+/** A condition that the dispatchers judge. Prometheus reads their verdicts. */
 export interface AlertRule {
   readonly name: string;
   readonly severity: AlertSeverity;
@@ -25,9 +23,7 @@ export interface AlertRule {
   readonly summary: string;
   /** The subjects for which the condition holds. */
   readonly findSubjects: (facts: AlertFacts) => readonly AlertSubject[];
-  /** The same condition in PromQL. */
-  readonly expr: string;
-  /** More details for people: a Prometheus template, with `{label}` as in the summary. */
+  /** More details for people, with `{label}` as in the summary. */
   readonly description: string;
 }
 

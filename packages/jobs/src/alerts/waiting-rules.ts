@@ -29,11 +29,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
     severity: 'warning',
     holdSeconds: 2 * MINUTE,
     summary: '{lod} jobs of pool {pool} wait longer than promised',
-    expr: 'comfy_fleet:queue_oldest_seconds:max > on (lod) group_left () comfy_fleet:promised_wait_seconds',
-    description:
-      'The oldest waiting {lod} job of pool {pool} is {{ $value | humanizeDuration }} old; ' +
-      `{{ with printf "comfy_fleet:promised_wait_seconds{lod='%s'}" $labels.lod | query }}{{ . | first | value | humanizeDuration }}{{ end }}` +
-      ' are promised.',
+    description: 'The oldest waiting {lod} job of pool {pool} is older than promised.',
     findSubjects: ({ figures }) =>
       figures.pools.flatMap(({ pool, lods: lanes }) =>
         lanes.filter(({ lod, oldestMs }) => oldestMs / 1000 > PROMISED_SECONDS[lod]).map(({ lod }) => ({ pool, lod })),
@@ -44,10 +40,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
     severity: 'critical',
     holdSeconds: 10 * MINUTE,
     summary: 'Pool {pool} has jobs but no working instance',
-    expr:
-      'sum by (pool) (comfy_fleet:queue_jobs:max{state="waiting"}) > 0 ' +
-      'unless on (pool) comfy_fleet:pool_instances:max > 0',
-    description: 'Jobs waiting in pool {pool}: {{ $value }}. No ComfyUI instance of it has been up for 10 minutes.',
+    description: 'Jobs wait in pool {pool}, and no ComfyUI instance of it has been up for 10 minutes.',
     findSubjects: ({ figures }) =>
       figures.pools
         .filter(({ lods: lanes, instances }) => instances === 0 && lanes.some(({ waiting }) => waiting > 0))
@@ -58,10 +51,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
     severity: 'warning',
     holdSeconds: 0,
     summary: '{lod} jobs expire before they start',
-    expr: `sum by (lod) (increase(comfy_fleet:jobs_expired:max[${EXPIRED_WITHIN_SECONDS}s])) > 0`,
-    description:
-      '{{ $value | humanize }} {lod} jobs expired in the last 15 minutes: ' +
-      'their start deadline passed while they waited.',
+    description: 'The start deadline of {lod} jobs passed within the last 15 minutes while they waited.',
     findSubjects: ({ samples }) =>
       LODS.filter((lod) => endedWithin(samples, EXPIRED_WITHIN_SECONDS, 'expired', lod) > 0).map((lod) => ({ lod })),
   },
@@ -70,13 +60,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
     severity: 'warning',
     holdSeconds: 2 * MINUTE,
     summary: 'A job of key {key} waits longer than promised',
-    expr:
-      'comfy_fleet:key_oldest_wait_seconds:max > on () group_left () comfy_fleet:promised_key_wait_seconds ' +
-      'unless on () max(comfy_fleet_fleet_paused) == 1',
-    description:
-      'The oldest waiting job of key {key} is {{ $value | humanizeDuration }} old; ' +
-      '{{ with query "comfy_fleet:promised_key_wait_seconds" }}{{ . | first | value | humanizeDuration }}{{ end }}' +
-      ' are promised.',
+    description: 'The oldest waiting job of key {key} is older than promised.',
     findSubjects: (facts) =>
       sharesUnlessPaused(facts)
         .filter(({ oldestTurnMs }) => oldestTurnMs / 1000 > PROMISED_KEY_SECONDS)
@@ -87,13 +71,8 @@ export const WAITING_RULES: readonly AlertRule[] = [
     severity: 'warning',
     holdSeconds: 30 * MINUTE,
     summary: 'Key {key} gets less than half of its share of the GPUs',
-    expr:
-      `comfy_fleet:key_share:max < ${LEAST_SHARE} ` +
-      `and on (key) comfy_fleet:key_oldest_wait_seconds:max > ${SHARE_WAIT_SECONDS} ` +
-      'unless on () max(comfy_fleet_fleet_paused) == 1',
     description:
-      'Key {key} got {{ $value | humanizePercentage }} of its fair share of the GPU time of the last hour, ' +
-      'and has had jobs waiting for 30 minutes.',
+      'Key {key} got less than half of its fair share of the GPU time of the last hour, and has had jobs waiting for 30 minutes.',
     findSubjects: (facts) =>
       sharesUnlessPaused(facts)
         .filter(({ oldestTurnMs }) => oldestTurnMs / 1000 > SHARE_WAIT_SECONDS)
@@ -106,11 +85,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
     severity: 'warning',
     holdSeconds: HOUR,
     summary: 'The fleet has been paused for an hour',
-    expr: 'max(comfy_fleet_fleet_paused) == 1',
-    description:
-      'Jobs are accepted but none are started; ' +
-      `{{ with query "sum(comfy_fleet:queue_jobs:max{state='waiting'})" }}{{ . | first | value }}{{ else }}0{{ end }}` +
-      ' wait.',
+    description: 'Jobs are accepted but none are started.',
     findSubjects: ({ figures }) => whole(figures.halts.fleet !== undefined),
   },
   {
@@ -118,11 +93,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
     severity: 'warning',
     holdSeconds: HOUR,
     summary: 'Pool {pool} has been paused for an hour',
-    expr: 'max by (pool) (comfy_fleet_pool_paused) == 1 unless on () max(comfy_fleet_fleet_paused) == 1',
-    description:
-      'Jobs of pool {pool} are accepted but none are started; ' +
-      `{{ with printf "sum(comfy_fleet:queue_jobs:max{state='waiting',pool='%s'})" $labels.pool | query }}{{ . | first | value }}{{ else }}0{{ end }}` +
-      ' wait.',
+    description: 'Jobs of pool {pool} are accepted but none are started.',
     findSubjects: ({ figures }) =>
       figures.halts.fleet !== undefined
         ? []

@@ -3,7 +3,7 @@ import { isTerminal, type JobStatus, joinSignals } from '@comfy-fleet/contracts'
 import { producerConnection, redisTime, untilReady } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
-import { judge, readJudgement, storeJudgement } from '../alerts/alerts.js';
+import { judge, readAlerts, readJudgement, storeJudgement } from '../alerts/alerts.js';
 import type { AlertFacts } from '../alerts/rule.js';
 import { type NamedArguments, orUnavailable, runScript, withScripts } from '../connection.js';
 import { type InventoryFigures, readFigures, recordInventory } from '../figures/figures.js';
@@ -129,6 +129,8 @@ export function createHousekeeper({ jobTtlSeconds, log, ...options }: Housekeepe
     recordStorage: (inventory: StorageInventory) => connected(() => recordStorage(redis, keys, inventory)),
     /** The current figures of the whole fleet. */
     figures: () => connected(() => readFigures(redis, keys)),
+    /** The alerts as they were last judged. */
+    alerts: () => connected(() => readAlerts(redis, keys)),
     /** Records a sample of the fleet and judges the alerts. */
     sample: (surroundings: ExternalFacts) => connected(() => takeSample(redis, keys, surroundings)),
     /** Records how many pictures are stored, for the figures. */
