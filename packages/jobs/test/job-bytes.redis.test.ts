@@ -101,7 +101,7 @@ it('counts at least what Redis stores: while jobs wait, after their end, and wit
   await fleet.redis.del(fleet.keys.failed(POOL), ...jobs.map(({ id }) => fleet.keys.workItem(POOL, id)));
   await expectCounted();
   for (const { id } of jobs) {
-    await queue.add(webhookId(id), { job: id, key: 'anna', host: 'receiver.example', run: newId() }, 60_000);
+    await queue.add(webhookId(id), { job: id, key: 'anna', host: 'receiver.example', run: newId() });
   }
   await expectCounted();
   for (let n = 0; n < 60; n++) {

@@ -5,10 +5,8 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import { withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createUrlSigner } from '../record/url-signer.js';
-import { createDeliveryQueue, type DeliveryItem } from './delivery-queue.js';
+import { createDeliveryQueue } from './delivery-queue.js';
 import { createDeliveryWorker, type DeliveryHandler } from './delivery-worker.js';
-import { HostLimits } from './host-limits.js';
-import { HostQueues } from './host-queues.js';
 import { createJobLife } from './job-webhooks.js';
 import { moveOutbox } from './outbox.js';
 
@@ -20,12 +18,6 @@ export interface DeliveriesOptions {
   readonly stalledCheckMs: number;
   readonly log: Logger;
 }
-
-/**
- * How often parked deliveries are called if their host is below its limit. Usually they are called when another one
- * ends, but a called one may have gone to another process.
- */
-const CALL_MS = 50;
 
 /** Webhook deliveries, as the dispatcher sees them. Methods wait while Redis is away. */
 export function createDeliveries(options: DeliveriesOptions) {
@@ -46,41 +38,24 @@ export function createDeliveries(options: DeliveriesOptions) {
       handler: DeliveryHandler,
       { concurrency, perHost, signal }: { concurrency: number; perHost: number; signal: AbortSignal },
     ): Promise<void> => {
-      const limits = new HostLimits({ concurrency, perHost });
-      const hostQueues = new HostQueues(limits, { perHost });
-      const callIn = async () => {
-        await Promise.all(hostQueues.call().map((id) => queue.promote(id))).catch((error: unknown) => {
-          log.debug('calling parked deliveries failed; they continue by themselves', { error });
-        });
-      };
       const worker = createDeliveryWorker({
         redis,
         keys,
-        limits,
-        hostQueues,
         concurrency,
+        perHost,
         lockMs,
         stalledCheckMs,
         life,
-        callIn,
+        stopping: signal,
         handler,
         log,
       });
-      const calling = setInterval(() => void callIn(), CALL_MS);
       const end = async () => {
         await aborted(signal);
-        clearInterval(calling);
         // Closes at once: deliveries that the outbox still adds stay in the queue.
         await worker.close();
       };
-      const add = async (id: string, item: DeliveryItem) => {
-        if (hostQueues.admits(item, id)) return queue.add(id, item);
-        // Without a delay, the worker would only park it again, ahead of deliveries that can start.
-        await queue.add(id, item, hostQueues.parkedMs(item));
-        hostQueues.join(item, id);
-      };
-      const outbox = { redis, blocking, keys, life, queue: { add }, log };
-      await Promise.all([worker.run(), moveOutbox(outbox, signal), end()]);
+      await Promise.all([worker.run(), moveOutbox({ redis, blocking, keys, life, queue, log }, signal), end()]);
     },
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
     /** Resolves when Redis answers. */

@@ -73,13 +73,10 @@ export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger) {
   return {
     /** The queue itself, for inspection. */
     queue,
-    /**
-     * Queues a delivery that starts after `delayMs`, or when it is promoted. Does nothing if one with this id is queued.
-     */
-    add: async (id: string, item: DeliveryItem, delayMs = 0): Promise<void> => {
+    /** Queues a delivery. Does nothing if one with this id is queued. */
+    add: async (id: string, item: DeliveryItem): Promise<void> => {
       await queue.add('webhook', item, {
         jobId: id,
-        delay: delayMs,
         attempts: UNLIMITED_ATTEMPTS,
         backoff: { type: 'custom' },
         stackTraceLimit: 0,

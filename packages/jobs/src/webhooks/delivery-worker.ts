@@ -5,9 +5,8 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { NO_PLACE, recordOf } from '../record/record.js';
 import type { DeliveryItem, DueDelivery, TryResult } from './delivery-queue.js';
-import type { HostLimits } from './host-limits.js';
-import type { HostQueues } from './host-queues.js';
 import { type JobLife, parseAttempts } from './job-webhooks.js';
+import { Slots } from './slots.js';
 
 /**
  * Makes one attempt. Rejects if the signal aborts or something fails that is not the receiver's fault; that does not
@@ -18,17 +17,16 @@ export type DeliveryHandler = (due: DueDelivery, signal: AbortSignal) => Promise
 export interface DeliveryWorkerOptions {
   readonly redis: Redis;
   readonly keys: Keys;
-  readonly limits: HostLimits;
-  readonly hostQueues: HostQueues;
   readonly concurrency: number;
+  readonly perHost: number;
   /**
    * How long a lock lasts. It is renewed at half of that; deliveries of a dead process are handed out again after it.
    */
   readonly lockMs: number;
   readonly stalledCheckMs: number;
   readonly life: JobLife;
-  /** Starts parked deliveries whose hosts are below their limits. */
-  readonly callIn: () => Promise<void>;
+  /** Aborts when no more attempts may begin. */
+  readonly stopping: AbortSignal;
   readonly handler: DeliveryHandler;
   readonly log: Logger;
 }
@@ -46,13 +44,21 @@ class TryAgain extends Error {
 
 /** Delay of a delivery that failed through no fault of its receiver. */
 const FAULT_DELAY_MS = 30_000;
+/** How many deliveries wait for a slot with their locks. */
+const PLACES = 2000;
+/** The others wait in Redis, so that a receiver that never answers costs little. They must not all return at once. */
+const MIN_PARKED_MS = 30_000;
+const MAX_PARKED_MS = 60_000;
 
 /**
  * BullMQ's worker of the delivery queue. Its lock prevents two attempts at the same time: an attempt that loses its
- * lock is aborted. Deliveries over a limit are parked, and called when another one ends.
+ * lock is aborted.
  */
 export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
-  const { redis, keys, limits, hostQueues, life, log } = options;
+  const { redis, keys, concurrency, perHost, stopping, life, log } = options;
+  const slots = new Slots({ concurrency, perHost, places: PLACES });
+  if (stopping.aborted) slots.close();
+  stopping.addEventListener('abort', () => slots.close());
   const underWay = new Map<string, JoinedSignal>();
   const worker = new Worker<DeliveryItem>(
     keys.webhookQueue,
@@ -62,29 +68,25 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
       // After a lost lock, this process may get the delivery again, and its lock manager then forgets the first
       // attempt.
       underWay.get(id)?.abort();
-      hostQueues.arrived(data, id);
-      if (!limits.hasFree(data)) return park(job, token);
-      const leave = limits.begin(data);
       const trying = joinSignals(lockLost ? [lockLost] : []);
-      const { signal } = trying;
       underWay.set(id, trying);
       try {
-        await tryOnce(job, signal);
+        const leave = await slots.enter(data, trying.signal);
+        if (leave === undefined) return await park(job, token, trying.signal);
+        await tryOnce(job, trying.signal).finally(leave);
       } catch (error) {
-        if (error instanceof TryAgain) throw error;
-        return await postpone(job, token, signal, error);
+        if (error instanceof TryAgain || error instanceof DelayedError) throw error;
+        return await postpone(job, token, trying.signal, error);
       } finally {
         if (underWay.get(id) === trying) underWay.delete(id);
         trying.end();
-        leave();
-        await options.callIn();
       }
     },
     {
       connection: redis,
       prefix: keys.prefix,
       autorun: false,
-      concurrency: options.concurrency,
+      concurrency: concurrency + PLACES,
       lockDuration: options.lockMs,
       stalledInterval: options.stalledCheckMs,
       // Attempts count, but not deaths of processes, which say nothing about the receiver.
@@ -101,16 +103,10 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
   });
   return worker;
 
-  async function park(job: Job<DeliveryItem>, token: string | undefined): Promise<void> {
-    const { id = '', data } = job;
-    try {
-      await job.moveToDelayed(Date.now() + hostQueues.parkedMs(data), token);
-      hostQueues.join(data, id);
-    } catch (error) {
-      log.debug('parking a webhook failed; it is handed out again when its lock expires', { error });
-    }
-    // The host may have dropped below its limit before this delivery joined the host's queue.
-    await options.callIn();
+  /** Lets the delivery wait in Redis, or returns it at once if this process stops. */
+  async function park(job: Job<DeliveryItem>, token: string | undefined, lockLost: AbortSignal): Promise<void> {
+    const delayMs = stopping.aborted ? 0 : MIN_PARKED_MS + Math.random() * (MAX_PARKED_MS - MIN_PARKED_MS);
+    if (!lockLost.aborted) await job.moveToDelayed(Date.now() + Math.round(delayMs), token);
     throw new DelayedError();
   }
 
