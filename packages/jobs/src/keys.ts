@@ -259,10 +259,11 @@ const FLEET_KEYS = {
   graphJobs: 'graph-jobs:<version>',
   /** Hash: name → published versions as JSON, the newest first | until operators delete the workflow */
   workflows: 'workflows',
-  /** Hash: `<kind>/<name>` → a registered model as JSON | until a week after operators or the housekeeping delete it */
+  /**
+   * Hash: `<kind>/<name>` → a registered model as JSON, until a week after operators or the housekeeping delete it;
+   * `:version`: a number that grows with each change | forever
+   */
   models: 'models',
-  /** String: a number that grows with each change of models | forever */
-  modelsVersion: 'models-version',
   /** Hash: id → a model folder as JSON | an entry for a minute after its worker last renewed it */
   modelFolders: 'model-folders',
   /** Hash: `<folder> <worker>` → the worker's instances that use the folder, as JSON | as model-folders */

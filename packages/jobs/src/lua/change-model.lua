@@ -12,11 +12,11 @@ Output:
 ]]
 --- @include "keys"
 
-if (redis.call('GET', models_version_key()) or nil) ~= args.version then return 0 end
+if (redis.call('HGET', models_key(), ':version') or nil) ~= args.version then return 0 end
 if args.record then
   redis.call('HSET', models_key(), args.id, args.record)
 else
   redis.call('HDEL', models_key(), args.id)
 end
-redis.call('INCR', models_version_key())
+redis.call('HINCRBY', models_key(), ':version', 1)
 return 1

@@ -11,6 +11,8 @@ export type ModelName = Pick<ModelRecord, 'kind' | 'name'>;
 
 /** How old a list may be. */
 const FRESH_MS = 2000;
+/** The field that counts the changes. */
+const VERSION = ':version';
 
 export type ModelRegistry = ReturnType<typeof createModelRegistry>;
 
@@ -19,7 +21,7 @@ export function createModelRegistry(redis: Redis, keys: Keys) {
   let last: { readonly version: string | null; readonly records: ReturnType<typeof readRecords> } | undefined;
   const readNow = async () => {
     // Read first, so that a change between the two reads is read again next time.
-    const version = await redis.get(keys.modelsVersion);
+    const version = await redis.hget(keys.models, VERSION);
     if (last?.version !== version) {
       last = { version, records: readRecords(redis, keys) };
       last.records.catch(() => {
@@ -93,7 +95,8 @@ export async function pruneDeleted({
 }
 
 async function readRecords(redis: Redis, keys: Keys) {
-  const entries = Object.entries(await redis.hgetall(keys.models));
+  const { [VERSION]: _, ...texts } = await redis.hgetall(keys.models);
+  const entries = Object.entries(texts);
   const all: ModelRecords = new Map(entries.map(([id, text]) => [id, JSON.parse(text) as ModelRecord]));
   const live: ModelRecords = new Map([...all].filter(([, { deleted_at }]) => deleted_at === undefined));
   return { all, live };
