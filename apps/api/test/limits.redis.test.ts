@@ -378,6 +378,7 @@ describe('the share of a key in full storage', () => {
     const api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('ben')] });
     onTestFinished(() => api.close());
     await api.keeper.recordStorage({
+      kinds: {},
       bytes: 1_000_000,
       most: 1_000_000,
       keys: new Map(Object.entries(keys).map(([key, bytes]) => [key, { bytes, evictable: 0 }])),
@@ -419,7 +420,7 @@ describe('the share of a key in full storage', () => {
     const { id } = (await made.json()) as Job;
     await api.post(`/jobs/${id}/cancel`, undefined, as('ben'));
     const keys = new Map([['ben', { bytes: 1_000_000, evictable: 0 }]]);
-    await api.keeper.recordStorage({ bytes: 1_000_000, most: 1_000_000, keys });
+    await api.keeper.recordStorage({ kinds: {}, bytes: 1_000_000, most: 1_000_000, keys });
     const refused = [
       await api.post('/workflows/img2img', { inputs: { prompt: 'x', image: `asset:${asset.id}` } }, as('ben')),
       await api.post(`/jobs/${id}/retry`, undefined, as('ben')),

@@ -43,7 +43,7 @@ it('exports the 20 keys with the most stored bytes, and the share of each after 
     (await scraped(metrics.scrape)).filter((line) => line.startsWith('comfy_fleet_key_storage_'));
   expect(await shown()).toEqual(['comfy_fleet_key_storage_bytes{key="early"} 10']);
   const keys = new Map(Array.from({ length: 25 }, (_, n) => [`key ${n}`, { bytes: 100 + n, evictable: 0 }]));
-  await keeper.recordStorage({ bytes: 3000, most: 5000, keys });
+  await keeper.recordStorage({ kinds: {}, bytes: 3000, most: 5000, keys });
   const found = await until('what was noted is shown', async () => {
     const lines = await shown();
     return lines.length > 1 && lines;

@@ -173,9 +173,9 @@ const FLEET_KEYS = {
    */
   inputKeys: 'input-keys:<digest>',
   /**
-   * Hash: `bytes` of all files, `most` bytes allowed, how many `keys` have files; for each API key, `stored <key>`
-   * bytes and how many of them are `evictable <key>`, to make space for others | forever: each housekeeping run
-   * rewrites it
+   * Hash: `bytes` of all files, `most` bytes allowed, how many `keys` have files, files and bytes of all `kinds` as
+   * JSON; for each API key, `stored <key>` bytes and how many of them are `evictable <key>`, to make space for others |
+   * forever: each housekeeping run rewrites it
    */
   storage: 'storage',
   /** Hash: name → id of the key's asset with this name | a day longer than the longest-lived asset */
@@ -193,8 +193,6 @@ const FLEET_KEYS = {
   callers: 'callers',
   /** Hash: `<kind> <lod> <outcome>` → how many jobs were created, or ended like this | forever: 40 fields */
   totals: 'totals',
-  /** String: how many pictures are stored, as JSON | a day after the housekeeping last counted */
-  inventory: 'stock',
   /**
    * Sorted set: ids of a key's jobs, all with score 0 | two days longer than the longest-lived record; an id until its
    * record is gone

@@ -21,8 +21,7 @@ function figuresOf(overrides: Partial<FleetFigures> = {}): FleetFigures {
     webhooks: { outbox: 0, queued: 0, oldestMs: 0 },
     modelFaults: new Map(),
     redis: { noEviction: true, aof: true, memoryBytes: 1, memoryMaxBytes: 0, replicas: 0 },
-    inventory: undefined,
-    storage: { stored: [], shareBytes: undefined },
+    storage: { stored: [], shareBytes: undefined, kinds: {} },
     ...overrides,
   };
 }

@@ -245,10 +245,10 @@ describe('the rest', () => {
 
   it('contain the inventory of pictures that another housekeeper recorded', async () => {
     const { fleet, keeper } = await open();
-    expect((await keeper.figures()).inventory).toBeUndefined();
+    expect((await keeper.figures()).storage.kinds).toEqual({});
     const stock = { frame: { files: 3, bytes: 4000 }, input: { files: 0, bytes: 0 } };
-    await openHousekeeper(fleet).recordInventory(stock);
-    expect((await keeper.figures()).inventory).toEqual(stock);
+    await openHousekeeper(fleet).recordStorage({ bytes: 1, most: 2, keys: new Map(), kinds: stock });
+    expect((await keeper.figures()).storage.kinds).toEqual(stock);
   });
 });
 

@@ -24,6 +24,7 @@ beforeEach(async () => {
 /** An inventory: the bytes of each key, and how many of them may be deleted. */
 const found = (most: number, keys: Record<string, readonly [bytes: number, evictable: number]>) =>
   keeper.recordStorage({
+    kinds: {},
     most,
     bytes: Object.values(keys).reduce((sum, [bytes]) => sum + bytes, 0),
     keys: new Map(Object.entries(keys).map(([key, [bytes, evictable]]) => [key, { bytes, evictable }])),

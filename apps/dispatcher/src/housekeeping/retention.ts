@@ -16,14 +16,7 @@ import { createShares } from './shares.js';
 export interface Retention extends Stores {
   readonly keeper: Pick<
     Housekeeper,
-    | 'forget'
-    | 'forgetSurplus'
-    | 'keysOfJobs'
-    | 'recordInventory'
-    | 'recordStorage'
-    | 'retireInput'
-    | 'sendersOf'
-    | 'unowned'
+    'forget' | 'forgetSurplus' | 'keysOfJobs' | 'recordStorage' | 'retireInput' | 'sendersOf' | 'unowned'
   >;
   readonly retention: Config['retention'];
   /** Stops the task between two deletions. */
@@ -52,7 +45,6 @@ export async function retain(context: Retention): Promise<Deleted & { readonly f
     const before = new Date(Date.now() - ABANDONED_MS);
     for (const store of [frames, inputs, derived]) done.half_written += await store.sweepAbandoned(before);
     const inventory = await takeInventory(context, keeper);
-    await keeper.recordInventory(inventory.kinds);
     const gone = await deleteSurplus(context, inventory, done, failures);
     await deleteDue(
       context,
@@ -164,7 +156,7 @@ async function deleteDue(
     if (signal.aborted) return;
     shares.tried((await remove(holding, { forSpace: true })) ? 'deleted' : 'kept');
   }
-  await keeper.recordStorage(shares.stock());
+  await keeper.recordStorage({ ...shares.stock(), kinds: inventory.kinds });
 }
 
 /** How much the clocks of the store and of Redis may differ. */

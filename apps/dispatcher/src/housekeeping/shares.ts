@@ -20,7 +20,7 @@ export interface Shares {
   next(): Holding | undefined;
   /** Reports what happened to the last one. */
   tried(became: 'deleted' | 'kept'): void;
-  stock(): StorageInventory;
+  stock(): Omit<StorageInventory, 'kinds'>;
 }
 
 interface Account {

@@ -205,7 +205,7 @@ function createGauges(metrics: Metrics) {
       oldestWebhook.set(figures.webhooks.oldestMs / 1000);
       outbox.set(figures.webhooks.outbox);
       for (const [code, count] of figures.modelFaults) failingModels.set({ code }, count);
-      for (const [kind, stock] of Object.entries(figures.inventory ?? {})) {
+      for (const [kind, stock] of Object.entries(figures.storage.kinds)) {
         files.set({ kind }, stock.files);
         bytes.set({ kind }, stock.bytes);
       }

@@ -18,9 +18,6 @@ import { readPoolFigures } from './pool-figures.js';
 import { readRedisFigures } from './redis-info.js';
 import { readStorage } from './storage.js';
 
-/** Files and bytes of each kind of picture, as the housekeeping last counted them. */
-export type InventoryFigures = Readonly<Record<string, { readonly files: number; readonly bytes: number }>>;
-
 /** How many jobs were ever created, or ended like this. Each job is counted exactly once. */
 interface JobTotal {
   readonly kind: JobKind;
@@ -32,28 +29,23 @@ interface JobTotal {
 /** The figures of the whole fleet at one moment. */
 export type FleetFigures = Awaited<ReturnType<typeof readFigures>>;
 
-/** An inventory older than this is worthless: no housekeeping runs. */
-const INVENTORY_LIFE_MS = 86_400_000;
-
 /** How many due webhooks are read, the first in the queue. Those behind them are younger, except for redeliveries. */
 const MOST_LOOKED_AT = 100;
 
 /** Costs Redis about a millisecond, no matter how many jobs wait. */
 export async function readFigures(redis: Redis, keys: Keys) {
-  const [now, used, workers, halts, totals, inventory, storage, server, webhooks, keyBytes, modelFaults] =
-    await Promise.all([
-      redisTime(redis),
-      redis.smembers(keys.pools),
-      readWorkers(redis, keys),
-      readHalts(redis, keys),
-      redis.hgetall(keys.totals),
-      redis.get(keys.inventory),
-      readStorage(redis, keys),
-      readRedisFigures(redis),
-      readWebhookFigures(redis, keys),
-      readKeyBytes(redis, keys),
-      readModelFaults(redis, keys),
-    ]);
+  const [now, used, workers, halts, totals, storage, server, webhooks, keyBytes, modelFaults] = await Promise.all([
+    redisTime(redis),
+    redis.smembers(keys.pools),
+    readWorkers(redis, keys),
+    readHalts(redis, keys),
+    redis.hgetall(keys.totals),
+    readStorage(redis, keys),
+    readRedisFigures(redis),
+    readWebhookFigures(redis, keys),
+    readKeyBytes(redis, keys),
+    readModelFaults(redis, keys),
+  ]);
   const names = [...new Set([...used, ...workers.flatMap(({ pools }) => pools)])].sort();
   const [pools, slowness, shares] = await Promise.all([
     Promise.all(names.map((pool) => readPoolFigures(redis, keys, { pool, workers, halts, now }))),
@@ -76,8 +68,6 @@ export async function readFigures(redis: Redis, keys: Keys) {
     webhooks,
     modelFaults,
     redis: server,
-    /** Undefined if the housekeeping has not counted within a day. */
-    inventory: inventory === null ? undefined : (JSON.parse(inventory) as InventoryFigures),
     storage,
   };
 }
@@ -129,9 +119,4 @@ async function readWebhookFigures(redis: Redis, keys: Keys) {
     /** Age of the oldest webhook that is due but was never tried; 0 if there is none. */
     oldestMs: Number.isFinite(oldest) ? Math.max(0, now - oldest) : 0,
   };
-}
-
-/** Records how many pictures are stored. */
-export async function recordInventory(redis: Redis, keys: Keys, inventory: InventoryFigures): Promise<void> {
-  await redis.set(keys.inventory, JSON.stringify(inventory), 'PX', INVENTORY_LIFE_MS);
 }

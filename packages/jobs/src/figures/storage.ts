@@ -27,8 +27,12 @@ export function createStorage(redis: Redis, keys: Keys, { assetTtlSeconds }: { r
   };
 }
 
+/** Files and bytes of each kind of file. */
+type FileKinds = Readonly<Record<string, { readonly files: number; readonly bytes: number }>>;
+
 /** What all keys have stored, as the housekeeping measured it. */
 export interface StorageInventory {
+  readonly kinds: FileKinds;
   /** Bytes of all files; a file that several keys have counts once. */
   readonly bytes: number;
   /** Maximum number of bytes allowed. */
@@ -50,22 +54,31 @@ const EVICTABLE = 'evictable ';
 
 /** Replaces what the scripts have counted since the last time. */
 export async function recordStorage(redis: Redis, keys: Keys, inventory: StorageInventory): Promise<void> {
-  const fields: Record<string, number> = { bytes: inventory.bytes, most: inventory.most, keys: inventory.keys.size };
-  for (const [key, { bytes, evictable }] of inventory.keys) {
-    fields[`${STORED}${key}`] = bytes;
+  const { bytes, most, kinds } = inventory;
+  const fields: Record<string, number | string> = {
+    bytes,
+    most,
+    kinds: JSON.stringify(kinds),
+    keys: inventory.keys.size,
+  };
+  for (const [key, { bytes: stored, evictable }] of inventory.keys) {
+    fields[`${STORED}${key}`] = stored;
     fields[`${EVICTABLE}${key}`] = evictable;
   }
   await redis.multi().del(keys.storage).hset(keys.storage, fields).exec();
 }
 
-/** What keys have stored now, and the share of each; undefined until the housekeeping has measured the store. */
+/**
+ * What keys have stored now; the share of each, undefined until the housekeeping has measured the store; and what it
+ * last found there.
+ */
 export async function readStorage(redis: Redis, keys: Keys) {
-  const { most, keys: count, ...fields } = await redis.hgetall(keys.storage);
+  const { most, keys: count, kinds = '{}', ...fields } = await redis.hgetall(keys.storage);
   const stored = Object.entries(fields).flatMap(([field, bytes]) =>
     field.startsWith(STORED) ? [{ key: field.slice(STORED.length), bytes: Number(bytes) }] : [],
   );
   const shareBytes = most === undefined ? undefined : Number(most) / Math.max(1, Number(count));
-  return { stored, shareBytes };
+  return { stored, shareBytes, kinds: JSON.parse(kinds) as FileKinds };
 }
 
 /** The API key of each of these jobs; undefined if its record is gone. */

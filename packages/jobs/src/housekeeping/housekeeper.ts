@@ -6,7 +6,7 @@ import type { Redis } from 'ioredis';
 import { judge, readAlerts, readJudgement, storeJudgement } from '../alerts/alerts.js';
 import type { AlertFacts } from '../alerts/rule.js';
 import { type NamedArguments, orUnavailable, runScript, withScripts } from '../connection.js';
-import { type InventoryFigures, readFigures, recordInventory } from '../figures/figures.js';
+import { readFigures } from '../figures/figures.js';
 import { keysOfJobs, recordStorage, type StorageInventory, sendersOf } from '../figures/storage.js';
 import { readSamples, sampleOf, storeSample } from '../history/history.js';
 import { forgetInstances } from '../history/timeline.js';
@@ -133,8 +133,6 @@ export function createHousekeeper({ jobTtlSeconds, log, ...options }: Housekeepe
     alerts: () => connected(() => readAlerts(redis, keys)),
     /** Records a sample of the fleet and judges the alerts. */
     sample: (surroundings: ExternalFacts) => connected(() => takeSample(redis, keys, surroundings)),
-    /** Records how many pictures are stored, for the figures. */
-    recordInventory: (inventory: InventoryFigures) => connected(() => recordInventory(redis, keys, inventory)),
     /** Closes the connections. Running calls fail. */
     close: async () => {
       closing.abort();
