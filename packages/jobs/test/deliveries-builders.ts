@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest';
 import { createDeliveries, type DeliveriesOptions } from '../src/webhooks/deliveries.js';
 import { createDeliveryQueue, type DueDelivery, type TryResult } from '../src/webhooks/delivery-queue.js';
 import type { DeliveryHandler } from '../src/webhooks/delivery-worker.js';
-import { createJobLife, readDelivery, redeliver } from '../src/webhooks/job-webhooks.js';
+import { createJobLife } from '../src/webhooks/job-webhooks.js';
 import { type Fleet, JOB_TTL_SECONDS, quietLog } from './builders.js';
 
 /** An attempt keeps its lock even on a busy machine; otherwise it would be repeated. */
@@ -105,15 +105,16 @@ export async function endedJobs(fleet: Fleet, count: number, callback?: Webhook)
 export function deliveryOf(fleet: Fleet) {
   const queue = createDeliveryQueue(fleet.redis, fleet.keys, quietLog());
   const life = createJobLife(fleet.redis, fleet.keys, JOB_TTL_SECONDS);
+  const { webhooks } = fleet.ledger;
   return {
     queue,
     life,
-    read: async (id: string) => readDelivery(fleet.redis, fleet.keys, queue, (await fleet.get(id)).record),
-    redeliver: async (id: string) => redeliver(queue, life, (await fleet.get(id)).record),
+    read: async (id: string) => webhooks.delivery((await fleet.get(id)).record),
+    redeliver: async (id: string) => webhooks.redeliver((await fleet.get(id)).record),
     /** Resolves when its delivery is in this state. */
     reaches: (id: string, state: string) =>
       until(`the delivery of ${id} is ${state}`, async () => {
-        const delivery = await readDelivery(fleet.redis, fleet.keys, queue, (await fleet.get(id)).record);
+        const delivery = await webhooks.delivery((await fleet.get(id)).record);
         return delivery.state === state && delivery;
       }),
   };

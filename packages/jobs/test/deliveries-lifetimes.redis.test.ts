@@ -1,6 +1,5 @@
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import { redeliver } from '../src/webhooks/job-webhooks.js';
 import { type Fleet, JOB_TTL_SECONDS, openFleet } from './builders.js';
 import { deliveryOf, dispatch, endedJob, nothingLeft, notTaken, recorder, taken } from './deliveries-builders.js';
 import { openHousekeeper } from './housekeepers.js';
@@ -113,8 +112,7 @@ describe('a job that is deleted', () => {
     const id = await endedJob(fleet);
     const { record } = await fleet.get(id);
     await fleet.ledger.jobs.forget(id);
-    const { queue, life } = deliveryOf(fleet);
-    await expect(redeliver(queue, life, record)).rejects.toMatchObject({ code: 'job_not_found' });
+    await expect(fleet.ledger.webhooks.redeliver(record)).rejects.toMatchObject({ code: 'job_not_found' });
     const receiver = recorder();
     dispatch(fleet, receiver.handler);
     await nothingLeft(fleet);

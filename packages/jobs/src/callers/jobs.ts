@@ -69,15 +69,9 @@ export function createJobs({ redis, listing, keys, subscriptions, reads, payload
 
 async function* withTypedErrors<T>(items: AsyncGenerator<T>, signal: AbortSignal): AsyncGenerator<T> {
   try {
-    for (;;) {
-      const { done, value } = await items.next();
-      if (done === true) return;
-      yield value;
-    }
+    yield* items;
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     await orUnavailable(() => Promise.reject(error));
-  } finally {
-    await items.return(undefined);
   }
 }

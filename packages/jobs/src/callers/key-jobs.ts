@@ -27,34 +27,27 @@ const MOST_WAITING = 1000;
  * other atomically. Every method fails with `queue_unavailable` while Redis is away.
  */
 export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscriptions) {
-  const records = (ids: readonly string[]): Promise<readonly JobRecord[]> =>
-    orUnavailable(async () => {
-      const found = await Promise.all(ids.map((id) => redis.hgetall(keys.job(id))));
-      return found.flatMap((fields) => recordOf(fields) ?? []);
-    });
+  const records = async function* (key: string, ids: readonly string[]): AsyncGenerator<readonly JobRecord[]> {
+    const pages = jobPages(redis, keys, key, ids);
+    for (;;) {
+      const { done, value } = await orUnavailable(() => pages.next());
+      if (done === true) return;
+      const found = await orUnavailable(() => Promise.all(value.ids.map((id) => redis.hgetall(keys.job(id)))));
+      yield found.flatMap((fields) => recordOf(fields) ?? []);
+    }
+  };
   const readStates = async (ids: readonly string[]): Promise<KeyChange[]> => {
     const records = await Promise.all(ids.map((id) => redis.hmget(keys.job(id), 'status', 'client')));
     return records.flatMap(([status, client = null], n) => {
       return status ? [{ id: ids[n] as string, status: status as JobStatus, client }] : [];
     });
   };
-  const pages = async function* (key: string, ids: readonly string[]) {
-    const found = jobPages(redis, keys, key, ids);
-    for (;;) {
-      const { done, value } = await orUnavailable(() => found.next());
-      if (done === true) return;
-      yield value.ids;
-    }
-  };
   return {
     /** Open jobs, oldest first, in pages of bounded size. */
     open: async function* (key: string) {
-      const ids = await orUnavailable(() => idsOf(redis, keys.openOf(key), 0));
-      for await (const page of pages(key, ids)) yield await records(page);
+      yield* records(key, await orUnavailable(() => idsOf(redis, keys.openOf(key), 0)));
     },
-    /** Splits ids into pages whose records, graphs and origins have a bounded size. */
-    pages,
-    /** The records that still exist, in the same order. */
+    /** The records that still exist, in the same order, in pages of bounded size with their graphs and origins. */
     records,
     /** The current status of each open job, oldest job first. */
     openStates: (key: string) =>

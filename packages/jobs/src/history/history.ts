@@ -1,4 +1,4 @@
-import { LODS, type Lod, type TerminalStatus } from '@comfy-fleet/contracts';
+import { LODS, type Lod, TERMINAL_STATUSES, type TerminalStatus } from '@comfy-fleet/contracts';
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { FleetFigures } from '../figures/figures.js';
@@ -82,12 +82,7 @@ export function sampleOf(figures: FleetFigures, at: number, stepSeconds: number)
 function endedOf({ totals }: FleetFigures, lod: Lod): Ended {
   const count = (status: TerminalStatus) =>
     sum(totals.filter((one) => one.lod === lod && one.outcome === status).map((one) => one.count));
-  return {
-    succeeded: count('succeeded'),
-    failed: count('failed'),
-    canceled: count('canceled'),
-    expired: count('expired'),
-  };
+  return Object.fromEntries(TERMINAL_STATUSES.map((status) => [status, count(status)])) as Ended;
 }
 
 function gpuSecondsOf({ shares }: FleetFigures, stepSeconds: number): Record<string, number> {

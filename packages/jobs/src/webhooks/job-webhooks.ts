@@ -13,52 +13,46 @@ const SCORE_PER_MS = 4096;
 export function createJobWebhooks(redis: Redis, keys: Keys, queue: DeliveryQueue, life: JobLife) {
   return {
     /** The state of the delivery of the job's webhook. Throws `webhook_not_found`. */
-    delivery: (record: JobRecord) => orUnavailable(() => readDelivery(redis, keys, queue, record)),
+    delivery: (record: JobRecord) =>
+      orUnavailable(async (): Promise<WebhookDelivery> => {
+        const webhook = webhookOf(record);
+        const id = webhookId(record.id);
+        const { item, delayed } = queue.keysOf(id);
+        const log = keys.attempts(record.id);
+        const replies = await redis.multi().lrange(log, 0, -1).exists(item).zscore(delayed, id).exec();
+        const [lines, exists, score] = (replies ?? []).map(([, reply]) => reply) as [string[], number, string | null];
+        const attempts = parseAttempts(lines).map(({ run: _run, isLast: _isLast, ...attempt }) => attempt);
+        return {
+          id,
+          url: webhook.url,
+          events: eventsOf(webhook),
+          state: stateOf(record, { isQueued: exists === 1, last: attempts.at(-1) }),
+          next_attempt_at: score === null ? null : new Date(Math.floor(Number(score) / SCORE_PER_MS)).toISOString(),
+          attempts,
+        };
+      }),
     /**
      * Delivers the webhook again, or at once if an attempt was planned for later. Throws `webhook_not_found`,
      * `wrong_job_state` if the webhook does not want this event, and `job_not_found` if the job was deleted meanwhile.
      */
-    redeliver: (record: JobRecord) => orUnavailable(() => redeliver(queue, life, record)),
+    redeliver: (record: JobRecord) =>
+      orUnavailable(async () => {
+        const webhook = webhookOf(record);
+        const { id, key, status } = record;
+        if (!isTerminal(status))
+          throw new FleetError('wrong_job_state', 'The job has not ended, so there is no event to deliver.');
+        if (!wants(webhook, status)) {
+          throw new FleetError('wrong_job_state', `The webhook does not want job.${status}; see its events.`);
+        }
+        // Only one of these has an effect.
+        await queue.add(webhookId(id), { job: id, key, host: hostOf(webhook.url), run: newId() });
+        await queue.promote(webhookId(id));
+        // Last, because a delivery that was just ending may have set the lifetime of the job.
+        if ((await life.prolong(id)) === undefined) {
+          throw new FleetError('job_not_found', 'The job has just been deleted.');
+        }
+      }),
   };
-}
-
-/** Reads the state of the delivery of a job's webhook. */
-export async function readDelivery(
-  redis: Redis,
-  keys: Keys,
-  queue: DeliveryQueue,
-  record: JobRecord,
-): Promise<WebhookDelivery> {
-  const webhook = webhookOf(record);
-  const id = webhookId(record.id);
-  const { item, delayed } = queue.keysOf(id);
-  const replies = await redis.multi().lrange(keys.attempts(record.id), 0, -1).exists(item).zscore(delayed, id).exec();
-  const [lines, exists, score] = (replies ?? []).map(([, reply]) => reply) as [string[], number, string | null];
-  const attempts = parseAttempts(lines).map(({ run: _run, isLast: _isLast, ...attempt }) => attempt);
-  return {
-    id,
-    url: webhook.url,
-    events: eventsOf(webhook),
-    state: stateOf(record, { isQueued: exists === 1, last: attempts.at(-1) }),
-    next_attempt_at: score === null ? null : new Date(Math.floor(Number(score) / SCORE_PER_MS)).toISOString(),
-    attempts,
-  };
-}
-
-/** Delivers the webhook again. */
-export async function redeliver(queue: DeliveryQueue, life: JobLife, record: JobRecord): Promise<void> {
-  const webhook = webhookOf(record);
-  const { id, key, status } = record;
-  if (!isTerminal(status))
-    throw new FleetError('wrong_job_state', 'The job has not ended, so there is no event to deliver.');
-  if (!wants(webhook, status)) {
-    throw new FleetError('wrong_job_state', `The webhook does not want job.${status}; see its events.`);
-  }
-  // Only one of these has an effect.
-  await queue.add(webhookId(id), { job: id, key, host: hostOf(webhook.url), run: newId() });
-  await queue.promote(webhookId(id));
-  // Last, because a delivery that was just ending may have set the lifetime of the job.
-  if ((await life.prolong(id)) === undefined) throw new FleetError('job_not_found', 'The job has just been deleted.');
 }
 
 function stateOf(

@@ -47,7 +47,7 @@ async function viewsOf({ config, ledger: { jobs }, partsOf }: ComfyuiDeps, key: 
   };
   for await (const page of jobs.open(key)) await add(page);
   const { ids } = await jobs.ended(key, { limit: config.compat.comfyuiMaxHistory, offset: 0 });
-  for await (const page of jobs.pages(key, ids)) await add(await jobs.records(page));
+  for await (const page of jobs.records(key, ids)) await add(page);
   return [...views.values()];
 }
 

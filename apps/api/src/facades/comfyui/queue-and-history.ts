@@ -162,8 +162,8 @@ async function historyOf(deps: ComfyuiDeps, key: string, page: Page): Promise<st
   const entries: string[] = [];
   let chars = 0;
   const { jobs } = deps.ledger;
-  for await (const ids of jobs.pages(key, await endedIds(deps, key, page))) {
-    for (const entry of await Promise.all((await jobs.records(ids)).map((record) => memberOf(deps, record)))) {
+  for await (const records of jobs.records(key, await endedIds(deps, key, page))) {
+    for (const entry of await Promise.all(records.map((record) => memberOf(deps, record)))) {
       chars += entry.length;
       if (entries.length > 0 && chars > MAX_ANSWER_CHARS) return asObject(entries);
       entries.push(entry);
