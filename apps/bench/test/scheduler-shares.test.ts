@@ -5,11 +5,11 @@ import type { SimulatedJob } from '../src/measure/scheduler/simulation.js';
 const job = (key: string, gpuMs: number): SimulatedJob => ({ id: key, key, lod: 'mid', priority: 0, gpuMs });
 
 describe('the GPU time of keys', () => {
-  it('includes only choices while all keys had a backlog, and also keys that got nothing', () => {
+  it('includes only the time while all keys had a backlog, and also keys that got nothing', () => {
     const choices = [
-      { job: job('a', 5), contested: true },
-      { job: job('b', 7), contested: false },
-      { job: job('a', 1), contested: true },
+      { job: job('a', 8), contestedMs: 5 },
+      { job: job('b', 7), contestedMs: 0 },
+      { job: job('a', 1), contestedMs: 1 },
     ];
     expect(gpuTimeOf(choices)).toEqual(
       new Map([

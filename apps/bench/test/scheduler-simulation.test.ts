@@ -18,6 +18,7 @@ function noting() {
       if (id !== undefined) said.push(`claim ${id}`);
       return id;
     },
+    use: async () => undefined,
     end: async ({ id }) => {
       said.push(`end ${id}`);
     },
@@ -33,10 +34,10 @@ describe('simulated instances', () => {
     expect(said).toEqual([`claim ${long.id}`, `claim ${short.id}`, `end ${short.id}`, `claim ${last.id}`]);
   });
 
-  it('record at each claim whether all keys had a backlog', async () => {
-    const jobs = [job('a'), job('b'), job('a')];
-    const choices = await simulate(fifo(), { instances: 1, jobs, claims: 3 });
-    expect(choices.map(({ contested }) => contested)).toEqual([true, true, false]);
+  it('record how long each job ran while all keys had a backlog', async () => {
+    const jobs = [job('a', 7), job('a', 5), job('b', 3), job('b', 2), job('a', 1)];
+    const choices = await simulate(fifo(), { instances: 1, jobs, claims: 5 });
+    expect(choices.map(({ contestedMs }) => contestedMs)).toEqual([7, 5, 3, 0, 0]);
   });
 
   it('get further jobs of a key only when all its jobs have ended', async () => {

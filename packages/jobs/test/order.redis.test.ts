@@ -33,12 +33,12 @@ async function serve(source: ClaimSource, count: number): Promise<string[]> {
   return order;
 }
 
-/** Lets one GPU work for so long; returns how much each key got. A job takes as many ms as it has steps. */
+/** Lets one GPU work for so long; returns how much each key got. A job takes a tenth of a second for each of its steps. */
 async function shares(source: ClaimSource, gpuMs: number): Promise<Record<string, number>> {
   const used: Record<string, number> = {};
   for (let spent = 0; spent < gpuMs; ) {
     const { record, finish } = await nextClaim(source);
-    const ms = Number(record.request.inputs.steps);
+    const ms = 100 * Number(record.request.inputs.steps);
     await finish({ status: 'succeeded', outputs: [aFrame(record.id)], executedMs: ms });
     used[record.key] = (used[record.key] ?? 0) + ms;
     spent += ms;
@@ -121,7 +121,7 @@ it('gives two keys GPU time by weight, whatever levels, priorities and lengths t
   }));
   await addAll(fleet, many);
   await addAll(fleet, times(20, { key: 'bert', lod: 'final' as const, steps: 80 }));
-  const { anna = 0, bert = 0 } = await shares(await fleet.claims(), 1600);
+  const { anna = 0, bert = 0 } = await shares(await fleet.claims(), 160_000);
   expect(anna / bert).toBeGreaterThan(2.7);
   expect(anna / bert).toBeLessThan(3.3);
 });
@@ -215,6 +215,6 @@ it('keeps the place of a delayed job that was given back, and charges no GPU tim
   const claim = await nextClaim(source);
   await claim.release(0);
   await until('it rests', async () => (await fleet.get(early as string)).ahead === 0);
-  expect(await fleet.redis.zrange(fleet.keys.keysToServe(POOL), '0', '-1', 'WITHSCORES')).toEqual(['anna', '0']);
+  expect(await fleet.redis.zrange(fleet.keys.keysToServe(POOL), '0', '-1', 'WITHSCORES')).toEqual(['anna', '50']);
   expect(await serve(source, 2)).toEqual([early, late]);
 });

@@ -48,6 +48,7 @@ interface Key {
 const NEWEST = 0.3;
 const UNKNOWN_MS = 10_000;
 const MOST_SAVED = 60_000;
+const CLAIM_MS = 50;
 const { IN_WORK_MS } = LUA_CONSTANTS;
 
 /** The state of one pool between two choices, in plain memory; the scripts keep it in Redis. */
@@ -204,7 +205,7 @@ export class SchedulingModel {
     if (loadMs > 0) this.#loaded.set(instance, now);
     const saved = this.#present - MOST_SAVED;
     this.#present = Math.max(this.#present, key.time);
-    key.time = Math.max(key.time, saved);
+    key.time = Math.max(key.time, saved) + CLAIM_MS / job.weight;
     key.ahead += IN_WORK_MS / job.weight;
     key.taken += 1;
     if (key.taken >= (job.mostTaken ?? Number.POSITIVE_INFINITY)) key.takesTurns = false;

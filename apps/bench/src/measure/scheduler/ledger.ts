@@ -5,6 +5,7 @@ import {
   type ClaimSource,
   createLedger,
   createWorkerLedger,
+  type JobShare,
   type Ledger,
   type NewJob,
   type NewOrder,
@@ -25,7 +26,7 @@ export async function ledgerScheduler(
     weights,
   }: { readonly url: string; readonly prefix: string; readonly weights: ReadonlyMap<string, number> },
 ): Promise<Scheduler> {
-  const { ledger, source, close } = await openLedgers(scope, url, prefix);
+  const { ledger, source, charge, close } = await openLedgers(scope, url, prefix);
   const held = new Map<string, Claim>();
   scope.onClose(async () => {
     for (const claim of held.values()) claim.letGo();
@@ -45,8 +46,10 @@ export async function ledgerScheduler(
       held.set(claim.record.id, claim);
       return claim.record.id;
     },
-    end: async ({ id, gpuMs }) => {
-      await held.get(id)?.finish({ status: 'succeeded', outputs: [], executedMs: gpuMs });
+    // Redis has a clock of its own, so what a job has used cannot be read from it.
+    use: (jobs, ms) => charge(jobs.map(({ id, key }) => ({ id, key, pool: POOL, ms }))),
+    end: async ({ id }) => {
+      await held.get(id)?.finish({ status: 'succeeded', outputs: [], executedMs: 0 });
       held.delete(id);
     },
   };
@@ -61,6 +64,8 @@ const JOB_TTL_SECONDS = 3600;
 export interface Ledgers {
   readonly ledger: Ledger;
   readonly source: ClaimSource;
+  /** Charges jobs for GPU time. */
+  readonly charge: (shares: readonly JobShare[]) => Promise<void>;
   /** Resolves when all claims were finished or released. */
   close(): Promise<void>;
 }
@@ -105,7 +110,7 @@ export async function openLedgers(scope: Scope, url: string, prefix: string): Pr
     );
   await until('the ledger answers', answers);
   const source = await worker.claims(POOL);
-  return { ledger, source, close: () => source.close() };
+  return { ledger, source, charge: worker.encodeAhead.chargeLoads, close: () => source.close() };
 }
 
 export const POOL = 'default';

@@ -47,7 +47,10 @@ async function claimsUntilLone(scheduler: Scheduler, { flooding, keys, tries }: 
   const running: SimulatedJob[] = [];
   const claim = async () => {
     const ended = running.length < INSTANCES ? undefined : running.shift();
-    if (ended !== undefined) await scheduler.end(ended);
+    if (ended !== undefined) {
+      await scheduler.use([ended], ended.gpuMs);
+      await scheduler.end(ended);
+    }
     const job = known.get((await scheduler.claim()) ?? '');
     if (job === undefined) throw new Error('no job is left');
     running.push(job);
@@ -70,7 +73,7 @@ async function claimsUntilLone(scheduler: Scheduler, { flooding, keys, tries }: 
 }
 
 /**
- * The key begins level with the key that is served next; some whose jobs cost less than expected may be just behind.
+ * The key begins level with the key that is served next, and others may be level with that.
  */
 const MOST_CLAIMS_FOR_LONE = 4;
 

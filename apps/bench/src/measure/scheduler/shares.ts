@@ -26,9 +26,7 @@ export function measureShares(
 /** The GPU time that each key got while all keys had waiting jobs, in ms. */
 export function gpuTimeOf(choices: readonly Choice[]): Map<string, number> {
   const times = new Map<string, number>();
-  for (const { job, contested } of choices) {
-    times.set(job.key, (times.get(job.key) ?? 0) + (contested ? job.gpuMs : 0));
-  }
+  for (const { job, contestedMs } of choices) times.set(job.key, (times.get(job.key) ?? 0) + contestedMs);
   return times;
 }
 

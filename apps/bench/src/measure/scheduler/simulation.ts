@@ -12,6 +12,8 @@ export interface Scheduler {
   submit(jobs: readonly SimulatedJob[]): Promise<void>;
   /** The id of the next job for an instance; undefined if no job waits. */
   claim(): Promise<string | undefined>;
+  /** Time passes while these jobs run. Workers report it once a second. */
+  use(jobs: readonly SimulatedJob[], ms: number): Promise<void>;
   end(job: SimulatedJob): Promise<void>;
 }
 
@@ -25,10 +27,10 @@ export interface Simulation {
   readonly claims: number;
 }
 
-/** A claimed job, and whether all keys had waiting jobs at that moment. */
+/** A claimed job, and how long it ran while all keys had waiting jobs. */
 export interface Choice {
   readonly job: SimulatedJob;
-  readonly contested: boolean;
+  contestedMs: number;
 }
 
 /**
@@ -56,23 +58,31 @@ export async function simulate(
   };
   await submit(jobs);
   const choices: Choice[] = [];
-  const running: { readonly job: SimulatedJob; readonly endsAt: number }[] = [];
+  const running: { readonly choice: Choice; readonly endsAt: number }[] = [];
   let now = 0;
   while (choices.length < claims) {
     const id = running.length < instances ? await scheduler.claim() : undefined;
     const job = known.get(id ?? '');
     if (job !== undefined) {
-      choices.push({ job, contested: [...waiting.values()].every((jobs) => jobs > 0) });
+      const choice = { job, contestedMs: 0 };
+      choices.push(choice);
       count(waiting, job.key, -1);
-      running.push({ job, endsAt: now + job.gpuMs });
+      running.push({ choice, endsAt: now + job.gpuMs });
       running.sort((a, b) => a.endsAt - b.endsAt);
       continue;
     }
-    const first = running.shift();
+    const [first] = running;
     if (first === undefined) throw new Error(`no job was left after ${choices.length} of ${claims} claims`);
+    const ms = first.endsAt - now;
+    const isContested = [...waiting.values()].every((jobs) => jobs > 0);
+    if (isContested) for (const { choice } of running) choice.contestedMs += ms;
+    const jobs = running.map(({ choice }) => choice.job);
+    await scheduler.use(jobs, ms);
     now = first.endsAt;
-    await scheduler.end(first.job);
-    if (count(open, first.job.key, -1) === 0) await submit(following(first.job.key));
+    running.shift();
+    const { job: ended } = first.choice;
+    await scheduler.end(ended);
+    if (count(open, ended.key, -1) === 0) await submit(following(ended.key));
   }
   return choices;
 }
@@ -86,6 +96,7 @@ export function fifo(): Scheduler {
       for (const { id } of jobs) ids.push(id);
     },
     claim: async () => (next < ids.length ? ids[next++] : undefined),
+    use: async () => undefined,
     end: async () => undefined,
   };
 }

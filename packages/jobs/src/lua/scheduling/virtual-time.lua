@@ -13,6 +13,10 @@ local UNKNOWN_MS = 10000
 -- first for their models.
 local MOST_SAVED = 60000
 
+-- What each claim costs besides, since an instance is busy with every job for a moment: otherwise a key could keep it for
+-- itself with jobs that fail at once.
+local CLAIM_MS = 50
+
 -- Keeps all digits, so that equal times stay equal.
 local function exact(time) return string.format('%.17g', time) end
 local function read_time(pool, key) return tonumber(redis.call('ZSCORE', virtual_times_key(pool), key) or 0) end
@@ -45,7 +49,7 @@ local function count_in_work(sign)
   if tonumber(ahead) < 0.001 then redis.call('HDEL', schedule_key(pool), 'ahead ' .. key) end
   local time, served = read_time(pool, key), read_served(pool)
   if sign > 0 and time > served then redis.call('HSET', schedule_key(pool), 'present', exact(time)) end
-  set_time(pool, key, sign > 0 and math.max(time, served - MOST_SAVED) or time)
+  set_time(pool, key, sign > 0 and math.max(time, served - MOST_SAVED) + step_of(CLAIM_MS) or time)
 end
 local function expected_ms(pool, signature)
   local known = redis.call('HMGET', durations_key(pool), signature, version_of(signature), lod_of(signature))
