@@ -121,7 +121,7 @@ it('gives two keys GPU time by weight, whatever levels, priorities and lengths t
   }));
   await addAll(fleet, many);
   await addAll(fleet, times(20, { key: 'bert', lod: 'final' as const, steps: 80 }));
-  const { anna = 0, bert = 0 } = await shares(await fleet.claims(), 160_000);
+  const { anna = 0, bert = 0 } = await shares(await fleet.claims(), 240_000);
   expect(anna / bert).toBeGreaterThan(2.7);
   expect(anna / bert).toBeLessThan(3.3);
 });
