@@ -187,6 +187,18 @@ describe('a download', () => {
       return answer.status === 200;
     });
   });
+
+  it('of a public picture counts as none of a key, whatever its URL says', async () => {
+    const env = { MAX_STREAMS: '1', IMAGES: 'public' };
+    const api = await startApi(inject('redisUrl'), { keys: [aKey('anna')], env });
+    onTestFinished(() => api.close());
+    const name = `${newId()}_1.png`;
+    await api.frames.put(name, [Buffer.alloc(32 * 1024 ** 2)], { signal: AbortSignal.timeout(60_000) });
+    const unread = await api.get(`/images/${name}`);
+    expect(unread.status).toBe(200);
+    expect((await api.get(`/images/${name}?key=anna`)).status).toBe(503);
+    await unread.body?.cancel();
+  });
 });
 
 describe('the streams reserved for each key', () => {

@@ -37,12 +37,12 @@ export async function maySeeOutput(
   return snapshot !== undefined && owns(caller, snapshot);
 }
 
-/** The key that a conversion counts against: the caller's, or the one that signed the link. */
+/** The key that a download or conversion counts against: the caller's, or the one that signed the link. Public pictures have none. */
 export function keyOfVisit(
   { config }: Pick<Deps, 'config'>,
   { visitor, query }: Pick<ApiRequest, 'visitor' | 'query'>,
 ) {
-  return visitor?.id ?? (config.access.publicImages ? '' : (query.get('key') ?? ''));
+  return visitor?.id ?? (config.access.publicImages ? ANONYMOUS : (query.get('key') ?? ANONYMOUS));
 }
 
 /**

@@ -1,10 +1,11 @@
-import { ANONYMOUS, FleetError } from '@comfy-fleet/contracts';
+import { FleetError } from '@comfy-fleet/contracts';
 import { type ByteRange, contentTypeOf, type FrameInfo, type FrameStore } from '@comfy-fleet/frames';
 import { create } from 'content-disposition';
 import type { Deps } from '../deps.js';
 import { openUntil } from '../server/key-limits.js';
 import { isKnown } from '../server/locals.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
+import { keyOfVisit } from './ownership.js';
 
 /** A stored file, and the headers that it is served with. */
 export interface ServedFile {
@@ -47,8 +48,8 @@ export async function serveFile(deps: Deps, request: ApiRequest, file: ServedFil
     const location = await file.store.link(file.name, { ...ELSEWHERE, contentType, contentDisposition: disposition });
     if (location !== undefined) return { status: 302, headers: { Location: location, 'Cache-Control': 'no-store' } };
   }
-  // A client that does not read the file occupies memory and two file descriptors. Links count by the key that they name.
-  openUntil(request.signal, deps.streams, request.visitor?.id ?? request.query.get('key') ?? ANONYMOUS);
+  // A client that does not read the file occupies memory and two file descriptors.
+  openUntil(request.signal, deps.streams, keyOfVisit(deps, request));
   const body = await file.store.open(file.name, range);
   if (body === undefined) return undefined;
   return range === undefined
