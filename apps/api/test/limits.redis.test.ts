@@ -252,6 +252,33 @@ describe('maxUploadingBytesOfKey', () => {
   });
 });
 
+describe('uploadingBytesReserved', () => {
+  it('lets a key send bodies even when other keys have used up maxUploadingBytes, whatever idle uploads declare', async () => {
+    const overrides = { http: { maxUploadingBytes: 1024 ** 2, uploadingBytesReserved: 65_536 } };
+    const api = await startApi(inject('redisUrl'), { keys: ['anna', 'ben', 'carl'].map((id) => aKey(id)), overrides });
+    onTestFinished(() => api.close());
+    const begin = async (path: string, bytes: number) => {
+      const slow = connect(api.port, '127.0.0.1');
+      onTestFinished(() => void slow.destroy());
+      const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer anna\r\nContent-Type: application/json\r\n`;
+      slow.write(`${head}Content-Length: ${bytes}\r\nExpect: 100-continue\r\n\r\n`);
+      await once(slow, 'data'); // 100 Continue: it is under way
+    };
+    const upload = (key: string) => api.post('/assets', {}, as(key));
+    for (let n = 0; n < 3; n++) await begin('/assets', 2_000_000_000);
+    expect((await upload('ben')).status).toBe(201);
+    await begin('/generate', 1024 ** 2);
+    expect((await submit(api, 'ben', { prompt: 'x'.repeat(3000) })).status).toBe(202);
+    const large = JSON.stringify({ prompt: 'x', image: 'A'.repeat(60_000) });
+    const refused = await fetch(`${api.url}/img2img`, {
+      method: 'POST',
+      body: large,
+      headers: { ...as('carl').headers, 'Content-Type': 'application/json' },
+    });
+    expect(refused.status).toBe(503);
+  });
+});
+
 describe('jobsReserved', () => {
   it('lets a key have that many waiting jobs even when other keys have used up MAX_OPEN_JOBS', async () => {
     const settings = { env: { MAX_OPEN_JOBS: '2' }, overrides: { access: { keyLimits: { jobsReserved: 1 } } } };

@@ -1,6 +1,6 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import type { FleetError } from '@comfy-fleet/contracts';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
@@ -19,11 +19,11 @@ const LIMITS = {
 
 /** An API that answers with the body that it read. */
 interface Served extends Partial<BodyToRead> {
-  readonly graceMs?: number;
+  readonly windowMs?: number;
   readonly minUploadBytesPerSecond?: number;
 }
 
-async function serve({ graceMs, minUploadBytesPerSecond, ...body }: Served = {}) {
+async function serve({ windowMs, minUploadBytesPerSecond, ...body }: Served = {}) {
   const log = createLogger({ service: 'api', level: 'error', format: 'json' });
   const app = express();
   app.use(beginRequest({ dialects: [], log, instruments: createInstruments(createMetrics({ service: 'api', log })) }));
@@ -31,7 +31,7 @@ async function serve({ graceMs, minUploadBytesPerSecond, ...body }: Served = {})
     { types: ['application/json'], maxBytes: 1_000_000, json: 'rounded', ...body },
     { ...LIMITS, ...(minUploadBytesPerSecond && { minUploadBytesPerSecond }) },
     createComputing(),
-    graceMs,
+    windowMs,
   );
   app.post('/', ...reader, (request, response) => {
     response.json({ got: request.body });
@@ -75,7 +75,7 @@ const HEAD = 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/js
 
 describe('the arrival of a body', () => {
   it('that stalls is answered with 408, and the connection ends', async () => {
-    const socket = connect((await serve({ graceMs: 20 })).port, '127.0.0.1');
+    const socket = connect((await serve({ windowMs: 20 })).port, '127.0.0.1');
     socket.write(`${HEAD}Content-Length: 10\r\n\r\nhalf`);
     const answer = await text(socket); // to its end
     expect(answer).toMatch(/^HTTP\/1\.1 408 /);
@@ -83,10 +83,23 @@ describe('the arrival of a body', () => {
     expect(answer).toContain('body_too_slow');
   });
 
-  it('that may take longer than the maximum delay of a timer is read', async () => {
-    const socket = connect((await serve({ maxBytes: 2 ** 35, minUploadBytesPerSecond: 1024 })).port, '127.0.0.1');
+  it('that is trickled after a fast start is answered with 408, however large it is declared', async () => {
+    const { port } = await serve({ windowMs: 20, maxBytes: 2 ** 35, minUploadBytesPerSecond: 1e6 });
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`${HEAD}Content-Length: 2000000000\r\n\r\n${' '.repeat(1_000_000)}`);
+    const trickle = setInterval(() => socket.write(' '), 5);
+    onTestFinished(() => clearInterval(trickle));
+    const [answer] = await once(socket, 'data');
+    expect(`${answer}`).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
+  it('that is sent fast enough is read, however long it takes', async () => {
+    const { port } = await serve({ windowMs: 5, minUploadBytesPerSecond: 1 });
+    const socket = connect(port, '127.0.0.1');
     socket.write(`${HEAD}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n`);
-    await delay(20); // a timer with too long a delay would fire after 1 ms
+    for (let n = 0; n < 40; n++) {
+      await new Promise((resolve) => socket.write('64\r\n'.concat(' '.repeat(100), '\r\n'), resolve));
+    }
     socket.write('2\r\n{}\r\n0\r\n\r\n');
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 /);
   });

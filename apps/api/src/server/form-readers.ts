@@ -46,6 +46,8 @@ export interface FormFiles {
 /** The file field of a form with one file. */
 export const FILE_FIELD = 'file';
 const MOST_NAME_CHARS = 255;
+/** The part of a file that is in memory while it is uploaded to a bucket; see packages/frames. */
+const STREAM_BYTES = 16 * 1024 * 1024;
 
 /** Reads a form with one picture in the file field `image`, into memory. */
 export function pictureFormReader(limits: FormLimits): RequestHandler {
@@ -65,9 +67,6 @@ export function filesFormReader(limits: FormLimits, receive: Receive, form: Form
     const locals = localsOf(response);
     const received: (SentFile | undefined)[] = [];
     const seen = new Set<string>();
-    const count = (bytes: number) => {
-      locals.fileBytes = (locals.fileBytes ?? 0) + bytes;
-    };
     const storage: StorageEngine = {
       _handleFile: ({ body }, { fieldname: field, originalname, stream }, done) => {
         const filename = ownNameOf(originalname);
@@ -79,7 +78,7 @@ export function filesFormReader(limits: FormLimits, receive: Receive, form: Form
         };
         // Reserves the place, so that files keep their order even when one of them is refused.
         const place = received.push(undefined) - 1;
-        receive(chunksOf(stream, count), { ...arrivalOf(locals), ...about }).then((file) => {
+        receive(chunksOf(stream, locals), { ...arrivalOf(locals), ...about }).then((file) => {
           received[place] = { field, filename, file };
           done(null);
         }, done);
@@ -113,7 +112,7 @@ export function fileReader(receive: Receive, form: RequestHandler): RequestHandl
     const locals = localsOf(response);
     const named = queryOf(request.originalUrl).get('filename') ?? undefined;
     const filename = ownNameOf(named, request.get('content-disposition'));
-    receive(chunksOf(request), { ...arrivalOf(locals), pointer: `/${FILE_FIELD}`, filename }).then((file) => {
+    receive(chunksOf(request, locals), { ...arrivalOf(locals), pointer: `/${FILE_FIELD}`, filename }).then((file) => {
       locals.files = [{ field: FILE_FIELD, filename, file }];
       next();
     }, next);
@@ -134,11 +133,18 @@ function namedBy(disposition: string | undefined): string | undefined {
   }
 }
 
-/** The chunks of a stream. When the reader stops early, the stream is drained, not destroyed, so that the response can be sent. */
-async function* chunksOf(source: Readable, count: (bytes: number) => void = () => {}): AsyncGenerator<Buffer> {
+/**
+ * The chunks of a file, which count as memory up to STREAM_BYTES. When the reader stops early, the stream is drained, not
+ * destroyed, so that the response can be sent.
+ */
+async function* chunksOf(source: Readable, locals: Locals): AsyncGenerator<Buffer> {
+  let room = STREAM_BYTES;
   try {
     for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      count(chunk.length);
+      locals.fileBytes = (locals.fileBytes ?? 0) + chunk.length;
+      const held = Math.min(chunk.length, room);
+      room -= held;
+      locals.holds?.(held);
       yield chunk;
     }
   } finally {

@@ -21,7 +21,10 @@ import type { Turns } from './turns.js';
 type Http = Config['http'];
 export type ReadLimits = Pick<Http, 'json' | 'maxJsonBytes' | 'minUploadBytesPerSecond'>;
 
-export interface BodyLimits extends ReadLimits, FormLimits, Pick<Http, 'maxUploadingBytes' | 'maxUploadingBytesOfKey'> {
+export interface BodyLimits
+  extends ReadLimits,
+    FormLimits,
+    Pick<Http, 'maxUploadingBytes' | 'maxUploadingBytesOfKey' | 'uploadingBytesReserved'> {
   /** Limit for a workflow sent as JSON. */
   readonly maxWorkflowBytes: number;
   /** Limit for a graph and the data stored with it. */
@@ -38,14 +41,10 @@ export interface BodyToRead {
   readonly json: 'exact' | 'rounded' | 'no';
 }
 
-/** The part of a file that is in memory while it is uploaded to a bucket; see packages/frames. */
-const STREAM_BYTES = 16 * 1024 * 1024;
 /** JSON is in memory as bytes and as text. */
 const COPIES_OF_JSON = 2;
-/** Node runs timers with a longer delay immediately. */
-const MOST_TIMER_MS = 2 ** 31 - 1;
-/** Time that every body gets in addition to its size divided by the minimum speed. */
-const GRACE_MS = 10_000;
+/** The speed of a body is measured over this time again and again, so that a fast start does not allow a long stall. */
+const SPEED_MS = 10_000;
 /** A body may have this many chunks of any size. With more, the chunks must average at least MIN_CHUNK_BYTES. */
 const SMALL_CHUNKS = 1000;
 const MIN_CHUNK_BYTES = 64;
@@ -62,9 +61,10 @@ export function createBodyReaders(
   computing: Turns,
 ): (route: Pick<Route, 'reads'>) => RequestHandler[] {
   const { maxJsonBytes, maxImageBytes, maxAssetBytes, maxFormFiles: files } = limits;
-  const { maxUploadingBytes: most, maxUploadingBytesOfKey: mostOfKey } = limits;
-  const memory = createQuota({ most, mostOfKey, refusal: (isOfKey) => tooMuchAtOnce(isOfKey, mostOfKey) });
-  /** Reserves memory for the declared size of the body, up to `most`. */
+  const { maxUploadingBytes: most, maxUploadingBytesOfKey: mostOfKey, uploadingBytesReserved: reservedForKey } = limits;
+  const refusal = (isOfKey: boolean) => tooMuchAtOnce(isOfKey, mostOfKey);
+  const memory = createQuota({ most, mostOfKey, reservedForKey, refusal });
+  /** Reserves memory for the declared size of the body, up to `most`. What is stored is counted as it arrives. */
   const uploading =
     (most: number, copies = 1): RequestHandler =>
     (request, response, next) => {
@@ -81,7 +81,7 @@ export function createBodyReaders(
     counting(maxJsonBytes + READ_AHEAD_BYTES),
     filesFormReader(limits, receive, about),
   ];
-  const storing = (most: number) => [arrival(most * maxAssetBytes + maxJsonBytes, limits), uploading(STREAM_BYTES)];
+  const storing = (most: number) => [arrival(most * maxAssetBytes + maxJsonBytes, limits), uploading(0)];
   // base64 encodes three bytes as four characters
   const withPicture = maxJsonBytes + Math.ceil((maxImageBytes * 4) / 3);
   const formBytes = maxJsonBytes + maxImageBytes + READ_AHEAD_BYTES;
@@ -117,7 +117,7 @@ export function bodyReader(
   { types, maxBytes, json }: BodyToRead,
   limits: ReadLimits,
   computing: Turns,
-  graceMs = GRACE_MS,
+  windowMs = SPEED_MS,
 ): RequestHandler[] {
   const parse: RequestHandler = async (request, response, next) => {
     const body: unknown = request.body;
@@ -133,7 +133,7 @@ export function bodyReader(
   };
   return [
     ...(types === undefined ? [] : [onlyTypes(types)]),
-    arrival(maxBytes, limits, graceMs),
+    arrival(maxBytes, limits, windowMs),
     counting(Infinity),
     express.raw({ type: () => true, limit: maxBytes }),
     parse,
@@ -158,7 +158,7 @@ function onlyTypes(types: readonly string[]): RequestHandler {
 function arrival(
   maxBytes: number,
   { minUploadBytesPerSecond }: Pick<ReadLimits, 'minUploadBytesPerSecond'>,
-  graceMs = GRACE_MS,
+  windowMs = SPEED_MS,
 ): RequestHandler {
   return (request, response, next) => {
     const encoding = request.get('content-encoding') ?? 'identity';
@@ -168,13 +168,19 @@ function arrival(
     const declared = declaredBytes(request);
     if (declared !== Infinity && declared > maxBytes) throw tooLarge(maxBytes);
     if (request.complete) return next();
-    const refuse = () => {
+    const { socket } = request;
+    let before = socket.bytesRead;
+    const check = () => {
+      const sent = socket.bytesRead - before;
+      before = socket.bytesRead;
+      // While our reader is behind, the client cannot send.
+      if (request.complete || request.readableLength >= request.readableHighWaterMark) return;
+      if (sent >= (minUploadBytesPerSecond * windowMs) / 1000 || response.headersSent) return;
       const detail = `The body came at less than ${minUploadBytesPerSecond} bytes a second.`;
-      if (!response.headersSent) void failed(new FleetError('body_too_slow', detail), request, response);
+      void failed(new FleetError('body_too_slow', detail), request, response);
     };
-    const arrivalMs = (Math.min(declared, maxBytes) / minUploadBytesPerSecond) * 1000;
-    const late = setTimeout(refuse, Math.min(graceMs + arrivalMs, MOST_TIMER_MS));
-    const stop = () => clearTimeout(late);
+    const checking = setInterval(check, windowMs);
+    const stop = () => clearInterval(checking);
     request.once('end', stop);
     response.once('close', stop);
     next();

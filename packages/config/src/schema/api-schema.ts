@@ -69,6 +69,8 @@ export const apiSchema = {
     /** Total size of bodies and converted pictures that one process holds at a time. JSON counts twice: as bytes and as text. */
     maxUploadingBytes: 512 * MIB,
     maxUploadingBytesOfKey: 256 * MIB,
+    /** What each key may send even if others use up maxUploadingBytes: the largest picture as base64 in JSON. */
+    uploadingBytesReserved: 64 * MIB,
     /** Event streams, sockets, downloads and requests that wait for the end of a job, of one process. */
     streams: {
       most: integer(
