@@ -852,9 +852,10 @@ export interface JobParameters {
   denoise?: number;
   priority: number;
   image?: {
-    sha256: string;
-    width: number;
-    height: number;
+    name: string;
+    kind: 'image' | 'video' | 'audio' | 'file';
+    width?: number;
+    height?: number;
     source?: string;
   };
   inputs?: {
