@@ -29,34 +29,13 @@ describe('a timeline', () => {
     expect(shown[1]).toMatchObject({ jobs: 1, job_id: 'j1', workflow: 'text2img', lod: 'mid', key: 'anna' });
   });
 
-  it('joins neighbours with one workflow if there are more, but keeps visible gaps', () => {
-    const executions = [
-      ...inARow(400, 2000),
-      ...inARow(400, 2000).map((one) => ({ ...one, from: one.from + 1e6, till: one.till + 1e6 })),
-    ];
-    const shown = presentTimeline(executions, SPAN);
-    expect(shown.map(({ from, to, jobs }) => [seconds(from), seconds(to), jobs])).toEqual([
-      [0, 799, 400],
-      [1000, 1799, 400],
-    ]);
-    expect(shown[0]).toMatchObject({
-      job_id: null,
-      workflow: 'text2img',
-      lod: 'mid',
-      key: 'anna',
-      outcome: 'completed',
-    });
-  });
-
-  it('does not join failed executions with completed ones', () => {
+  it('joins those that begin in the same slice of time if there are more', () => {
     const executions = inARow(720, 5000, (n) => (n === 300 ? { outcome: 'failed', key: 'bert' } : {}));
-    const shown = presentTimeline(executions, SPAN);
-    expect(shown.map(({ jobs, outcome }) => [jobs, outcome])).toEqual([
-      [300, 'completed'],
-      [1, 'failed'],
-      [419, 'completed'],
-    ]);
-    expect(shown[1]).toMatchObject({ job_id: 'j300', key: 'bert' });
+    const shown = presentTimeline(executions, { ...SPAN, most: 360 });
+    expect(shown).toHaveLength(360);
+    expect(shown[0]).toMatchObject({ jobs: 2, job_id: null, workflow: 'text2img', key: 'anna', outcome: 'completed' });
+    expect(shown[150]).toMatchObject({ jobs: 2, key: null, outcome: 'failed' });
+    expect([seconds(shown[1]?.from ?? ''), seconds(shown[1]?.to ?? '')]).toEqual([10, 16]);
   });
 
   it('never exceeds the limit when workflows alternate, and loses no execution', () => {

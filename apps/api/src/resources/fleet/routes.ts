@@ -42,7 +42,7 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
       id: 'getFleetTimeline',
       summary: 'Read what each instance executed in the last hour',
       description:
-        'At most 500 stretches for each instance and 10,000 in all: if there are more executions, neighbours are joined.',
+        'At most 500 stretches for each instance and 10,000 in all: if there are more executions, some are joined.',
       query: fleetHistoryQuerySchema,
       answers: { 200: { description: 'The timeline.', json: fleetTimelineSchema } },
       handler: async (_request, { minutes = MOST_HISTORY_MINUTES }) => {
@@ -124,36 +124,22 @@ interface Span {
 }
 
 /**
- * Presents the executions of an instance as at most `most` stretches. If there are more executions, neighbours with the
- * same workflow, level of detail and outcome are joined, unless the gap between them is wide enough to see. If there are
- * still too many stretches, all that begin in the same slice of time are joined.
+ * Presents the executions of an instance as at most `most` stretches. If there are more executions, those that begin in the
+ * same slice of time are joined.
  */
 export function presentTimeline(executions: readonly Execution[], { from, till, most }: Span): TimelineStretch[] {
   const running = executions.filter(({ outcome }) => outcome === 'running');
   const past = executions.filter(({ outcome }) => outcome !== 'running').map((one) => ({ ...one, jobs: 1 }));
   const parts = Math.max(1, most - running.length);
-  const width = (till - from) / parts;
-  let shown: ShownSpan[] = past;
-  if (shown.length > parts) shown = joined(past, (a, b) => isAlike(a, b) && b.from - a.till < width);
-  if (shown.length > parts) {
-    const partOf = ({ from: at }: ShownSpan) => Math.min(parts - 1, Math.floor((at - from) / width));
-    shown = joined(past, (a, b) => partOf(a) === partOf(b));
+  const partOf = ({ from: at }: ShownSpan) => Math.floor(((at - from) * parts) / (till - from));
+  const shown: ShownSpan[] = [];
+  for (const next of past) {
+    const last = shown.at(-1);
+    if (past.length > parts && last !== undefined && partOf(last) === partOf(next))
+      shown.splice(-1, 1, join(last, next));
+    else shown.push(next);
   }
   return [...shown, ...running.map((one) => ({ ...one, jobs: 1 }))].map(present);
-}
-
-function joined(spans: readonly ShownSpan[], belongs: (a: ShownSpan, b: ShownSpan) => boolean): ShownSpan[] {
-  const all: ShownSpan[] = [];
-  for (const next of spans) {
-    const last = all.at(-1);
-    if (last !== undefined && belongs(last, next)) all[all.length - 1] = join(last, next);
-    else all.push(next);
-  }
-  return all;
-}
-
-function isAlike(a: ShownSpan, b: ShownSpan): boolean {
-  return a.workflow === b.workflow && a.lod === b.lod && a.outcome === b.outcome;
 }
 
 function join(a: ShownSpan, b: ShownSpan): ShownSpan {
