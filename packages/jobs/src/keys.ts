@@ -304,8 +304,6 @@ const FLEET_KEYS = {
   workerChannel: 'to:<name>',
   /** Channel: something was paused, drained or resumed */
   haltsChannel: 'halted',
-  /** Channel: names of workflows that were published, changed or deleted */
-  workflowsChannel: 'workflows-changed',
 } as const;
 
 export const KEY_TABLE = { ...FLEET_KEYS, ...QUEUE_KEYS };

@@ -1,4 +1,3 @@
-import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import type { StoredSource } from '../src/index.js';
 import { aJob, openFleet } from './builders.js';
@@ -76,17 +75,4 @@ it('publishes an expiring source again, forever', async () => {
   await ledger.workflows.delete('flux');
   await ledger.workflows.put('flux', source(1), 'anna');
   expect(await redis.pttl(keys.version(source(1).version))).toBe(-1);
-});
-
-it('notifies listeners of each change, and of nothing else', async () => {
-  const { workflows } = (await openFleet()).ledger;
-  let heard = 0;
-  await workflows.onChange(() => {
-    heard += 1;
-  });
-  await workflows.put('flux', source(1), 'anna');
-  await until('the publishing to be heard', () => heard === 1);
-  await workflows.put('flux', source(1), 'anna');
-  await workflows.delete('flux');
-  await until('the deletion to be heard', () => heard === 2);
 });

@@ -73,7 +73,7 @@ export function createLedger(options: LedgerOptions) {
     assets: { ...assets, ...createAssetNames(redis, keys, { ...options, get: assets.get }) },
     storage: createStorage(redis, keys, options),
     fleet: createFleet(redis, keys, queues),
-    workflows: createWorkflowRegistry(redis, keys, subscriptions, payloads, options),
+    workflows: createWorkflowRegistry(redis, keys, payloads, options),
     models: { ...models, ...createUrlModels(models, async (...parts) => (await instanceNames()).model(...parts)) },
     /** How many ms the nodes of a version of a workflow take, by node id. */
     nodeTimes: createNodeTimes(redis, keys),

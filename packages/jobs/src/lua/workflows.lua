@@ -37,7 +37,6 @@ if args.verb == 'withdraw' then
   local versions = {}
   for _, known in ipairs(before) do versions[#versions + 1] = known.version end
   expire_unnamed(versions)
-  redis.call('PUBLISH', workflows_channel(), name)
   return 1
 end
 
@@ -52,5 +51,4 @@ end
 redis.call('SET', version_key(version), args.source)
 redis.call('HSET', workflows_key(), name, cjson.encode({versions = versions}))
 expire_unnamed(dropped)
-redis.call('PUBLISH', workflows_channel(), name)
 return #before == 0 and 'new' or 'changed'

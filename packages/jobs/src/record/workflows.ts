@@ -1,4 +1,3 @@
-import type { Subscriptions } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
@@ -19,7 +18,6 @@ export type WorkflowRegistry = ReturnType<typeof createWorkflowRegistry>;
 export function createWorkflowRegistry(
   redis: Redis,
   keys: Keys,
-  subscriptions: Subscriptions,
   payloads: Pick<Payloads, 'read'>,
   { jobTtlSeconds, maxWorkflowVersions }: { readonly jobTtlSeconds: number; readonly maxWorkflowVersions: number },
 ) {
@@ -49,10 +47,6 @@ export function createWorkflowRegistry(
     delete: (name: string) => orUnavailable(async () => (await run('withdraw', name)) === 1),
     /** The source of a stored version; undefined if there is none. Also throws `storage_failed`. */
     source: (version: string) => orUnavailable(() => readSource(redis, keys, payloads, version)),
-    /**
-     * Calls `listener` when the list may have changed. Calls may be late or missing, so poll from time to time as well.
-     */
-    onChange: (listener: () => void) => subscriptions.listen(keys.workflowsChannel, listener),
   };
 }
 
