@@ -85,9 +85,7 @@ describe('GET /jobs/:id', () => {
   it.each(['0', '61', '-1', '1.5', 'abc', '', '5&wait=6'])('answers 422 to ?wait=%s', async (wait) => {
     const answer = await api.get(`/jobs/${newId()}?wait=${wait}`);
     expect(answer.status).toBe(422);
-    expect((await problemOf(answer)).errors).toEqual([
-      { pointer: '/wait', detail: 'must be a whole number of seconds from 1 to 60' },
-    ]);
+    expect((await problemOf(answer)).errors).toMatchObject([{ pointer: '/wait' }]);
   });
 
   it('answers waiting requests with the current job when the process is stopping', async () => {

@@ -20,6 +20,7 @@ import type { Caller } from '../../server/gate.js';
 import { openUntil } from '../../server/key-limits.js';
 import type { Handler, Reply } from '../../server/messages.js';
 import { eventStream, serverSentEvent } from '../../server/server-sent-events.js';
+import { invalidAt } from '../../server/validator.js';
 
 const JOBS = { name: 'jobs', description: 'Follow, list, cancel and delete jobs.' };
 
@@ -49,7 +50,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
         return deps.heavyReads(caller.id, () => listJobs(deps, query, caller));
       },
     }),
-    'GET /jobs/:id': {
+    'GET /jobs/:id': withQuery({
       access: 'jobs',
       polled: true,
       id: 'getJob',
@@ -57,8 +58,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
       query: Type.Object({ wait: Type.Optional(wait) }),
       answers: { 200: { description: 'The job as it is now.', json: jobSchema } },
       errors: ['overloaded', 'too_many_streams'],
-      handler: async ({ params: { id }, query, caller, signal }) => {
-        const seconds = waitOfQuery(query, maxWaitSeconds);
+      handler: async ({ params: { id }, caller, signal }, { wait: seconds }) => {
         const now = await ownJob(deps, id, caller);
         if (seconds === undefined || now.record.finishedAt !== null) {
           return { status: 200, body: await presentSnapshot(deps, now, caller) };
@@ -67,7 +67,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
         const snapshot = (await waitForJob(deps, now.record.id, seconds, signal)) ?? now;
         return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
       },
-    },
+    }),
     'DELETE /jobs/:id': {
       access: 'jobs',
       id: 'deleteJob',
@@ -165,33 +165,17 @@ function filterOf(query: JobListQuery): JobFilter {
   };
 }
 
-/** Converts a time to ms since 1970. The schema checks only the format and accepts the 30th of February. */
+/** Converts a time to ms since 1970. The schema also accepts leap seconds, which have none. */
 function time(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const ms = Date.parse(text);
   if (Number.isFinite(ms)) return ms;
-  throw invalidQuery(name, 'must be a time like 2026-11-25T10:00:00Z');
-}
-
-/** The seconds of `?wait=`; undefined when it is absent. Throws validation_failed for anything but 1 to `max`. */
-function waitOfQuery(query: URLSearchParams, max: number): number | undefined {
-  const values = query.getAll('wait');
-  if (values.length === 0) return undefined;
-  const seconds = values.length === 1 && /^\d{1,6}$/.test(values[0] ?? '') ? Number(values[0]) : 0;
-  if (seconds >= 1 && seconds <= max) return seconds;
-  throw invalidQuery('wait', `must be a whole number of seconds from 1 to ${max}`);
-}
-
-function invalidQuery(name: string, detail: string): FleetError {
-  const errors = [{ pointer: `/${name}`, detail }];
-  return new FleetError('validation_failed', 'The query has an invalid parameter.', { errors });
+  throw invalidAt(`/${name}`, 'must be a time like 2026-11-25T10:00:00Z');
 }
 
 /**
- * Serves a job as a stream of server-sent events: `status` with the whole job, at the start and at every change of state;
- * `progress`; `preview` with the unfinished picture in base64; `output` with its files. The stream ends after the terminal
- * `status`. A client that reconnects gets the current job, which contains everything that it missed. A client that already
- * has the last event (Last-Event-ID) gets 204, which makes an EventSource stop reconnecting.
+ * A client that reconnects gets the current job, which contains everything that it missed. A client that already has the last
+ * event (Last-Event-ID) gets 204, which makes an EventSource stop reconnecting.
  */
 function jobEvents(deps: Deps): Handler {
   return async (request) => {
