@@ -1,5 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { jobRoutes } from '../src/resources/jobs/routes.js';
+import type { ApiRequest } from '../src/server/messages.js';
 import { problemOf, startApi, type TestApi } from './api.js';
 import { finishedImage } from './finished-image.js';
 
@@ -129,5 +131,24 @@ describe('POST /jobs/:id/cancel', () => {
     const claim = await api.claim();
     await claim.finish({ status: 'succeeded', outputs: [finishedImage(id)] });
     expect(await (await api.post(`/jobs/${id}/cancel`, {})).json()).toMatchObject({ status: 'succeeded' });
+  });
+});
+
+describe('GET /jobs', () => {
+  it('answers two lists of a key at a time, and others when these have been sent', async () => {
+    const list = jobRoutes(api.deps).find(({ method, path }) => method === 'GET' && path === '/jobs');
+    const listFor = (id: string, { signal }: AbortController) => {
+      const caller = { id, scopes: [] };
+      return list?.handler({ caller, signal, query: new URLSearchParams(), params: {} } as unknown as ApiRequest);
+    };
+    const [first, second, third] = [new AbortController(), new AbortController(), new AbortController()];
+    await Promise.all([listFor('anna', first), listFor('anna', second)]);
+    let isAnswered = false;
+    const waiting = Promise.resolve(listFor('anna', third)).then(() => (isAnswered = true));
+    for (const other of ['bert', 'cleo'])
+      expect(await listFor(other, new AbortController())).toMatchObject({ status: 200 });
+    expect(isAnswered).toBe(false);
+    first.abort();
+    expect(await waiting).toBe(true);
   });
 });

@@ -37,8 +37,11 @@ interface JobPage {
 /** Maximum number of ids that are read for one page if there is a filter. */
 const MOST_SCANNED = 2000;
 const SCAN_STEP = 200;
-/** About how many bytes an answer may have. A page with more is cut short, and the rest is on the next page. */
-const ANSWER_BYTES = 8 * PAGE_BYTES;
+/**
+ * About how many bytes of jobs an answer may have, which is up to three times as long. A page with more is cut short, and
+ * the rest is on the next page.
+ */
+const ANSWER_BYTES = PAGE_BYTES;
 
 interface Sources {
   readonly redis: Redis;

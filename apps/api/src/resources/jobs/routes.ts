@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import {
   FleetError,
   isTerminal,
@@ -45,9 +46,10 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
         '`cursor` while `has_more` is true.',
       query: jobListQuerySchema,
       answers: { 200: { description: 'A page of jobs.', json: jobListSchema } },
-      handler: (request, query) => {
-        const caller = request.caller;
-        return deps.heavyReads(caller.id, () => listJobs(deps, query, caller));
+      handler: ({ caller, signal }, query) => {
+        // The answer stays in memory until a slow client has read it.
+        const sent = async () => signal.aborted || once(signal, 'abort');
+        return deps.heavyReads(caller.id, () => listJobs(deps, query, caller), sent);
       },
     }),
     'GET /jobs/:id': withQuery({
