@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { expect, it } from 'vitest';
+import { type Catalogue, forbiddenParts, type Graph, openGraph, parseJson } from '../src/index.js';
+
+const RECORDED = new URL('../../../apps/simulator/src/data/object-info-0.33.0.json.gz', import.meta.url);
+const catalogue = parseJson(gunzipSync(readFileSync(RECORDED)).toString()) as Catalogue;
+
+function faults(graph: Graph): string[] {
+  const { workflow } = openGraph(graph, { catalogue });
+  const parts = forbiddenParts(workflow, { allowNodes: [], denyNodes: [], allowed: {} }, catalogue);
+  return parts.map(({ node, input, detail }) => `${node}.${input}: ${detail}`);
+}
+
+const node = (class_type: string, inputs: Record<string, unknown>) => ({ class_type, inputs });
+const SOURCES = {
+  text: node('PrimitiveString', { value: '%150000000d' }),
+  whole: node('PrimitiveInt', { value: 3 }),
+  part: node('PrimitiveFloat', { value: 0.5 }),
+  picture: node('EmptyImage', { width: 64, height: 64, batch_size: 1, color: 0 }),
+  truth: node('PrimitiveBoolean', { value: true }),
+};
+const FLOATS = 'takes a FLOAT,INT,BOOLEAN';
+const formula = (from: string) => node('ComfyMathExpression', { expression: 'a % b', 'values.a': [from, 0] });
+const either = (off: string, on: string) =>
+  node('ComfySwitchNode', { switch: ['truth', 0], on_false: [off, 0], on_true: [on, 0] });
+
+it.each([
+  ['a text', { switch: either('whole', 'text'), sum: formula('switch') }, 'STRING'],
+  [
+    'a text behind two nodes',
+    { first: either('text', 'text'), last: either('whole', 'first'), sum: formula('last') },
+    'STRING',
+  ],
+  ['a list of texts', { list: node('CreateList', { 'inputs.input0': ['text', 0] }), sum: formula('list') }, 'STRING'],
+  [
+    'a picture',
+    {
+      small: node('ResizeImageMaskNode', {
+        input: ['picture', 0],
+        resize_type: 'scale by multiplier',
+        'resize_type.multiplier': 1,
+        scale_method: 'area',
+      }),
+      sum: formula('small'),
+    },
+    'IMAGE',
+  ],
+])('refuses %s that reaches a formula through a node that passes it on', (_what, nodes, type) => {
+  expect(faults({ ...SOURCES, ...nodes })).toEqual([
+    `sum.values.a: values.a of ComfyMathExpression is linked to a ${type}, and ${FLOATS}`,
+  ]);
+});
+
+it('accepts numbers and pictures that nodes pass on to inputs of their type', () => {
+  const graph = {
+    ...SOURCES,
+    number: either('whole', 'part'),
+    sum: formula('number'),
+    shown: either('picture', 'picture'),
+    saved: node('SaveImage', { images: ['shown', 0], filename_prefix: 'x' }),
+  };
+  expect(faults(graph)).toEqual([]);
+});
