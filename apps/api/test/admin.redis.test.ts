@@ -1,4 +1,5 @@
 import type { AdminStatus, FleetStatus, Health } from '@comfy-fleet/contracts';
+import { claimNext } from '@comfy-fleet/testing';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { anInstance, aWorker } from './announcements.js';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
@@ -46,7 +47,7 @@ describe('POST /admin/pause and /admin/resume', () => {
     expect(accepted.status).toBe(202);
     const { id } = (await accepted.json()) as { id: string };
     const source = await api.worker.claims('default');
-    expect(await source.next({ block: false })).toBeUndefined();
+    expect(await claimNext(source)).toBeUndefined();
     const job = (await (await api.get(`/jobs/${id}`, as('guest'))).json()) as object;
     expect(job).toMatchObject({ status: 'queued', eta_seconds: null });
     await change('/admin/resume');

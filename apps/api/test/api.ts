@@ -17,7 +17,7 @@ import {
 } from '@comfy-fleet/jobs';
 import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
-import { removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
+import { claimNext, removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
 import { buildApp } from '../src/app.js';
 import type { Deps } from '../src/deps.js';
 import { createDerived } from '../src/files/derived.js';
@@ -243,7 +243,7 @@ export async function startApi(
     },
     job: async (id) => (await (await get(`/jobs/${id}`)).json()) as Job,
     claim: async () => {
-      const claim = await until('a job to claim', () => claims.next());
+      const claim = await until('a job to claim', () => claimNext(claims));
       held.push(claim);
       return claim;
     },

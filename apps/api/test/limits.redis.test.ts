@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import type { ApiKey, Job, JobList, Usage } from '@comfy-fleet/contracts';
 import { newId } from '@comfy-fleet/contracts';
-import { PICTURE, until } from '@comfy-fleet/testing';
+import { claimNext, PICTURE, until } from '@comfy-fleet/testing';
 import sharp from 'sharp';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
@@ -49,8 +49,8 @@ describe('requests_per_minute', () => {
     expect(data[0]?.jobs).toBe(0);
     expect(
       await api.worker.claims('default').then(async (source) => {
-        const first = await source.next();
-        const second = await source.next({ block: false });
+        const first = await claimNext(source);
+        const second = await claimNext(source);
         first?.letGo();
         await source.close();
         return [first !== undefined, second];
@@ -340,7 +340,7 @@ describe('upload_bytes_per_day', () => {
 describe('max_gpu_seconds_per_day', () => {
   const executed = async (api: TestApi, ms: number) => {
     const source = await api.worker.claims('default');
-    const claim = await source.next();
+    const claim = await claimNext(source);
     await claim?.finish({ status: 'succeeded', outputs: [], executedMs: ms });
     await source.close();
   };

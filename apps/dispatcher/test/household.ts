@@ -7,7 +7,15 @@ import { newId, type Webhook } from '@comfy-fleet/contracts';
 import { createFileFrames, frameName, inputDigest } from '@comfy-fleet/frames';
 import { type Claim, type ClaimSource, createHousekeeper, createLedger, createWorkerLedger } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
-import { pictureFile, pictureRequest, redisSettings, removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
+import {
+  claimNext,
+  pictureFile,
+  pictureRequest,
+  redisSettings,
+  removeFolder,
+  uniquePrefix,
+  until,
+} from '@comfy-fleet/testing';
 import { inject, onTestFinished } from 'vitest';
 import type { Retention } from '../src/housekeeping/retention.js';
 
@@ -120,7 +128,7 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     });
     return id;
   };
-  const claim = (): Promise<Claim> => until('a job was claimed', () => source.next());
+  const claim = (): Promise<Claim> => until('a job was claimed', () => claimNext(source));
   const finish = async (held: Claim) => {
     const { id } = held.record;
     const about = { name: 'image', nodeId: '7', kind: 'image', filename: 'a.png' } as const;

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newId } from '@comfy-fleet/contracts';
-import { PICTURE, until } from '@comfy-fleet/testing';
+import { claimNext, PICTURE, until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { adopt } from '../src/job/adopt.js';
 import { Canceled } from '../src/job/signals.js';
@@ -29,7 +29,7 @@ async function setUp(where: Parameters<typeof scriptedComfy>[0], { instance = 'w
   const held = await aClaimedJob(slots, async (ledgers) => {
     const earlier = ledgers.worker('earlier');
     const source = await earlier.claims('default');
-    const claim = await until('it is claimed', () => source.next());
+    const claim = await until('it is claimed', () => claimNext(source));
     await claim.submit(promptId, instance);
     if (begun) await claim.start(promptId);
     await claim.release(0);

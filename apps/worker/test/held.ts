@@ -10,6 +10,7 @@ import {
 } from '@comfy-fleet/jobs';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import {
+  claimNext,
   filesInMemory,
   pictureRequest,
   type RequestOverrides,
@@ -194,7 +195,7 @@ export async function aClaimedJob(slots: Slots, before: Before = async () => {},
   await before(ledgers);
   const source = await worker.claims('default');
   onTestFinished(() => source.close());
-  const claim: Claim = await until('it is claimed', () => source.next());
+  const claim: Claim = await until('it is claimed', () => claimNext(source));
   onTestFinished(() => claim.letGo());
   const job = new HeldJob(claim, slots, {
     log: quietLog(),

@@ -7,6 +7,7 @@ import { newId } from '@comfy-fleet/contracts';
 import { createFileFrames, type FrameStore, type FrameStores, inputName } from '@comfy-fleet/frames';
 import { createMetrics } from '@comfy-fleet/telemetry';
 import {
+  claimNext,
   freePort,
   pictureFile,
   queueOf,
@@ -194,7 +195,7 @@ export async function openStack() {
     leaveExecuting: async (worker: string, gpu: Simulator, nth = 1): Promise<void> => {
       const ledger = ledgers.worker(worker, DEAD_LOCK_MS);
       const source = await ledger.claims('default');
-      const claim = await until('it is claimed', () => source.next());
+      const claim = await until('it is claimed', () => claimNext(source));
       const [promptId, instance] = [newId(), `${worker}/${nth}`];
       await claim.submit(promptId, instance);
       const { request } = claim.record;

@@ -91,11 +91,6 @@ const FLEET_KEYS = {
    * until a job of the queue is claimed, or the queue is empty
    */
   passedOver: 'passed-over:<pool>',
-  /**
-   * Sorted set: tokens of claims by when they read the queues, in µs | a token until it has taken a job, at most a
-   * second
-   */
-  choosing: 'choosing:<pool>',
   /** List: ids of jobs that are claimed before all others | an id until its job is claimed or ends */
   first: 'first:<pool>',
   /** Hash: signature → learned ms of an execution | 30 days after the last change, at most 1,000 fields */

@@ -5,6 +5,7 @@ import { type ErrorCode, newId, type WorkerAnnouncement } from '@comfy-fleet/con
 import { workerConnection } from '@comfy-fleet/redis';
 import { createLogger } from '@comfy-fleet/telemetry';
 import {
+  claimNext,
   filesInMemory,
   pictureRequest,
   type RedisServer,
@@ -292,7 +293,7 @@ export async function untilAnswering(ledger: Ledger): Promise<void> {
 
 /** The next claim; asks again until there is one. */
 export async function nextClaim(source: ClaimSource): Promise<Claim> {
-  return await until('a job was claimed', () => source.next(), { everyMs: 1 });
+  return await until('a job was claimed', () => claimNext(source), { everyMs: 1 });
 }
 
 /** Claims the job, submits it as `promptId` and starts it. */

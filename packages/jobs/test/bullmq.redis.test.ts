@@ -1,4 +1,4 @@
-import { until } from '@comfy-fleet/testing';
+import { claimNext, until } from '@comfy-fleet/testing';
 import { Queue, QueueEvents } from 'bullmq';
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
@@ -71,11 +71,7 @@ it('keeps the last thousand completed and failed work items', async () => {
 it.each([
   ['a canceled', 'canceled', (fleet: Fleet, id: string) => fleet.ledger.jobs.cancel(id)],
   ['an overdue', 'expired', (fleet: Fleet) => openHousekeeper(fleet).sweep()],
-  [
-    'an overdue, which a worker finds,',
-    'expired',
-    async (fleet: Fleet) => (await fleet.claims()).next({ block: false }),
-  ],
+  ['an overdue, which a worker finds,', 'expired', async (fleet: Fleet) => claimNext(await fleet.claims())],
 ])('keeps the work item of %s job that nobody has as failed, with the reason', async (_job, failedReason, end) => {
   const fleet = await openFleet();
   const queue = openQueue(fleet);
@@ -155,7 +151,7 @@ it("pauses the pool with BullMQ's queue and the queue with the pool, and resumes
   const pool = { kind: 'pool', name: POOL } as const;
   await fleet.submit();
   await queue.pause();
-  expect(await source.next({ block: false })).toBeUndefined();
+  expect(await claimNext(source)).toBeUndefined();
   expect((await ledger.fleet.halts()).pools.get(POOL)).toEqual({ by: 'BullMQ', since: expect.any(Number) });
   expect((await ledger.fleet.overview()).pools[0]?.paused).toBe(true);
   await ledger.fleet.resume(pool);
@@ -163,7 +159,7 @@ it("pauses the pool with BullMQ's queue and the queue with the pool, and resumes
   await ledger.fleet.halt(pool, 'ada');
   expect(await queue.isPaused()).toBe(true);
   expect((await ledger.fleet.halts()).pools.get(POOL)?.by).toBe('ada');
-  expect(await source.next({ block: false })).toBeUndefined();
+  expect(await claimNext(source)).toBeUndefined();
   await queue.resume();
   expect((await ledger.fleet.halts()).pools.size).toBe(0);
   expect((await nextClaim(source)).record.status).toBe('queued');

@@ -1,5 +1,5 @@
 import { newId } from '@comfy-fleet/contracts';
-import { until } from '@comfy-fleet/testing';
+import { claimNext, until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import { dayOf } from '../src/callers/accounts.js';
 import type { Claim, ClaimSource } from '../src/index.js';
@@ -22,7 +22,7 @@ const two = { key: 'anna', mostTaken: 2 } as const;
 async function claimAll(source: ClaimSource): Promise<Claim[]> {
   const claims: Claim[] = [];
   for (;;) {
-    const claim = await source.next({ block: false });
+    const claim = await claimNext(source);
     if (claim === undefined) return claims;
     claims.push(claim);
   }
@@ -91,8 +91,8 @@ describe('a caller at its limit of jobs in work', () => {
       const claim = await nextClaim(source);
       expect(claim.record.id).toBe(first);
       // The second job is held back, and at the same moment the first one ends.
-      const [taken] = await Promise.all([source.next({ block: false }), claim.finish(succeeded(first as string))]);
-      const next = taken ?? (await until('the second is claimed', () => source.next()));
+      const [taken] = await Promise.all([claimNext(source), claim.finish(succeeded(first as string))]);
+      const next = taken ?? (await until('the second is claimed', () => claimNext(source)));
       expect(next.record.id).toBe(second);
       await next.finish(succeeded(second as string));
     }

@@ -1,5 +1,5 @@
 import { newId } from '@comfy-fleet/contracts';
-import { until } from '@comfy-fleet/testing';
+import { claimNext, until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { failed, nextClaim, openFleet, POOL, publishedEvents, startNext, succeeded } from './builders.js';
 import { openHousekeeper } from './housekeepers.js';
@@ -26,7 +26,7 @@ it('does not hand out a canceled job whose work item somebody retried', async ()
   await redis.zrem(keys.failed(POOL), id);
   await redis.zadd(keys.prioritized(POOL), 1, id);
   const source = await fleet.claims();
-  expect(await source.next({ block: false })).toBeUndefined();
+  expect(await claimNext(source)).toBeUndefined();
   expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', claim: 0 });
 });
 
@@ -134,7 +134,7 @@ it('never runs a waiting job whose cancel won against the claim, 50 times', asyn
   const source = await fleet.claims();
   for (let round = 0; round < 50; round++) {
     const { id } = (await fleet.submit()).record;
-    const [canceled, claim] = await Promise.all([fleet.ledger.jobs.cancel(id), source.next()]);
+    const [canceled, claim] = await Promise.all([fleet.ledger.jobs.cancel(id), claimNext(source)]);
     if (canceled?.record.status === 'canceled') {
       expect(claim).toBeUndefined();
     } else {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { FleetError, newId } from '@comfy-fleet/contracts';
-import { type RedisServer, until } from '@comfy-fleet/testing';
+import { claimNext, type RedisServer, until } from '@comfy-fleet/testing';
 import { expect, onTestFinished } from 'vitest';
 import type { Claim, JobStreamItem, NewOrder } from '../src/index.js';
 import { anOrder, type Fleet, openLedger, startNext, succeeded, within } from './builders.js';
@@ -80,7 +80,7 @@ async function traffic(fleet: Fleet) {
     const worker = fleet.worker(name, { lockMs: 1500, stalledCheckMs: 300, maxWorkerDeaths: 1000 });
     const source = await worker.claims('default');
     while (!working.signal.aborted) {
-      const claim = await source.next().catch(() => undefined);
+      const claim = await claimNext(source).catch(() => undefined);
       if (claim === undefined) continue;
       await run(claim, name).catch(() => claim.letGo());
     }

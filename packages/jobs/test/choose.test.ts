@@ -46,7 +46,6 @@ function aSnapshot(keys: readonly NearKey[], over: Partial<NearSnapshot> = {}): 
     keys,
     next: undefined,
     isCut: false,
-    wanted: 1,
     loadedAt: undefined,
     returnsAt: undefined,
     demand: new Map(keys.flatMap(({ queues }) => queues.map((queue) => [queue.affinity, queue as Weighed]))),
@@ -382,22 +381,24 @@ describe('which models are worth loading', () => {
 });
 
 describe('an instance with rivals', () => {
-  const ids = (snapshot: NearSnapshot) =>
-    chooseSome(snapshot, W1, RULES).map((choice) => (choice.kind === 'waiting' ? choice.chosen.job.id : choice.kind));
+  const ids = (snapshot: NearSnapshot, wanted: number) =>
+    chooseSome(snapshot, W1, RULES, wanted).map((choice) =>
+      choice.kind === 'waiting' ? choice.chosen.job.id : choice.kind,
+    );
 
   it('also chooses the jobs that it would get if each rival took the one before', () => {
     const anna = aKey('anna', [aQueue([aJob('a1'), aJob('a2', { sequence: sequence(1) })])]);
     const bert = aKey('bert', [aQueue([aJob('b1')])], { time: 5000 });
-    expect(ids(aSnapshot([anna, bert]))).toEqual(['a1']);
-    expect(ids(aSnapshot([anna, bert], { wanted: 3 }))).toEqual(['a1', 'b1', 'a2']);
-    expect(ids(aSnapshot([anna, bert], { wanted: 9 }))).toEqual(['a1', 'b1', 'a2']);
-    expect(ids(aSnapshot([], { wanted: 9 }))).toEqual(['none']);
+    expect(ids(aSnapshot([anna, bert]), 1)).toEqual(['a1']);
+    expect(ids(aSnapshot([anna, bert]), 3)).toEqual(['a1', 'b1', 'a2']);
+    expect(ids(aSnapshot([anna, bert]), 9)).toEqual(['a1', 'b1', 'a2']);
+    expect(ids(aSnapshot([]), 9)).toEqual(['none']);
   });
 
   it('counts their jobs against the limit of a key', () => {
     const jobs = [aJob('a1', { mostTaken: 1 }), aJob('a2', { sequence: sequence(1), mostTaken: 1 })];
     const bert = aKey('bert', [aQueue([aJob('b1')])], { time: 50_000 });
-    expect(ids(aSnapshot([aKey('anna', [aQueue(jobs)]), bert], { wanted: 3 }))).toEqual(['a1', 'b1']);
+    expect(ids(aSnapshot([aKey('anna', [aQueue(jobs)]), bert]), 3)).toEqual(['a1', 'b1']);
   });
 });
 

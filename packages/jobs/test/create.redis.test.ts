@@ -1,4 +1,5 @@
 import { newId } from '@comfy-fleet/contracts';
+import { claimNext } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { createWorkQueues } from '../src/queue/work-queues.js';
 import { presentJob } from '../src/record/present-job.js';
@@ -63,7 +64,7 @@ it('does not revive an ended job when its creation is repeated', async () => {
   const source = await fleet.claims();
   await (await nextClaim(source)).finish(succeeded(id));
   expect((await fleet.ledger.orders.create(order)).only?.record.status).toBe('succeeded');
-  expect(await source.next()).toBeUndefined();
+  expect(await claimNext(source)).toBeUndefined();
   expect((await fleet.get(id)).record).toMatchObject({ status: 'succeeded', claim: 1 });
 });
 

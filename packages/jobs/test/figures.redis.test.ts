@@ -1,5 +1,5 @@
 import { MODEL_URL_FOLDER, type ModelCopy, type ModelFaultCode, newId } from '@comfy-fleet/contracts';
-import { startRedisServer, until } from '@comfy-fleet/testing';
+import { claimNext, startRedisServer, until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { FleetFigures } from '../src/index.js';
 import { aJob, anAnnouncement, failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
@@ -139,7 +139,7 @@ describe('the figures of a level of detail', () => {
     await fleet.submit({ key: 'k', mostTaken: 1 });
     const held = await nextClaim(source);
     const parked = await fleet.submit({ key: 'k', mostTaken: 1 });
-    expect(await source.next({ block: false })).toBeUndefined();
+    expect(await claimNext(source)).toBeUndefined();
     expect(await lane()).toMatchObject({ waiting: 0, claimed: 1, parked: 1 });
     expect((await pool()).backlogMs).toBe(10_000);
     await fleet.redis.zrem(fleet.keys.lodBacklog(POOL, 'sketch'), held.record.id);
@@ -158,7 +158,7 @@ describe('the figures of a level of detail', () => {
     await fleet.submit({ key: 'k', mostTaken: 1, mostWaiting: 1 });
     const { claim } = await startNext(source);
     const parked = await fleet.submit({ key: 'k', mostTaken: 1, mostWaiting: 1 });
-    expect(await source.next({ block: false })).toBeUndefined();
+    expect(await claimNext(source)).toBeUndefined();
     await fleet.ledger.jobs.cancel(parked.record.id);
     expect(await lane()).toMatchObject({ waiting: 0, parked: 0, running: 1 });
     await expect(fleet.submit({ key: 'k', mostTaken: 1, mostWaiting: 1 })).resolves.toBeDefined();

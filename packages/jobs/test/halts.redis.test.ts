@@ -1,4 +1,4 @@
-import { until } from '@comfy-fleet/testing';
+import { claimNext, until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { anAnnouncement, loseLock, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 import { openHousekeeper } from './housekeepers.js';
@@ -43,7 +43,7 @@ it.each([
   const ids: string[] = [];
   for (let n = 0; n < 3; n++) ids.push((await fleet.submit()).record.id);
   await fleet.ledger.fleet.halt(target, 'ada');
-  for (let n = 0; n < 5; n++) expect(await source.next({ block: false })).toBeUndefined();
+  for (let n = 0; n < 5; n++) expect(await claimNext(source)).toBeUndefined();
   expect((await fleet.get(ids[0] as string)).record).toMatchObject({ status: 'queued', phase: 'waiting', claim: 0 });
   await fleet.ledger.fleet.resume(target);
   const claimed: string[] = [];
@@ -88,7 +88,7 @@ it("holds back a dead worker's unsubmitted job while its pool is paused, and han
   for (const id of [first, second]) await loseLock(fleet, id);
   const source = await fleet.claims(POOL, { stalledCheckMs: 200 });
   expect((await nextClaim(source)).record.id).toBe(second);
-  expect(await source.next({ block: false })).toBeUndefined();
+  expect(await claimNext(source)).toBeUndefined();
   await fleet.ledger.fleet.resume(FLEET);
   expect((await nextClaim(source)).record.id).toBe(first);
 });
@@ -123,7 +123,7 @@ it('notifies workers at once of pauses, drains and resumes, also of a pause whos
   await fleet.submit();
   // Write the pause directly to Redis, so that no message about it is sent.
   await fleet.redis.hset(fleet.keys.halts, 'fleet', '{"since":1,"by":"ada"}');
-  await toldOf(async () => expect(await source.next()).toBeUndefined());
+  await toldOf(async () => expect(await claimNext(source)).toBeUndefined());
 });
 
 it('does not count drained instances of a pool, and calls a pool paused if it or the fleet is', async () => {

@@ -1,4 +1,4 @@
-import { until } from '@comfy-fleet/testing';
+import { claimNext, until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import type { ClaimSource, Housekeeper } from '../src/index.js';
 import { openFleet, ownRedis, POOL, succeeded } from './builders.js';
@@ -20,7 +20,7 @@ it('lets two housekeepers work at once in a busy ledger: every job is done once,
   };
   const work = async (source: ClaimSource) => {
     while (done.length < JOBS) {
-      const claim = await source.next();
+      const claim = await claimNext(source);
       if (claim === undefined) continue;
       await claim.submit(claim.record.id, 'w1/0');
       expect(await claim.finish(succeeded(claim.record.id), claim.record.id)).toBe('succeeded');

@@ -1,5 +1,5 @@
 import { newId } from '@comfy-fleet/contracts';
-import { until } from '@comfy-fleet/testing';
+import { claimNext, until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { createWorkQueues } from '../src/queue/work-queues.js';
 import { type Fleet, nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
@@ -71,7 +71,7 @@ it('keeps the items of delayed, claimed and parked jobs', async () => {
   const { claim } = await startNext(source);
   const parked = (await fleet.submit({ key: 'narrow', mostTaken: 1 })).record.id;
   await until('the second is held back', async () => {
-    await source.next({ block: false });
+    await claimNext(source);
     return (await fleet.redis.sismember(fleet.keys.keysAtLimit(POOL), 'narrow')) === 1;
   });
   await openHousekeeper(fleet).sweep();

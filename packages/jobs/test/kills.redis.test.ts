@@ -1,4 +1,5 @@
 import { ANONYMOUS, newId } from '@comfy-fleet/contracts';
+import { claimNext } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { failed, nextClaim, openFleet, startNext } from './builders.js';
 
@@ -26,7 +27,7 @@ async function graphFleet() {
       await kill();
     },
     /** The id of the job that is handed out next. */
-    next: async () => (await source.next({ block: false }))?.record.id,
+    next: async () => (await claimNext(source))?.record.id,
     kills: () => fleet.worker().kills(),
     /** Moves everything that was recorded so far into the past. */
     passed: async (ms: number) => {
@@ -102,7 +103,7 @@ it('hands out one own graph of a key at a time after a kill, to any worker, and 
   const second = await order();
   const trial = await nextClaim(source);
   expect(trial.record.id).toBe(first);
-  expect(await (await claims()).next({ block: false })).toBeUndefined();
+  expect(await claimNext(await claims())).toBeUndefined();
   const published = (await submit({ key: 'mallory' })).record.id;
   const others = [await order('anna'), await order('anna')];
   expect(new Set([await next(), await next(), await next()])).toEqual(new Set([published, ...others]));

@@ -1,4 +1,5 @@
 import type { ModelCopy } from '@comfy-fleet/contracts';
+import { claimNext } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { affinityKeyOf } from '../src/record/request-keys.js';
 import { aRequest, openFleet, POOL } from './builders.js';
@@ -21,7 +22,7 @@ it('lists waiting jobs in the order of service: keys by virtual time, then those
   const { redis, keys } = fleet;
   await redis.zadd(keys.keysToServe(POOL), 5, 'later', 1, 'k', 0, 'limited');
   const source = await fleet.claims();
-  await source.next();
+  await claimNext(source);
   const { models } = fleet.worker();
   const rows = await models.waiting(POOL);
   expect(rows.map(({ key, affinity: its, waiting }) => [key, its, waiting])).toEqual([
@@ -47,7 +48,7 @@ it('lists waiting jobs in the order of service: keys by virtual time, then those
 it('knows the jobs that workers hold', async () => {
   const fleet = await openFleet();
   const { record } = await fleet.submit();
-  await (await fleet.claims()).next();
+  await claimNext(await fleet.claims());
   const { models } = fleet.worker();
   expect(await models.heldBy(['w1', 'w2'])).toEqual([record.id]);
   expect(await models.heldBy(['w2'])).toEqual([]);

@@ -1,7 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
-import { until } from '@comfy-fleet/testing';
+import { claimNext, until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import type { ClaimSource } from '../src/index.js';
+import type { Claim, ClaimSource } from '../src/index.js';
 import { type Fleet, itemEnded, loseLock, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 import { openHousekeeper } from './housekeepers.js';
 
@@ -19,7 +19,7 @@ async function expectRenewal(fleet: Fleet, id: string, other: ClaimSource): Prom
   const leftMs = () => fleet.redis.pttl(fleet.keys.lock(POOL, id));
   let left = await leftMs();
   await until('its lock is renewed', async () => {
-    expect(await other.next()).toBeUndefined();
+    expect(await claimNext(other)).toBeUndefined();
     const before = left;
     left = await leftMs();
     return left > before;
@@ -92,7 +92,7 @@ describe('a claim whose lock was lost', () => {
     expect(await claim.finish(succeeded(id))).toBe('succeeded');
     const other = await fleet.claims(POOL, HEIR);
     await until('the item is dropped', async () => {
-      expect(await other.next()).toBeUndefined();
+      expect(await claimNext(other)).toBeUndefined();
       return (await fleet.redis.exists(fleet.keys.workItem(POOL, id))) === 0;
     });
   });
@@ -108,7 +108,7 @@ describe('a claim whose lock was lost', () => {
     await redis.zadd(keys.prioritized(POOL), 2 ** 32, id);
     await redis.rpush(keys.first(POOL), id);
     await fleet.run('cancel', id);
-    expect(await (await fleet.claims()).next({ block: false })).toBeUndefined();
+    expect(await claimNext(await fleet.claims())).toBeUndefined();
     expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', phase: 'ended', claim: 1 });
     expect(await redis.exists(keys.first(POOL))).toBe(0);
     expect(await redis.zrange(keys.failed(POOL), '0', '-1')).toEqual([id]);
@@ -163,7 +163,7 @@ describe('a worker that dies', () => {
     }
     const last = await start();
     await until('the job failed', async () => {
-      expect(await last.next()).toBeUndefined();
+      expect(await claimNext(last)).toBeUndefined();
       return (await fleet.get(id)).record.status === 'failed';
     });
     const { record } = await fleet.get(id);
@@ -242,7 +242,8 @@ describe('a job that is given back', () => {
     const looks: number[] = [];
     for (let look = 0; look < 5; look++) {
       const start = performance.now();
-      expect(await source.next()).toBeUndefined();
+      expect(await claimNext(source)).toBeUndefined();
+      await source.untilWork();
       looks.push(performance.now() - start);
     }
     // The last waits block for a second; BullMQ would block up to ten seconds, until the delayed job is due.
@@ -265,30 +266,21 @@ describe('closing a source', () => {
     expect(await fleet.redis.hexists(fleet.keys.workItem(POOL, id), 'finishedOn')).toBe(1);
   });
 
-  /**
-   * Closes a source while it waits for work. Returns undefined if the wait (one second) ended before the job was
-   * created.
-   */
-  async function closeInALook(fleet: Fleet) {
-    const source = await fleet.claims();
-    expect(await source.next()).toBeUndefined();
-    const looking = source.next();
-    let closed = false;
-    const closing = source.close().then(() => (closed = true));
-    const { id } = (await fleet.submit()).record;
-    const claim = await looking;
-    if (claim !== undefined) return { id, claim, closing, isClosed: () => closed };
-    await closing;
-    await fleet.ledger.jobs.cancel(id);
-    return undefined;
-  }
-
   it('waits for a running attempt to claim, and for its claim', async () => {
     const fleet = await openFleet();
-    const { id, claim, closing, isClosed } = await until('a job comes in a look', () => closeInALook(fleet));
+    const { id } = (await fleet.submit()).record;
+    const source = await fleet.claims();
+    const asked: ((ms: number) => void)[] = [];
+    const fit = () => new Promise<number>((resolve) => asked.push(resolve));
+    const claiming = source.nextFor({ name: 'w1/0', fit });
+    const answer = await until('the instance is asked', () => asked[0]);
+    let closed = false;
+    const closing = source.close().then(() => (closed = true));
+    answer(0);
+    const claim = (await claiming) as Claim;
     expect(claim.record.id).toBe(id);
     expect(await claim.submit(newId(), 'w1/0')).toBe('ok');
-    expect(isClosed()).toBe(false);
+    expect(closed).toBe(false);
     await claim.release(0);
     await closing;
     expect(await fleet.redis.exists(fleet.keys.lock(POOL, id))).toBe(0);
@@ -306,7 +298,7 @@ it('skips a job whose record cannot be read, and claims it when it can be read a
   await fleet.redis.rename(fleet.keys.job(id), aside);
   await fleet.redis.set(fleet.keys.job(id), 'in the way');
   expect((await nextClaim(source)).record.id).toBe(next);
-  expect(await source.next({ block: false })).toBeUndefined();
+  expect(await claimNext(source)).toBeUndefined();
   await fleet.redis.rename(aside, fleet.keys.job(id));
   await openHousekeeper(fleet).sweep();
   expect((await nextClaim(source)).record).toMatchObject({ id, claim: 1 });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { FleetError, newId } from '@comfy-fleet/contracts';
-import { type RedisServer, uniquePrefix, until } from '@comfy-fleet/testing';
+import { claimNext, type RedisServer, uniquePrefix, until } from '@comfy-fleet/testing';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import type { JobStreamItem, Ledger } from '../src/index.js';
 import {
@@ -197,7 +197,7 @@ describe('a worker whose Redis', () => {
     const [first, second] = [(await fleet.submit()).record.id, (await fleet.submit()).record.id];
     const { claim, promptId } = await startNext(source);
     const kept = await startNext(source);
-    const looking = source.next();
+    const looking = source.untilWork().then(() => claimNext(source));
     await server.stop('SIGKILL');
     const transitions = Promise.all([claim.collect(), claim.finish(succeeded(first), promptId)]);
     await server.restart();
@@ -206,7 +206,7 @@ describe('a worker whose Redis', () => {
     expect(await kept.claim.check()).toBe('ok');
     await untilAnswering(fleet.ledger);
     const third = (await fleet.submit()).record.id;
-    const next = await until('the next job', () => source.next());
+    const next = await until('the next job', () => claimNext(source));
     expect(next.record.id).toBe(third);
     expect(await kept.claim.finish(succeeded(second), kept.promptId)).toBe('succeeded');
     await next.finish(succeeded(third));
@@ -284,7 +284,7 @@ it('keeps every accepted job and its order when Redis is killed', async () => {
   const source = await fleet.claims();
   const order: string[] = [];
   while (order.length < 20) {
-    const claim = await until('the next job', () => source.next(), { everyMs: 1 });
+    const claim = await until('the next job', () => claimNext(source), { everyMs: 1 });
     order.push(claim.record.id);
     await claim.finish(succeeded(claim.record.id));
   }

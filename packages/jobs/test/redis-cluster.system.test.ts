@@ -1,4 +1,4 @@
-import { until } from '@comfy-fleet/testing';
+import { claimNext, until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
 import { openFleet, startNext, succeeded, untilAnswering } from './builders.js';
 import { expectNothingLost, kill, type Place, PREFIX, waitFor } from './changing-primary.js';
@@ -32,7 +32,7 @@ it('waits for a restarting Cluster node without a replica', async () => {
   expect(await finishing).toBe('succeeded');
   await untilAnswering(fleet.ledger);
   const next = (await fleet.submit()).record.id;
-  const taken = await until('the next job', () => source.next());
+  const taken = await until('the next job', () => claimNext(source));
   expect(taken.record.id).toBe(next);
   expect(await taken.finish(succeeded(next))).toBe('succeeded');
 });

@@ -1,3 +1,4 @@
+import { claimNext } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { reuseOf } from '../src/index.js';
 import {
@@ -85,7 +86,7 @@ it('renders a job of its own if nobody copied the outputs in time, or if they ar
   const { id } = (await order(fleet)).record;
   files.files.clear();
   expect(await ledger.reuse.give(first, id, files, within())).toBe(false);
-  expect(await (await fleet.claims()).next({ block: false })).toBeUndefined();
+  expect(await claimNext(await fleet.claims())).toBeUndefined();
   const claim = await nextClaim(await inAMinute(fleet));
   expect(claim.record).toMatchObject({ id, reusedFrom: null });
   expect(await ledger.reuse.give(first, id, files, within())).toBe(false);

@@ -106,7 +106,6 @@ export class SchedulingModel {
       keys: byTime.map(([name, key]) => this.#nearKey(name, key, instance)),
       next: undefined,
       isCut: false,
-      wanted: 1,
       loadedAt: this.#loaded.get(instance),
       returnsAt: undefined,
       demand: new Map(this.#allWaiting().map(({ checkpoint }) => [checkpoint, this.#demandOf(checkpoint, instance)])),

@@ -1,3 +1,4 @@
+import { claimNext } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import type { Loss, Outcome } from '../src/index.js';
 import { failed, nextClaim, openFleet, POOL, startNext } from './builders.js';
@@ -107,7 +108,7 @@ it('excludes jobs whose key is at its limit of jobs in work from the waiting tim
   await nextClaim(source);
   const { id, createdAt } = (await fleet.submit({ key: 'a', mostTaken: 1 })).record;
   await fleet.redis.hset(fleet.keys.job(id), 'created_at', createdAt - 10 * MINUTE);
-  expect(await source.next({ block: false })).toBeUndefined();
+  expect(await claimNext(source)).toBeUndefined();
   const share = await shareOf('a');
   expect(share).toMatchObject({ waiting: 1, oldestTurnMs: 0 });
   expect(share?.oldestWaitMs).toBeGreaterThanOrEqual(10 * MINUTE);

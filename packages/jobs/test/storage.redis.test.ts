@@ -1,4 +1,4 @@
-import { pictureFile, until } from '@comfy-fleet/testing';
+import { claimNext, pictureFile, until } from '@comfy-fleet/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Housekeeper } from '../src/index.js';
 import { aFrame, type Fleet, nextClaim, openFleet, POOL, succeeded } from './builders.js';
@@ -170,15 +170,15 @@ describe('a job of a key whose files fill its share', () => {
     const source = await fleet.claims();
     const claim = await nextClaim(source);
     expect(claim.record.id).toBe(other.record.id);
-    expect(await source.next({ block: false })).toBeUndefined();
+    expect(await claimNext(source)).toBeUndefined();
     expect(await fleet.ledger.jobs.get(held.record.id)).toMatchObject({ isOverStorage: true, isHeldBack: false });
     expect(await fleet.ledger.jobs.get(other.record.id)).toMatchObject({ isOverStorage: false });
 
     await keeper.sweep();
-    expect(await source.next({ block: false })).toBeUndefined();
+    expect(await claimNext(source)).toBeUndefined();
     await found(1000, { a: [500, 100], b: [100, 0] });
     await keeper.sweep();
-    const next = await until('the job is claimed', () => source.next());
+    const next = await until('the job is claimed', () => claimNext(source));
     expect(next.record.id).toBe(held.record.id);
     await claim.finish(succeeded(other.record.id));
   });
@@ -195,7 +195,7 @@ describe('a job of a key whose files fill its share', () => {
     await fleet.submit({ key: 'a', mostTaken: 1 });
     await fleet.submit({ key: 'a', mostTaken: 1 });
     await nextClaim(source);
-    expect(await source.next({ block: false })).toBeUndefined();
+    expect(await claimNext(source)).toBeUndefined();
     await keeper.sweep();
     expect(await fleet.redis.smembers(fleet.keys.keysAtLimit(POOL))).toEqual(['a']);
   });

@@ -1,4 +1,5 @@
 import { newId } from '@comfy-fleet/contracts';
+import { claimNext } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import type { Claim } from '../src/index.js';
 import {
@@ -365,7 +366,7 @@ it.each([
   );
   await fleet.ledger.orders.create({ jobs: overdue, caller: 'anna' });
   const { id } = (await fleet.submit({ key: 'bert' })).record;
-  const claim = await (await fleet.claims()).next({ block: false });
+  const claim = await claimNext(await fleet.claims());
   expect(claim?.record.id).toBe(id);
   expect(await fleet.redis.zcard(fleet.keys.open('default'))).toBe(1);
 });

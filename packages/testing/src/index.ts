@@ -11,6 +11,7 @@ export {
   uniquePrefix,
   withText,
 } from './builders.js';
+export { claimNext } from './claims.js';
 export { comfyUnderTest } from './comfyui-under-test.js';
 export { type Gate, startGate } from './gate.js';
 export { createGpus, type Gpus, lastEnd, queueOf, starts } from './gpus.js';

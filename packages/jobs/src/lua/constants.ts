@@ -11,6 +11,8 @@ export const LUA_CONSTANTS = {
   KEPT_WORK_ITEMS: 1000,
   /** How many events BullMQ keeps by default. */
   WORK_EVENTS_KEPT: 10_000,
+  /** The sequence of a waiting job is its level times this, plus a number; see lua/scheduling/waiting.lua. */
+  LEVEL: 1e12,
   USAGE_LIFE_MS: 100 * DAY_MS,
   HOUR_MS,
   /** Longer than an hour and a minute. */

@@ -48,7 +48,7 @@ export async function readBehind(redis: Redis, keys: Keys, pool: string, instanc
  */
 export function chooseBehind(now: number, jobs: readonly BehindJob[], chooser: Chooser, { patienceMs }: Rules) {
   return jobs.find(({ key, affinity, startsAt, loadMs, failedOn, movedAt }) => {
-    if (isRefused(key, affinity, chooser) || failedOn.includes(chooser.name ?? '')) return false;
+    if (isRefused(key, affinity, chooser) || failedOn.includes(chooser.name)) return false;
     if (movedAt !== undefined && Math.abs(now - movedAt) < patienceMs) return false;
     const load = loadMs ?? chooser.loads?.get(affinity) ?? -1;
     return load === 0 || (load > 0 && Math.abs(startsAt - now) > load);

@@ -10,9 +10,9 @@ export interface Refusals {
   readonly queues: readonly { readonly key: string; readonly affinity: string }[];
 }
 
-/** The instance for which a job is chosen. Without a name, it can run everything and holds all models. */
+/** The instance for which a job is chosen. */
 export interface Chooser {
-  readonly name?: string | undefined;
+  readonly name: string;
   readonly refusals?: Refusals | undefined;
   /** How many ms it would load models, by affinity key, as its worker said; -1 for what it cannot run. */
   readonly loads?: ReadonlyMap<string, number>;
@@ -54,8 +54,7 @@ export type Choice =
   | { readonly kind: 'left'; readonly passedOver: readonly NearQueue[] }
   | { readonly kind: 'none' | 'paused' };
 
-/** Must be equal to LEVEL in lua/scheduling/waiting.lua. */
-const LEVEL = 1e12;
+const { LEVEL } = LUA_CONSTANTS;
 /**
  * Fractions of `maxOvertakes`. Shortly before the oldest jobs of a key reach the bound, an instance loads models that no
  * other instance holds for them, and keeps running such jobs until the oldest one is further from the bound. Otherwise
@@ -109,13 +108,13 @@ export function choose(snapshot: NearSnapshot, chooser: Chooser, rules: Rules): 
 }
 
 /**
- * Chooses as many jobs as are wanted: the best one, then the one that would be best if that was taken meanwhile, and so
+ * Chooses `wanted` jobs, if there are so many: the best one, then the one that would be best if that was taken meanwhile, and so
  * on.
  */
-export function chooseSome(snapshot: NearSnapshot, chooser: Chooser, rules: Rules): Choice[] {
+export function chooseSome(snapshot: NearSnapshot, chooser: Chooser, rules: Rules, wanted: number): Choice[] {
   const choices = [choose(snapshot, chooser, rules)];
   let left = snapshot;
-  while (choices.length < snapshot.wanted) {
+  while (choices.length < wanted) {
     const last = choices.at(-1);
     if (!isJob(last)) break;
     left = withoutJob(left, last);
@@ -152,7 +151,7 @@ function nearCandidates(snapshot: NearSnapshot, chooser: Chooser, rules: Rules) 
       if (job === undefined || (loadMs ?? 0) < 0) continue;
       if (loadMs === undefined) loads.push(queue);
       else heads.push({ key, queue, job, loadMs });
-      if (job.failedOn.includes(chooser.name ?? '') && !chooser.retries?.has(job.id)) retries.push(job);
+      if (job.failedOn.includes(chooser.name) && !chooser.retries?.has(job.id)) retries.push(job);
     }
     for (const candidate of ofKey(heads, rules)) {
       if (latest === Number.POSITIVE_INFINITY) latest = key.time + patienceWithOthers(candidate, rules);
@@ -176,7 +175,7 @@ export function isRefused(key: string, affinity: string, { refusals }: Chooser):
  * Whether the instance may try the job. It may not if the job failed on it and another instance may try it, or if the
  * instance is occupied and another one may try the job.
  */
-function mayTry({ id, failedOn }: NearJob, leftTo: readonly string[], { name = '', retries }: Chooser): boolean {
+function mayTry({ id, failedOn }: NearJob, leftTo: readonly string[], { name, retries }: Chooser): boolean {
   if (failedOn.includes(name) && retries?.get(id) === false) return false;
   return leftTo.every((other) => failedOn.includes(other));
 }
@@ -240,7 +239,7 @@ export const MARK = '@';
  * so. None if the first job encodes the same, or has been passed over for long or often.
  */
 function jobAsEncoded({ key, queue, job, loadMs }: Candidate, snapshot: NearSnapshot, chooser: Chooser, rules: Rules) {
-  const { name = '', encoding } = chooser;
+  const { name, encoding } = chooser;
   const isSame = (one: NearJob) => encoding !== undefined && one.encoding === encoding;
   const isElsewhere = (one: NearJob) => one.encoding?.startsWith(MARK) === true && !isSame(one);
   if (isSame(job) || loadMs > NEEDS_NO_MODELS || rules.patienceMs === 0) return undefined;
@@ -290,11 +289,11 @@ function overdue(near: readonly Candidate[], best: Candidate | undefined, snapsh
  * The job most worth loading for: the one with the most work for each instance that holds its models. If those
  * instances will finish that work sooner than this one could load, the first job without models, if there is one.
  */
-function worthLoading(near: readonly Candidate[], snapshot: NearSnapshot, name: string | undefined) {
+function worthLoading(near: readonly Candidate[], snapshot: NearSnapshot, name: string) {
   let [best, mostWork]: [Candidate | undefined, number] = [undefined, 0];
   for (const candidate of near.filter(mustLoad)) {
     const { queue, job, loadMs } = candidate;
-    if (name !== undefined && job.wantedBy === name) return candidate;
+    if (job.wantedBy === name) return candidate;
     const { waiting, holders } = demandOf(queue, snapshot);
     // The holders are busy too, so each counts as a job. Without holders, the work is infinite.
     const work = ((waiting + holders) * job.expectedMs) / holders;

@@ -70,10 +70,6 @@ export interface NearSnapshot {
   readonly next: number | undefined;
   /** Reading stopped because enough jobs without loading were found. */
   readonly isCut: boolean;
-  /**
-   * How many jobs to choose, in order. More than one, because others who read the same queues may take the first ones.
-   */
-  readonly wanted: number;
   /** When the instance last got a job for which it had to load models. */
   readonly loadedAt: number | undefined;
   /** When the delay of the next work item ends, by the workers' clock. */
@@ -82,85 +78,29 @@ export interface NearSnapshot {
   readonly demand?: ReadonlyMap<string, Demand> | undefined;
 }
 
-/**
- * The reply of lua/scheduling/near.lua: numbers may be strings, empty lists are objects, and absent values are omitted.
- */
-interface NearReply extends Omit<NearSnapshot, 'now' | 'keys' | 'next' | 'isCut' | 'loadedAt' | 'returnsAt'> {
-  readonly now: string;
+/** The reply of lua/scheduling/near.lua. */
+interface NearReply extends Omit<NearSnapshot, 'keys'> {
   readonly keys: readonly KeyReply[];
-  readonly next?: number;
-  readonly is_cut?: boolean;
-  readonly loaded_at?: string;
-  readonly returns_at?: string;
 }
-interface KeyReply {
-  readonly name: string;
+interface KeyReply extends Omit<NearKey, 'time' | 'queues'> {
+  /** With all digits. */
   readonly time: string;
-  readonly removed: number;
-  readonly in_work: number;
-  readonly queues: readonly QueueReply[];
+  readonly queues: readonly (Omit<NearQueue, 'jobs'> & { readonly jobs: readonly JobReply[] })[];
 }
-interface QueueReply {
-  readonly name: string;
-  readonly affinity: string;
-  readonly jobs: readonly JobReply[];
-  readonly load_ms?: number;
-  readonly passed_over_at?: string;
-}
-interface JobReply {
-  readonly id: string;
-  readonly sequence: string;
-  readonly expected_ms: number;
-  readonly weight?: string;
-  readonly most_taken?: string;
-  readonly faults?: string;
-  readonly wanted_by?: string;
-  readonly encoding?: string;
-}
+type JobReply = Omit<NearJob, 'failedOn' | 'mostTaken'> & { readonly mostTaken?: number; readonly faults?: string };
 
-/** Parses the reply of lua/scheduling/near.lua. */
 export function parseNear(text: string): NearSnapshot {
-  const { now, paused, returned, keys, next, wanted, ...reply } = JSON.parse(text) as NearReply;
-  return {
-    now: Number(now),
-    paused,
-    returned: asList(returned),
-    keys: asList(keys).map(({ name, time, removed, in_work, queues }) => ({
-      name,
-      time: Number(time),
-      removed,
-      inWork: in_work,
-      queues: asList(queues).map(parseQueue),
-    })),
-    next,
-    isCut: reply.is_cut === true,
-    wanted,
-    loadedAt: numberOrNone(reply.loaded_at),
-    returnsAt: numberOrNone(reply.returns_at),
-  };
+  const { returned, keys, ...reply } = JSON.parse(text) as NearReply;
+  const parseKey = ({ time, queues, ...key }: KeyReply): NearKey => ({
+    ...key,
+    time: Number(time),
+    queues: asList(queues).map((queue) => ({ ...queue, jobs: queue.jobs.map(parseJob) })),
+  });
+  return { ...reply, returned: asList(returned), keys: asList(keys).map(parseKey) };
 }
 
-function parseQueue({ name, affinity, jobs, load_ms, passed_over_at }: QueueReply): NearQueue {
-  return {
-    name,
-    affinity,
-    jobs: asList(jobs).map(parseJob),
-    loadMs: load_ms,
-    passedOverAt: numberOrNone(passed_over_at),
-  };
-}
-
-function parseJob({ id, sequence, expected_ms, weight = '1', most_taken, faults, ...reply }: JobReply): NearJob {
-  return {
-    id,
-    sequence: Number(sequence),
-    expectedMs: expected_ms,
-    weight: Number(weight),
-    mostTaken: numberOrNone(most_taken) ?? Number.POSITIVE_INFINITY,
-    failedOn: instancesOf(faults),
-    wantedBy: reply.wanted_by,
-    encoding: reply.encoding,
-  };
+function parseJob({ faults, mostTaken = Number.POSITIVE_INFINITY, ...job }: JobReply): NearJob {
+  return { ...job, mostTaken, failedOn: instancesOf(faults) };
 }
 
 /** The reply of lua/scheduling/demand.lua for a list of affinity keys. */
@@ -172,10 +112,10 @@ export type DemandReply = readonly [
 export function parseDemand(
   affinities: readonly string[],
   [waiting, ...instances]: DemandReply,
-  { name, others = [] }: { readonly name?: string | undefined; readonly others?: readonly string[] | undefined },
+  { name, others = [] }: { readonly name: string; readonly others?: readonly string[] | undefined },
 ): Map<string, Demand> {
   const known = new Map(instances);
-  known.delete(name ?? '');
+  known.delete(name);
   return new Map(
     affinities.map((affinity, n) => {
       const holders = [...known.values()].filter((loads) => loads[n] === '0').length;

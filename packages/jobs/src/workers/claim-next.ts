@@ -34,6 +34,8 @@ const MOST_TRIES = 50;
 
 /** Slots of one instance for which jobs are chosen from one snapshot. */
 const MOST_SLOTS = 16;
+/** Jobs that are chosen at a time. */
+const MOST_CHOSEN = 16;
 
 /** The instance's answers during one claim. */
 interface Known {
@@ -43,7 +45,7 @@ interface Known {
 
 /** A slot that waits for its turn to choose. */
 interface Slot {
-  readonly asker: Asker | undefined;
+  readonly asker: Asker;
   readonly token: string;
   readonly known: Known;
   readonly resolve: (chosen: Chosen | PromiseLike<Chosen>) => void;
@@ -64,6 +66,8 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   let nextReturn: number | undefined;
   /** The last wake-up, unless it was passed on: how many workers had it before. */
   let woken: number | undefined;
+  /** How many more jobs to choose than there are slots, because other workers may take the first ones. */
+  let spare = 0;
   let slots: readonly Slot[] = [];
 
   const run = (name: 'near' | 'demand' | 'take' | 'passOver', args: NamedArguments) =>
@@ -71,12 +75,11 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
 
   const expire = async (id: string) => (await transition('expire', id, {})) === 1;
 
-  const readNear = async (asker: Asker | undefined, tokens: readonly string[], from: number, readsAll: boolean) => {
+  const readNear = async (asker: Asker, wanted: number, from: number, readsAll: boolean) => {
     const text = await run('near', {
-      instance: asker?.name,
-      encoding: rules.patienceMs > 0 ? asker?.encoding : undefined,
-      token: tokens[0],
-      slots: tokens.length,
+      instance: asker.name,
+      encoding: rules.patienceMs > 0 ? asker.encoding : undefined,
+      wanted,
       from,
       patience_ms: rules.patienceMs,
       max_overtakes: rules.maxOvertakes,
@@ -86,25 +89,26 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
     });
     return parseNear(text as string);
   };
-  const readDemand = async (asker: Asker | undefined, queues: readonly NearQueue[]) => {
+  const readDemand = async (asker: Asker, queues: readonly NearQueue[]) => {
     const affinities = [...new Set(queues.map(({ affinity }) => affinity))];
-    return parseDemand(affinities, (await run('demand', { affinities })) as DemandReply, asker ?? {});
+    return parseDemand(affinities, (await run('demand', { affinities })) as DemandReply, asker);
   };
-  const chooseFor = async (asker: Asker | undefined, tokens: readonly string[], known: Known): Promise<Choice[]> => {
-    const { name, encoding, refusals, others } = asker ?? {};
+  const chooseFor = async (asker: Asker, slotCount: number, known: Known): Promise<Choice[]> => {
+    const { name, encoding, refusals, others } = asker;
     const chooser = { name, encoding, refusals, others, ...known };
-    let snapshot = await readNear(asker, tokens, 0, false);
+    const wanted = Math.min(slotCount + spare, MOST_CHOSEN);
+    let snapshot = await readNear(asker, wanted, 0, false);
     nextReturn = snapshot.returnsAt;
     for (;;) {
-      const choices = chooseSome(snapshot, chooser, rules);
+      const choices = chooseSome(snapshot, chooser, rules, wanted);
       const [first] = choices;
       if (first?.kind === 'weigh') {
         const demand = new Map([...(snapshot.demand ?? []), ...(await readDemand(asker, first.queues))]);
         snapshot = { ...snapshot, demand };
       } else if (first?.kind !== 'more') return choices;
-      else if (snapshot.isCut) snapshot = await readNear(asker, tokens, 0, true);
+      else if (snapshot.isCut) snapshot = await readNear(asker, wanted, 0, true);
       else {
-        const page = await readNear(asker, tokens, snapshot.next ?? 0, true);
+        const page = await readNear(asker, wanted, snapshot.next ?? 0, true);
         snapshot = { ...page, keys: [...snapshot.keys, ...page.keys], demand: snapshot.demand };
       }
     }
@@ -119,24 +123,26 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
     return record === undefined || (await asker.mayRetry?.(record)) !== false;
   };
   /** Takes a claim for each token, as far as there are enough jobs. */
-  const take = async (chosen: readonly ChosenJob[], asker: Asker | undefined, tokens: readonly string[]) => {
-    const [taken, foundOverdue] = (await run('take', {
+  const take = async (chosen: readonly ChosenJob[], asker: Asker, tokens: readonly string[]) => {
+    const [taken, tried, foundOverdue] = (await run('take', {
       chosen: chosen.map(chosenArgument),
-      instance: asker?.name,
+      instance: asker.name,
       worker,
       tokens,
       lock_ms: lockMs,
-    })) as readonly [records: readonly (readonly string[])[], foundOverdue: number];
+    })) as readonly [records: readonly (readonly string[])[], tried: number, foundOverdue: number];
+    const lost = tried - taken.length;
+    spare = Math.min(MOST_CHOSEN, Math.max(2 * lost, spare - 1));
     // Thousands of overdue jobs would delay the others until the next sweep.
     if (foundOverdue === 1) await expireOverdue({ redis, keys, expire, log });
-    if (taken.length === 0) log.debug('none of the chosen jobs was still available', { pool, instance: asker?.name });
+    if (taken.length === 0) log.debug('none of the chosen jobs was still available', { pool, instance: asker.name });
     const claims = tokens.map(async (token, n) => {
       const record = parseRecord(taken[n] ?? []);
       return record && handOut(record, token);
     });
     return Promise.all(claims);
   };
-  const chooseInTurn = (asker: Asker | undefined, token: string, known: Known): Promise<Chosen> =>
+  const chooseInTurn = (asker: Asker, token: string, known: Known): Promise<Chosen> =>
     new Promise((resolve) => {
       slots = [...slots, { asker, token, known, resolve }];
       void inTurn(chooseForSlots);
@@ -145,10 +151,10 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
     const [first] = slots;
     if (first === undefined) return;
     const { asker, known } = first;
-    const served = slots.filter((slot) => slot.asker?.name === asker?.name).slice(0, MOST_SLOTS);
+    const served = slots.filter((slot) => slot.asker.name === asker.name).slice(0, MOST_SLOTS);
     slots = slots.filter((slot) => !served.includes(slot));
     const tokens = served.map(({ token }) => token);
-    const choosing = chooseFor(asker, tokens, known).then((choices) => {
+    const choosing = chooseFor(asker, tokens.length, known).then((choices) => {
       const chosen = choices.filter(isJob);
       // Redis gets this before the next slot of this process reads, so they never choose the same job.
       const taking = chosen.length > 0 ? take(chosen, asker, tokens) : undefined;
@@ -160,7 +166,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
     }
     await choosing;
   };
-  const claimFor = async (asker: Asker | undefined): Promise<Claim | 'left' | undefined> => {
+  const claimFor = async (asker: Asker): Promise<Claim | 'left' | undefined> => {
     const known: Known = { loads: new Map(), retries: new Map() };
     const token = poolWorker.newToken();
     for (let [asked, tries] = [0, 0]; asked < MOST_ASKED && tries < MOST_TRIES; ) {
@@ -169,11 +175,11 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
         const claim = await taking;
         if (claim !== undefined) return claim;
         tries += 1;
-      } else if (choice?.kind === 'ask' && asker !== undefined) {
+      } else if (choice?.kind === 'ask') {
         await askInstance(asker, choice, known);
         asked += 1;
       } else if (choice?.kind === 'left') {
-        await passOver(token, choice.passedOver);
+        await passOver(choice.passedOver);
         return 'left';
       } else {
         if (choice?.kind !== 'paused') return undefined;
@@ -184,17 +190,13 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
     }
     // There may be jobs that were not read, so that all workers are to look again.
     woken = 0;
-    await passOver(token, []);
+    await passOver([]);
     return 'left';
   };
-  const passOver = (token: string, queues: readonly NearQueue[]) => {
-    const passed = run('passOver', { token, passed_over: queues.map(({ name }) => name), woken });
+  const passOver = (queues: readonly NearQueue[]) => {
+    const passed = run('passOver', { passed_over: queues.map(({ name }) => name), woken });
     woken = undefined;
     return passed;
-  };
-  const claimAny = async () => {
-    const claim = await claimFor(undefined);
-    return claim === 'left' ? undefined : claim;
   };
   const untilWork = async () => {
     woken = await poolWorker.waitForWork(nextReturn);
@@ -202,17 +204,6 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   return {
     /** Claims a job for the instance. 'left': jobs are waiting, but not for it; undefined: no jobs are waiting. */
     nextFor: (asker: Asker) => poolWorker.track(() => claimFor(asker)),
-    /**
-     * Claims the next job, no matter which instance can run it. Waits about a second for one, unless `block` is false.
-     * Undefined if there is none.
-     */
-    next: ({ block = true }: { readonly block?: boolean } = {}) =>
-      poolWorker.track(async () => {
-        const claim = await claimAny();
-        if (claim !== undefined || !block) return claim;
-        await untilWork();
-        return claimAny();
-      }),
     /** Resolves when there may be a job, or after about a second. Only one call at a time. */
     untilWork: () => poolWorker.track(untilWork),
   };

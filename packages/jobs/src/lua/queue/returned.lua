@@ -37,7 +37,7 @@ end
 -- When the next delay ends, in ms since 1970.
 local function next_return(pool)
   local score = redis.call('ZRANGE', delayed_key(pool), 0, 0, 'WITHSCORES')[2]
-  return score and string.format('%.0f', math.ceil(score / 4096))
+  return score and math.ceil(score / 4096)
 end
 local function read_returned(pool)
   local returned = {}

@@ -6,9 +6,9 @@ died are requeued.
 
 Input:
   KEYS[1] any key
-  `pool`; `token` of the claim; `slots`: how many jobs are wanted; `patience_ms`; `max_overtakes`
+  `pool`; `wanted`: how many jobs; `patience_ms`; `max_overtakes`
   `encoding`: what the last prompt of the instance encoded, if that may change the order
-  `instance`; nil means one that can run everything and holds all models
+  `instance`
   `from`: how many keys were read before; `reads_all`
   `worker_clock`: the worker's time (ms since 1970), by which delays of work items end
 
@@ -31,27 +31,8 @@ local MOST_CANDIDATES = 64
 -- Queues in one reply for which it is unknown whether the instance can run them.
 local MOST_UNKNOWN = 16
 local MOST_JOBS = 16
--- A worker that read longer ago than this and took nothing is no longer counted as a rival.
-local ASKER_LIFE_US = 1000000
 
-local pool, instance, time = args.pool, args.instance, redis.call('TIME')
-local now_us = time[1] * 1e6 + time[2]
-
--- Each rival that has read these queues but not taken a job yet may take the job that this one chooses, and one more before
--- this one takes its own.
-local function count_wanted()
-  local rivals = redis.call('ZCOUNT', choosing_key(pool), now_us - ASKER_LIFE_US, '+inf')
-  return math.min(args.slots + 2 * rivals, MOST_JOBS)
-end
--- The entry stays out of the append-only file: losing it does no harm, and otherwise each read would wait for the disk.
-local function record_asker()
-  redis.set_repl(redis.REPL_NONE)
-  redis.call('ZREMRANGEBYSCORE', choosing_key(pool), '-inf', now_us - ASKER_LIFE_US)
-  redis.call('ZADD', choosing_key(pool), now_us, args.token)
-  redis.set_repl(redis.REPL_ALL)
-end
-
-local wanted = count_wanted()
+local pool, instance, wanted = args.pool, args.instance, args.wanted
 local pages, unknown, candidates, held = 0, 0, 0, 0
 local expected = {}
 
@@ -65,8 +46,8 @@ local function read_job(job_id, sequence, key, affinity)
     return nil
   end
   expected[signature] = expected[signature] or expected_ms(pool, signature)
-  return {id = job_id, sequence = sequence, expected_ms = expected[signature], weight = fields[2] or nil,
-    most_taken = fields[3] or nil, faults = fields[4] or nil, wanted_by = fields[5] or nil,
+  return {id = job_id, sequence = tonumber(sequence), expectedMs = expected[signature], weight = tonumber(fields[2] or 1),
+    mostTaken = tonumber(fields[3] or nil), faults = fields[4] or nil, wantedBy = fields[5] or nil,
     encoding = fields[6] or nil}
 end
 -- Whether another instance has encoded, or will encode, the texts of a job ahead; see workers/encode-ahead.ts.
@@ -99,14 +80,14 @@ local function read_queue(queue, key)
   if not queue.jobs[1] then return false end
   local or_here = is_elsewhere(queue.jobs[1].encoding)
   -- Only for the first queue without loading, since each job costs Redis a microsecond.
-  if (args.encoding or or_here) and queue.load_ms == 0 and held == 0 and not is_encoded then
+  if (args.encoding or or_here) and queue.loadMs == 0 and held == 0 and not is_encoded then
     local encoded, sequence = find_encoded(waiting, most, or_here)
     if encoded then queue.jobs[#queue.jobs + 1] = read_job(encoded, sequence, key, queue.affinity) end
   end
-  if queue.load_ms ~= 0 or (args.encoding or or_here) and queue.jobs[2] then
-    queue.passed_over_at = redis.call('ZSCORE', passed_over_key(pool), queue.name) or nil
+  if queue.loadMs ~= 0 or (args.encoding or or_here) and queue.jobs[2] then
+    queue.passedOverAt = tonumber(redis.call('ZSCORE', passed_over_key(pool), queue.name) or nil)
   end
-  if not queue.load_ms then unknown = unknown + 1 end
+  if not queue.loadMs then unknown = unknown + 1 end
   candidates = candidates + 1
   return true
 end
@@ -133,10 +114,10 @@ local function queues_of_page(page, key)
       affinities[#affinities + 1] = affinity
     end
   end
-  local loads = instance and #affinities > 0 and redis.call('HMGET', fits_key(instance), unpack(affinities)) or {}
+  local loads = #affinities > 0 and redis.call('HMGET', fits_key(instance), unpack(affinities)) or {}
   for n, queue in ipairs(queues) do
-    queue.load_ms = not instance and 0 or tonumber(loads[n] or nil)
-    if not queue.load_ms or queue.load_ms >= 0 then able[#able + 1] = queue end
+    queue.loadMs = tonumber(loads[n] or nil)
+    if not queue.loadMs or queue.loadMs >= 0 then able[#able + 1] = queue end
   end
   return able
 end
@@ -149,7 +130,7 @@ local function read_key(key, virtual_time)
       if (not is_held or args.reads_all) and unknown < MOST_UNKNOWN and #read < MOST_READ then
         if read_queue(queue, key) then
           read[#read + 1] = queue
-          is_held = is_held or queue.load_ms == 0
+          is_held = is_held or queue.loadMs == 0
         end
       elseif not oldest or queue.sequence % LEVEL < oldest.sequence % LEVEL then
         oldest = queue
@@ -160,12 +141,12 @@ local function read_key(key, virtual_time)
   local may_be_overtaken = oldest and removed - oldest.sequence % LEVEL >= args.max_overtakes
   if may_be_overtaken and read_queue(oldest, key) then read[#read + 1] = oldest end
   if is_held and not args.reads_all then held = held + 1 end
-  local in_work = read[1] and read[1].jobs[1].most_taken and redis.call('SCARD', taken_of_key(key)) or 0
-  return {name = key, time = virtual_time, removed = removed, in_work = in_work, queues = read}
+  local in_work = read[1] and read[1].jobs[1].mostTaken and redis.call('SCARD', taken_of_key(key)) or 0
+  return {name = key, time = virtual_time, removed = removed, inWork = in_work, queues = read}
 end
 
 if args.from == 0 then requeue_returned(pool, args.worker_clock) end
-local reply = {now = string.format('%d', now_us / 1000), paused = is_paused(pool), returned = {}, keys = {}, wanted = wanted}
+local reply = {now = tonumber(now_ms()), paused = is_paused(pool), returned = {}, keys = {}}
 if args.from == 0 then reply.returned = read_returned(pool) end
 if not reply.paused then
   local latest
@@ -178,9 +159,10 @@ if not reply.paused then
     if found.queues[1] and not latest then latest = virtual_time + args.patience_ms end
     if held >= wanted or unknown >= MOST_UNKNOWN or candidates >= MOST_CANDIDATES then break end
   end
-  reply.is_cut = held >= wanted
-  if candidates > 0 then record_asker() end
-  if candidates > held then reply.loaded_at = redis.call('HGET', schedule_key(pool), 'loaded ' .. (instance or '')) or nil end
+  reply.isCut = held >= wanted
+  if candidates > held then
+    reply.loadedAt = tonumber(redis.call('HGET', schedule_key(pool), 'loaded ' .. instance) or nil)
+  end
 end
-reply.returns_at = next_return(pool)
+reply.returnsAt = next_return(pool)
 return cjson.encode(reply)

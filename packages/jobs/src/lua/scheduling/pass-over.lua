@@ -5,7 +5,6 @@ worker was woken, the wake-up is passed on until all workers had it: otherwise t
 Input:
   KEYS[1] any key
   `pool`
-  `token` with which it read them
   `passed_over`: names of affinity queues
   `woken`: how many workers had the wake-up before; nil if there was none
 
@@ -15,6 +14,5 @@ Output:
 --- @include "scheduling/waiting"
 --- @include "queue/work-items"
 
-redis.call('ZREM', choosing_key(args.pool), args.token)
 record_passed_over(args.pool, args.passed_over)
 if args.woken then pass_on(args.pool, args.woken + 1) end

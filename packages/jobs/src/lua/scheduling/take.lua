@@ -10,7 +10,8 @@ Input:
 
 Output:
   the records of the jobs in the order of the tokens; if there are fewer than tokens, the other slots must choose again
-  1 if one of the chosen jobs was overdue, else 0
+  how many of the chosen jobs were tried
+  1 if one of them was overdue, else 0
 ]]
 --- @include "shared/take-claim"
 --- @include "queue/work-items"
@@ -64,7 +65,6 @@ local function take_chosen(chosen, token)
   return true
 end
 
-redis.call('ZREM', choosing_key(pool), args.tokens[1])
 local taken, n = {}, 0
 for _, token in ipairs(args.tokens) do
   local is_taken = false
@@ -77,4 +77,4 @@ for _, token in ipairs(args.tokens) do
   if not is_taken or (args.chosen[n].load_ms or 0) > 0 then break end
 end
 if taken[1] and redis.call('EXISTS', keys_to_serve_key(pool)) == 1 then wake_worker(pool) end
-return {taken, found_overdue}
+return {taken, n, found_overdue}

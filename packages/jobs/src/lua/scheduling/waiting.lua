@@ -3,12 +3,11 @@ The waiting jobs of a key in a pool. Jobs of one level (priority, then level of 
 affinity queue, first in, first out. A job's sequence is level · 10^12 + how many jobs of its key came to the pool before
 it. An affinity queue is called `<level>|<affinity key>|<key>`.
 ]]
+--- @include "constants"
 --- @include "scheduling/virtual-time"
 --- @include "shared/storage"
 --- @include "queue/work-items"
 --- @include "shared/job"
-
-local LEVEL = 1e12
 
 local function count_down(counters, field)
   if redis.call('HINCRBY', counters, field, -1) <= 0 then redis.call('HDEL', counters, field) end
