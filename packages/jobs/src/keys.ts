@@ -51,13 +51,12 @@ const FLEET_KEYS = {
   /** Hash: signature → jobs that have not begun, see record/request-keys.ts | until the pool has no open job */
   backlog: 'backlog:<pool>',
   /**
-   * Hash: `present`, the virtual time of the key served last; `ahead <key>`, what its jobs in work count for besides;
+   * Hash: `time <key>`, the virtual time of an API key, see scheduling/virtual-time.lua; `present`, that of the key
+   * served last; `ahead <key>`, what its jobs in work count for besides;
    * `arrived <key>`, how many jobs came to the pool, and `removed <key>`, how many of these no longer wait; `loaded
    * <instance>`, when it last got a job for which it had to load models | until the pool has no open job
    */
   schedule: 'schedule:<pool>',
-  /** Sorted set: API keys by virtual time, see scheduling/virtual-time.lua | until the pool has no open job */
-  virtualTimes: 'virtual-times:<pool>',
   /**
    * Sorted set: the API keys that may be served now, by virtual time and jobs in work | a key while it has a waiting job and is not at
    * its limit

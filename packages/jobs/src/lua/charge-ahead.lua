@@ -24,6 +24,6 @@ for _, share in ipairs(args.shares) do
   id, record = share.id, job_key(share.id)
   local pool, key = share.pool, share.key
   -- Not if the pool has forgotten the key, because it has had no open job since.
-  if redis.call('ZSCORE', virtual_times_key(pool), key) then advance(pool, key, share.ms) end
+  if redis.call('HEXISTS', schedule_key(pool), 'time ' .. key) == 1 then advance(pool, key, share.ms) end
   use_gpu(share.ms, {pool = pool, key = key, weight = get('weight')})
 end

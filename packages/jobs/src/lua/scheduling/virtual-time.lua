@@ -19,14 +19,14 @@ local CLAIM_MS = 50
 
 -- Keeps all digits, so that equal times stay equal.
 local function exact(time) return string.format('%.17g', time) end
-local function read_time(pool, key) return tonumber(redis.call('ZSCORE', virtual_times_key(pool), key) or 0) end
+local function read_time(pool, key) return tonumber(redis.call('HGET', schedule_key(pool), 'time ' .. key) or 0) end
 local function read_served(pool) return tonumber(redis.call('HGET', schedule_key(pool), 'present') or 0) end
 -- By its place, keys are served: its virtual time and what its jobs in work count for.
 local function place_of(pool, key)
   return exact(read_time(pool, key) + tonumber(redis.call('HGET', schedule_key(pool), 'ahead ' .. key) or 0))
 end
 local function set_time(pool, key, time)
-  redis.call('ZADD', virtual_times_key(pool), exact(time), key)
+  redis.call('HSET', schedule_key(pool), 'time ' .. key, exact(time))
   redis.call('ZADD', keys_to_serve_key(pool), 'XX', place_of(pool, key), key)
 end
 -- Adds a key with a waiting job to the keys to serve. It saved up no time while it was idle: it begins level with the key to
