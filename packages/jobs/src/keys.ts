@@ -151,10 +151,11 @@ const FLEET_KEYS = {
    */
   inputDeleting: 'input-deleting:<name>',
   /**
-   * String: the secret from which names of files on instances are derived | forever: with another secret, workers would
-   * not find their files
+   * Hash: `names` → the secret from which names of files on instances are derived; day → the secret that signs URLs |
+   * `names` forever: with another secret, workers would not find their files; a day until all URLs signed with it have
+   * expired
    */
-  nameSecret: 'name-secret',
+  secrets: 'secrets',
   /** Hash: an asset, which is a file that an API key sent | until ASSET_TTL_SECONDS after its last use */
   asset: 'asset:<id>',
   /** Sorted set: ids of a key's assets, all with score 0 | a day longer than the longest-lived asset */
@@ -264,11 +265,6 @@ const FLEET_KEYS = {
   modelKeeper: 'model-keeper:<folder>',
   /** Hash: `<kind>/<name>` → what the folder has of a model as JSON | a minute after its worker last renewed it */
   modelCopies: 'model-copies:<folder>',
-  /**
-   * Hash: day → the secret that signs URLs | nine days after the newest; a field until all URLs signed with it have
-   * expired
-   */
-  urlSecrets: 'url-secrets',
   /** List: attempts to deliver the job's webhook as JSON, capped | as long as the record */
   attempts: 'attempts:<id>',
   /** Sorted set: job ids by start deadline | an id until its job starts or ends */

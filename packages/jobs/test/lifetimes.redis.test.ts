@@ -55,7 +55,7 @@ it('leaves no key without a lifetime, except the documented ones, when every job
   const forGood = new Set([
     ...sets,
     ...kept.map((id) => keys.workItem(POOL, id)),
-    keys.nameSecret,
+    keys.secrets,
     keys.totals,
     keys.outbox,
     keys.pools,

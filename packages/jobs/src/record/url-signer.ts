@@ -33,7 +33,7 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
   const tags = new LRUCache<string, string>({ max: TAGS_KEPT });
 
   const reread = async (): Promise<void> => {
-    const all = Object.entries(await redis.hgetall(keys.urlSecrets));
+    const all = Object.entries(await redis.hgetall(keys.secrets));
     known = new Map(all.map(([day, secret]) => [Number(day), secret]));
     signed.clear();
     tags.clear();
@@ -47,9 +47,9 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
   const createSecret = async (day: number): Promise<void> => {
     const secret = randomBytes(SECRET_BYTES).toString('base64url');
     const old = [...known.keys()].filter((other) => other < day - SECRET_DAYS).map(String);
-    const batch = redis.pipeline().hsetnx(keys.urlSecrets, `${day}`, secret);
-    if (old.length > 0) batch.hdel(keys.urlSecrets, ...old);
-    await batch.expire(keys.urlSecrets, (SECRET_DAYS + 1) * DAY_SECONDS).exec();
+    const batch = redis.pipeline().hsetnx(keys.secrets, `${day}`, secret);
+    if (old.length > 0) batch.hdel(keys.secrets, ...old);
+    await batch.exec();
     await reread();
   };
 

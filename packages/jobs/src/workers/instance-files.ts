@@ -17,8 +17,8 @@ const MODEL_CHARS = 32;
 /** Creates the fleet's secret if there is none yet. */
 export async function readInstanceNames(redis: Redis, keys: Keys) {
   const created = randomBytes(SECRET_BYTES).toString('hex');
-  await orUnavailable(() => redis.set(keys.nameSecret, created, 'NX'));
-  const secret = await orUnavailable(() => redis.get(keys.nameSecret));
+  await orUnavailable(() => redis.hsetnx(keys.secrets, 'names', created));
+  const secret = await orUnavailable(() => redis.hget(keys.secrets, 'names'));
   if (secret === null) throw new FleetError('queue_unavailable', 'Redis lost the secret of file names.');
   const nameOf = (...parts: readonly string[]) => createHmac('sha256', secret).update(parts.join('\n')).digest('hex');
   return {
