@@ -228,8 +228,6 @@ const FLEET_KEYS = {
    * the last
    */
   timeline: 'timeline:<instance>',
-  /** Sorted set: names of these instances by the end of their last execution | a name for about an hour */
-  timelines: 'timelines',
   /** List: samples of the fleet as JSON, the newest first, for an hour | an hour after the last */
   history: 'history',
   /** String: active and pending alerts, and when they were judged, as JSON | forever */

@@ -4,8 +4,12 @@ import { anAnnouncement, type Fleet, failed, nextClaim, openFleet, POOL, startNe
 
 const HOUR_MS = 3_600_000;
 
+const sawAt = (fleet: Fleet, instance: string, at: number) =>
+  fleet.redis.hset(fleet.keys.catalogueDigests(POOL), instance, `${at} digest`);
+
 /** The executions of an instance within the last hour. */
 async function executionsOf(fleet: Fleet, instance = 'w1/0', most = 720) {
+  await sawAt(fleet, instance, Date.now());
   const timeline = await fleet.ledger.fleet.timeline({ minutes: 60, most });
   for await (const page of timeline.pages) {
     const found = page.find((one) => one.instance === instance);
@@ -61,7 +65,8 @@ it('reads only the requested part of a long list, and all of that', async () => 
   const line = (n: number) =>
     `${now - n * 10_000 - 9000} ${now - n * 10_000} 0 succeeded sketch anna job-${n} a poster`;
   for (let n = 0; n < 200; n += 1) await fleet.redis.rpush(list, line(n));
-  await fleet.redis.zadd(fleet.keys.timelines, now, 'w1/0');
+  await fleet.redis.sadd(fleet.keys.pools, POOL);
+  await sawAt(fleet, 'w1/0', now);
   const jobs = async (minutes: number) => {
     const timeline = await fleet.ledger.fleet.timeline({ minutes, most: 150 });
     for await (const [found] of timeline.pages) return found?.executions.map(({ job }) => job) ?? [];
@@ -149,11 +154,9 @@ it('keeps as many executions of each instance as the setting says, for an hour, 
   const { executions, isCut } = await executionsOf(fleet, 'w1/0', 3);
   expect(isCut).toBe(true);
   expect(executions.map(({ job }) => job)).toEqual(ids.slice(-3));
-  for (const key of [fleet.keys.timeline('w1/0'), fleet.keys.timelines]) {
-    const left = await fleet.redis.pttl(key);
-    expect(left).toBeGreaterThan(HOUR_MS - 60_000);
-    expect(left).toBeLessThanOrEqual(HOUR_MS);
-  }
+  const left = await fleet.redis.pttl(fleet.keys.timeline('w1/0'));
+  expect(left).toBeGreaterThan(HOUR_MS - 60_000);
+  expect(left).toBeLessThanOrEqual(HOUR_MS);
 });
 
 it('lists current and recently used instances by name, and omits what is too old', async () => {
@@ -163,7 +166,9 @@ it('lists current and recently used instances by name, and omits what is too old
   const line = (from: number, till: number) => `${from} ${till} 0 succeeded mid anna job text2img`;
   await fleet.redis.lpush(fleet.keys.timeline('gone/1'), line(now - 60_000, now - 30_000));
   await fleet.redis.lpush(fleet.keys.timeline('w1/0'), line(now - 200_000, now - 190_000), line(now - 180_000, now));
-  await fleet.redis.zadd(fleet.keys.timelines, now - 30_000, 'gone/1', now - HOUR_MS - 1000, 'older/1');
+  await fleet.redis.sadd(fleet.keys.pools, POOL);
+  await sawAt(fleet, 'gone/1', now - 30_000);
+  await sawAt(fleet, 'older/1', now - HOUR_MS - 1000);
   const { from, size, pages } = await fleet.ledger.fleet.timeline({ minutes: 2, most: 720 });
   const all = [];
   for await (const page of pages) all.push(...page);

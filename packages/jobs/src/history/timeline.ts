@@ -3,10 +3,10 @@ import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { LUA_CONSTANTS } from '../lua/constants.js';
 import { inPages } from '../record/indexes.js';
 import { readExecuting } from '../record/jobs-in-work.js';
 import { lodOf } from '../record/request-keys.js';
+import { readSeen } from '../workers/abilities.js';
 import { readWorkers } from '../workers/presence.js';
 
 /** An execution of a job, or of the prompt before it that encoded texts ahead. Times are ms since 1970, by Redis' clock. */
@@ -76,11 +76,13 @@ const PAGE = 5;
 export async function readTimeline(redis: Redis, keys: Keys, { minutes, most }: TimelineQuery): Promise<Timeline> {
   const till = await redisTime(redis);
   const from = till - minutes * 60_000;
-  const [past, workers, running] = await Promise.all([
-    redis.zrangebyscore(keys.timelines, from, '+inf'),
+  const pools = await redis.smembers(keys.pools);
+  const [seen, workers, running] = await Promise.all([
+    Promise.all(pools.map((pool) => readSeen(redis, keys, pool))),
     readWorkers(redis, keys),
-    readRunning(redis, keys, till),
+    readRunning(redis, keys, pools, till),
   ]);
+  const past = seen.flat().flatMap(({ instance, seenAt }) => (seenAt > from ? [instance] : []));
   const present = workers.flatMap(({ instances }) => instances.map(({ name }) => name));
   const names = [...new Set([...past, ...present, ...running.map(({ instance }) => instance)])].sort();
   const read = async (page: readonly string[]) => {
@@ -91,14 +93,6 @@ export async function readTimeline(redis: Redis, keys: Keys, { minutes, most }: 
     for (const page of inPages(names, PAGE)) yield await orUnavailable(() => read(page));
   };
   return { from, till, size: names.length, pages: pages() };
-}
-
-/**
- * Removes instances from the list whose last execution was more than an hour ago: instances come and go under random
- * names.
- */
-export async function forgetInstances(redis: Redis, keys: Keys, now: number): Promise<void> {
-  await redis.zremrangebyscore(keys.timelines, 0, now - LUA_CONSTANTS.HOUR_MS);
 }
 
 /** Lines of a list that are read at a time; the last minute needs only a few. */
@@ -162,8 +156,12 @@ export interface RunningExecution extends Execution {
  * Running executions, up to now. Includes jobs whose outputs are being stored, because the end of their execution is
  * not recorded yet.
  */
-async function readRunning(redis: Redis, keys: Keys, now: number): Promise<RunningExecution[]> {
-  const pools = await redis.smembers(keys.pools);
+async function readRunning(
+  redis: Redis,
+  keys: Keys,
+  pools: readonly string[],
+  now: number,
+): Promise<RunningExecution[]> {
   const jobs = await Promise.all(pools.map((pool) => readExecuting(redis, keys, pool)));
   return jobs.flat().map(({ id: job, instance, startedAt, signature, key, workflow }) => {
     const from = Math.min(now, startedAt);

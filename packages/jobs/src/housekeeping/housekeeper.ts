@@ -9,7 +9,6 @@ import { type NamedArguments, orUnavailable, runScript, withScripts } from '../c
 import { readFigures } from '../figures/figures.js';
 import { keysOfJobs, recordStorage, type StorageInventory, sendersOf } from '../figures/storage.js';
 import { readSamples, sampleOf, storeSample } from '../history/history.js';
-import { forgetInstances } from '../history/timeline.js';
 import { createKeys, type Keys } from '../keys.js';
 import { createModels } from '../models/models.js';
 import { pruneDeleted } from '../models/registry.js';
@@ -160,7 +159,6 @@ async function takeSample(redis: Redis, keys: Keys, surroundings: ExternalFacts)
     readJudgement(redis, keys),
     readSamples(redis, keys),
   ]);
-  await forgetInstances(redis, keys, at);
   const sample = sampleOf(figures, at, stepSeconds);
   await storeSample(redis, keys, sample, stepSeconds);
   await storeJudgement(redis, keys, judge({ figures, samples: [sample, ...samples], ...known }, before, at));

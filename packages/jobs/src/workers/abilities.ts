@@ -109,7 +109,7 @@ export function createAbilityReader(redis: Redis, keys: Keys) {
   const unions = createSets<Catalogue>();
 
   const seenIn = (pool: string): Promise<readonly Seen[]> => {
-    const seen = pools.get(pool) ?? fresh(FRESH_MS, () => readSeen(redis, keys.catalogueDigests(pool)));
+    const seen = pools.get(pool) ?? fresh(FRESH_MS, () => readSeen(redis, keys, pool));
     pools.set(pool, seen);
     return seen.now();
   };
@@ -186,8 +186,9 @@ export function createAbilityReader(redis: Redis, keys: Keys) {
   };
 }
 
-async function readSeen(redis: Redis, able: string): Promise<readonly Seen[]> {
-  const entries = Object.entries(await redis.hgetall(able)).map(([instance, text]) => {
+/** The instances of a pool that published their catalogue within a day. */
+export async function readSeen(redis: Redis, keys: Keys, pool: string): Promise<readonly Seen[]> {
+  const entries = Object.entries(await redis.hgetall(keys.catalogueDigests(pool))).map(([instance, text]) => {
     return { instance, seenAt: Number.parseInt(text, 10), digest: digestIn(text) };
   });
   return entries.filter(({ seenAt }) => seenAt > Date.now() - LIFE_MS);

@@ -75,8 +75,6 @@ local function add_to_timeline(instance, outcome, from, till, loading_ms, most)
   redis.call('LPUSH', timeline, line)
   if most then redis.call('LTRIM', timeline, 0, most - 1) end
   redis.call('PEXPIRE', timeline, HOUR_MS)
-  redis.call('ZADD', timelines_key(), now_ms(), instance)
-  redis.call('PEXPIRE', timelines_key(), HOUR_MS)
 end
 -- Adds the job's last execution, which took `ms`, or until now.
 local function record_execution(outcome, most, ms, loading_ms)
