@@ -72,7 +72,7 @@ const folders = [
     queue: ['lua', 'record'],
     scheduling: ['lua', 'record'],
     models: ['lua', 'record', 'scheduling'],
-    workers: ['models', 'queue', 'record', 'scheduling'],
+    workers: ['lua', 'models', 'queue', 'record', 'scheduling'],
     webhooks: ['lua', 'queue', 'record'],
     figures: ['models', 'record', 'scheduling', 'workers'],
     history: ['figures', 'lua', 'record', 'workers'],

@@ -68,5 +68,5 @@ export { type Halt, type HaltSource, type Halts, type HaltTarget, isPaused } fro
 export type { InstanceNames, SharedInputs } from './workers/instance-files.js';
 export type { NodeTime, NodeTimes, SharedLoadTimes } from './workers/learned-times.js';
 export { instancesServing } from './workers/presence.js';
-export type { AbandonedPrompt, HungPrompt, Kills, UnwantedPrompts } from './workers/unwanted-prompts.js';
+export type { HungPrompt, Kills, UnwantedPrompt, UnwantedPrompts } from './workers/unwanted-prompts.js';
 export { createWorkerLedger, type WorkerLedger, type WorkerLedgerOptions } from './workers/worker-ledger.js';

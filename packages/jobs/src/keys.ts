@@ -121,10 +121,10 @@ const FLEET_KEYS = {
   /** Set: ids of jobs that a worker is responsible for | an id while the worker has its claim or its submission */
   held: 'held:<worker>',
   /**
-   * Set of `<instance> <prompt id>`: submissions in a worker's instances that no job wants any more | until the worker
-   * has stopped them, at most a day
+   * Hash: `<instance> <prompt id>` → a prompt in a worker's instances that no job wants any more; if it ignores an
+   * interrupt, its node and since when, as JSON | until the worker has stopped them, at most 30 days
    */
-  abandoned: 'abandoned:<worker>',
+  unwantedPrompts: 'unwanted-prompts:<worker>',
   /**
    * Hash: `<instance> <job id>` → how a job that failed on this instance ended on another one | until the worker has
    * read it, at most an hour
@@ -135,11 +135,6 @@ const FLEET_KEYS = {
    * lua/shared/kills.lua | a day and an hour after the last kill
    */
   kills: 'kills',
-  /**
-   * Hash: a worker's instance that ignores an interrupt → the hung prompt, its node and since when, as JSON | until the
-   * prompt is gone, at most 30 days
-   */
-  hungPrompts: 'wedged:<worker>',
   /**
    * Set: ids of jobs that start from the file with this digest, or use the file with this name in an input folder of ComfyUI
    * | 30 days after the last job was added; an id until its job ends

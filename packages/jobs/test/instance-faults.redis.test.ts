@@ -8,11 +8,11 @@ it('gives a worker the hung prompts that an earlier process of its name recorded
   const { prompts } = fleet.worker('w');
   await prompts.recordHung(WEDGE);
   await prompts.recordHung({ ...WEDGE, instance: 'w/2', node: null });
-  expect(await fleet.worker('w').prompts.hungPrompts()).toEqual([WEDGE, { ...WEDGE, instance: 'w/2', node: null }]);
-  expect(await fleet.worker('v').prompts.hungPrompts()).toEqual([]);
-  expect(await fleet.redis.pttl(fleet.keys.hungPrompts('w'))).toBeGreaterThan(0);
-  await prompts.forgetHung('w/1');
-  expect((await prompts.hungPrompts()).map(({ instance }) => instance)).toEqual(['w/2']);
+  expect(await fleet.worker('w').prompts.read()).toEqual([WEDGE, { ...WEDGE, instance: 'w/2', node: null }]);
+  expect(await fleet.worker('v').prompts.read()).toEqual([]);
+  expect(await fleet.redis.pttl(fleet.keys.unwantedPrompts('w'))).toBeGreaterThan(0);
+  await prompts.forget([WEDGE]);
+  expect((await prompts.read()).map(({ instance }) => instance)).toEqual(['w/2']);
 });
 
 it('leaves the submission of a canceled job that may still execute to its worker, to be stopped', async () => {
@@ -22,7 +22,7 @@ it('leaves the submission of a canceled job that may still execute to its worker
   const { claim, promptId } = await startNext(await worker.claims('default'));
   await fleet.ledger.jobs.cancel(id);
   expect(await claim.finish({ status: 'canceled', inDoubt: true }, promptId)).toBe('canceled');
-  expect(await worker.prompts.abandoned()).toEqual([{ instance: 'w1/0', promptId }]);
+  expect(await worker.prompts.read()).toEqual([{ instance: 'w1/0', promptId }]);
 });
 
 it('gives a worker the cross-checks of its instances once, and gives them to no other worker', async () => {

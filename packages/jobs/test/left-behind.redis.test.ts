@@ -91,10 +91,10 @@ it('gives it a submission that another worker declared lost only to stop it', as
   const stranger = await nextClaim(await fleet.worker('v').claims(POOL));
   await stranger.lose('11111111-1111-7111-8111-111111111111', 'lost');
   const { prompts } = fleet.worker('w');
-  const abandoned = [{ instance: 'w/2', promptId: '11111111-1111-7111-8111-111111111111' }];
-  expect(await prompts.abandoned()).toEqual(abandoned);
-  await prompts.forgetAbandoned(abandoned);
-  expect(await prompts.abandoned()).toEqual([]);
+  const unwanted = [{ instance: 'w/2', promptId: '11111111-1111-7111-8111-111111111111' }];
+  expect(await prompts.read()).toEqual(unwanted);
+  await prompts.forget(unwanted);
+  expect(await prompts.read()).toEqual([]);
   expect(await all(await fleet.worker('w').claims(POOL))).toEqual([]);
   expect(await stranger.check()).toBe('ok');
 });

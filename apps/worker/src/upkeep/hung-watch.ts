@@ -1,4 +1,4 @@
-import type { AbandonedPrompt, HungPrompt, UnwantedPrompts } from '@comfy-fleet/jobs';
+import type { HungPrompt, UnwantedPrompt, UnwantedPrompts } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Instance } from '../instance/instance.js';
 import { deleteOutputs } from '../instance/leftovers.js';
@@ -38,7 +38,7 @@ export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal,
   const hungPrompts = new Map<string, HungPrompt>();
   /** When this process learned of each hung instance, by performance.now(). */
   const knownAt = new Map<string, number>();
-  /** When abandoned prompts were first interrupted, ms since 1970. */
+  /** When unwanted prompts were first interrupted, ms since 1970. */
   const interrupted = new Map<string, number>();
 
   const close = (hung: HungPrompt) => {
@@ -56,19 +56,20 @@ export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal,
     await prompts.recordHung(hung);
   };
 
-  const pollInstance = async (instance: Instance, abandoned: readonly AbandonedPrompt[]) => {
+  const pollInstance = async (instance: Instance, recorded: readonly UnwantedPrompt[]) => {
     const { running, pending } = await instance.ask((client) => client.queue(signal));
     const hung = hungPrompts.get(instance.name);
-    const waiting = abandoned.filter(({ promptId }) => pending.includes(promptId)).map(({ promptId }) => promptId);
+    const isRecorded = recorded.some(({ promptId }) => promptId === hung?.promptId);
+    const unwanted = hung === undefined || isRecorded ? recorded : [...recorded, hung];
+    const waiting = unwanted.filter(({ promptId }) => pending.includes(promptId)).map(({ promptId }) => promptId);
     // A prompt that begins meanwhile is no longer in the queue; the next poll finds it running.
     await instance.ask((client) => client.deleteQueued(waiting, signal));
-    for (const { promptId } of abandoned) {
+    for (const { promptId } of unwanted) {
       if (running.includes(promptId)) await stop(instance, promptId);
     }
-    const gone = abandoned.filter(({ promptId }) => ![...running, ...pending].includes(promptId));
+    const gone = unwanted.filter(({ promptId }) => ![...running, ...pending].includes(promptId));
     if (gone.length > 0) await forget(instance, gone);
-    if (hung !== undefined && ![...running, ...pending].includes(hung.promptId)) {
-      await prompts.forgetHung(instance.name);
+    if (hung !== undefined && gone.some(({ promptId }) => promptId === hung.promptId)) {
       hungPrompts.delete(instance.name);
       restarter.recovered(instance.name);
       log.info('instance is no longer hung', { instance: instance.name, prompt_id: hung.promptId });
@@ -83,16 +84,16 @@ export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal,
     else if (Date.now() - since >= graceMs) await record({ instance: instance.name, promptId, node: null, since });
   };
 
-  const forget = async (instance: Instance, gone: readonly AbandonedPrompt[]) => {
+  const forget = async (instance: Instance, gone: readonly UnwantedPrompt[]) => {
     for (const { promptId } of gone) {
       // No job refers to its outputs.
       const entry = await instance.ask((client) => client.history(promptId, signal));
       await deleteOutputs(instance.folders, entry?.outputs ?? []);
       interrupted.delete(promptId);
     }
-    await prompts.forgetAbandoned(gone);
+    await prompts.forget(gone);
     const ids = gone.map(({ promptId }) => promptId);
-    log.info('stopped abandoned prompts', { instance: instance.name, prompt_ids: ids });
+    log.info('stopped unwanted prompts', { instance: instance.name, prompt_ids: ids });
   };
 
   /** Moves waiting jobs elsewhere; then the instance may be restarted. */
@@ -105,14 +106,14 @@ export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal,
 
   return {
     begin: async () => {
-      for (const hung of await prompts.hungPrompts()) close(hung);
+      for (const prompt of await prompts.read()) if ('since' in prompt) close(prompt);
     },
     record,
     poll: async () => {
-      const abandoned = await prompts.abandoned();
+      const unwanted = await prompts.read();
       const polls = allSlots.map(async (slots) => {
         const { name, health } = slots.instance;
-        const own = abandoned.filter(({ instance }) => instance === name);
+        const own = unwanted.filter(({ instance }) => instance === name);
         if (health.isReachable && (own.length > 0 || hungPrompts.has(name))) await pollInstance(slots.instance, own);
         if (hungPrompts.has(name)) clear(slots);
       });

@@ -25,6 +25,8 @@ export const LUA_CONSTANTS = {
   UNDELIVERED_EXTRA_MS: 30 * DAY_MS,
   /** A file's set of users is forgotten if no job was added for this long. No job is open for longer. */
   USES_LIFE_MS: 30 * DAY_MS,
+  /** Unwanted prompts are forgotten this long after the last one. Longer than an operator leaves a GPU in this state. */
+  UNWANTED_LIFE_MS: 30 * DAY_MS,
   /** How long the source of a workflow lives before an order names it. */
   UNUSED_SOURCE_LIFE_MS: HOUR_MS,
   /**

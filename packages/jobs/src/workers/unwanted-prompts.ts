@@ -1,59 +1,47 @@
 import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
 
-/** Longer than an operator leaves a GPU in this state. */
-const WEDGED_LIFE_MS = 30 * 86_400_000;
-
-/** A submission that no job wants any more, but that may still be in an instance. */
-export interface AbandonedPrompt {
+/** A prompt in an instance that no job wants any more. */
+export interface UnwantedPrompt {
   readonly instance: string;
   readonly promptId: string;
 }
 
 /** A prompt that an instance continues to execute although it was interrupted. */
-export interface HungPrompt {
-  readonly instance: string;
-  readonly promptId: string;
+export interface HungPrompt extends UnwantedPrompt {
   /** The class or title of the executing node; null if unknown. */
   readonly node: string | null;
   /** When it was first interrupted, in ms since 1970. */
   readonly since: number;
 }
 
-/** Prompts in this worker's instances that must be stopped, or that did not stop. This survives the process. */
+/** Prompts in this worker's instances that must be stopped. This survives the process. */
 export type UnwantedPrompts = ReturnType<typeof createUnwantedPrompts>;
 
 export function createUnwantedPrompts(redis: Redis, keys: Keys, worker: string) {
-  const [abandoned, wedged] = [keys.abandoned(worker), keys.hungPrompts(worker)];
+  const key = keys.unwantedPrompts(worker);
+  const fieldOf = ({ instance, promptId }: UnwantedPrompt) => `${instance} ${promptId}`;
   return {
-    abandoned: async (): Promise<readonly AbandonedPrompt[]> => {
-      const members = await redis.smembers(abandoned);
-      return members.map((member) => {
-        const [instance = '', promptId = ''] = member.split(' ');
-        return { instance, promptId };
-      });
-    },
+    /** Sorted by instance. */
+    read: () =>
+      orUnavailable(async (): Promise<readonly (UnwantedPrompt | HungPrompt)[]> => {
+        const found = Object.entries(await redis.hgetall(key)).sort();
+        return found.map(([field, text]) => {
+          const [instance = '', promptId = ''] = field.split(' ');
+          return { instance, promptId, ...(text === '' ? {} : JSON.parse(text)) };
+        });
+      }),
+    recordHung: ({ node, since, ...prompt }: HungPrompt) =>
+      orUnavailable(async () => {
+        const hung = JSON.stringify({ node, since });
+        await redis.pipeline().hset(key, fieldOf(prompt), hung).pexpire(key, LUA_CONSTANTS.UNWANTED_LIFE_MS).exec();
+      }),
     /** Call this when they were stopped or do not exist. */
-    forgetAbandoned: async (prompts: readonly AbandonedPrompt[]): Promise<void> => {
-      const members = prompts.map(({ instance, promptId }) => `${instance} ${promptId}`);
-      if (members.length > 0) await redis.srem(abandoned, ...members);
-    },
-    /** Hung prompts sorted by instance, as recorded by this process or an earlier one. */
-    hungPrompts: () =>
-      orUnavailable(async (): Promise<readonly HungPrompt[]> => {
-        const noted = await redis.hgetall(wedged);
-        return Object.entries(noted)
-          .sort()
-          .map(([instance, text]) => ({ instance, ...(JSON.parse(text) as Omit<HungPrompt, 'instance'>) }));
-      }),
-    recordHung: ({ instance, ...about }: HungPrompt) =>
+    forget: (prompts: readonly UnwantedPrompt[]) =>
       orUnavailable(async () => {
-        await redis.pipeline().hset(wedged, instance, JSON.stringify(about)).pexpire(wedged, WEDGED_LIFE_MS).exec();
-      }),
-    forgetHung: (instance: string) =>
-      orUnavailable(async () => {
-        await redis.hdel(wedged, instance);
+        if (prompts.length > 0) await redis.hdel(key, ...prompts.map(fieldOf));
       }),
   };
 }

@@ -5,9 +5,6 @@ A submission: the prompt that was given to an instance, and the worker that is r
 --- @include "shared/events"
 --- @include "scheduling/waiting"
 
--- Longer than any outage after which leftover prompts still matter.
-local ABANDONED_LIFE_MS = 86400000
-
 -- The prompt no longer waits behind another one in ComfyUI.
 local function leave_prompt_queue()
   redis.call('ZREM', behind_others_key(get('pool')), id)
@@ -25,8 +22,8 @@ end
 -- The submission is not wanted any more, but may still be in a ComfyUI that is out of reach. Its worker must stop it later.
 local function abandon_submission()
   if get('prompt_id') == '' then return end
-  redis.call('SADD', abandoned_key(owner()), get('instance') .. ' ' .. get('prompt_id'))
-  redis.call('PEXPIRE', abandoned_key(owner()), ABANDONED_LIFE_MS)
+  redis.call('HSETNX', unwanted_prompts_key(owner()), get('instance') .. ' ' .. get('prompt_id'), '')
+  redis.call('PEXPIRE', unwanted_prompts_key(owner()), UNWANTED_LIFE_MS)
 end
 -- Asks a worker to check the job, because it holds the job or one of its instances has the submission.
 local function notify_worker(worker)
