@@ -22,7 +22,6 @@ export const SCRIPT_FILES = {
   restore: 'queue/restore',
   submit: 'submit',
   report: 'report',
-  progress: 'progress',
   lose: 'lose',
   release: 'release',
   finish: 'finish',

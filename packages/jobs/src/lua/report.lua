@@ -23,6 +23,12 @@ if what == 'start' and is_current then
   if args.cached_nodes then set('cached_nodes', args.cached_nodes) end
   if get('started_prompt') ~= args.prompt_id then begin_running(args.prompt_id) end
 end
+-- `progress` (JSON) of the execution. Progress that arrives before the start is recorded, or late from a lost submission, is
+-- dropped: a queued job has no progress and no events.
+if what == 'progress' and get('status') == RUNNING and get('progress') ~= args.progress then
+  set('progress', args.progress)
+  emit('{"type":"progress","progress":' .. args.progress .. '}', EVENTS_LIFE_RUNNING_MS)
+end
 -- A picture of the unfinished work, `preview` (JSON), is published and kept for a minute for new listeners. It is not
 -- written to the job's stream because pictures are too large for it.
 if what == 'preview' and get('status') == RUNNING

@@ -44,7 +44,7 @@ export function createClaimHolder(options: ClaimHolderOptions): ClaimHolder {
         run('submit', { prompt_id: promptId, instance, expected_start: toRedisTime(expectedStart) }),
       start: (promptId, cachedNodes) =>
         report('start', { prompt_id: promptId, cached_nodes: cachedNodes && JSON.stringify(cachedNodes) }),
-      progress: (progress) => run('progress', { progress: JSON.stringify(progress) }),
+      progress: (progress) => report('progress', { progress: JSON.stringify(progress) }),
       isListenedTo: () => isHeardOn(keys.jobChannel(record.id)),
       isFollowed: () => isHeardOn(keys.jobChannel(record.id), ...sockets),
       preview: (preview) => report('preview', { preview: JSON.stringify(preview) }),

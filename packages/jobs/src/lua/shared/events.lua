@@ -32,6 +32,3 @@ local function become(status)
   set('status', status)
   emit_status(status)
 end
-local function emit_progress(progress)
-  emit('{"type":"progress","progress":' .. progress .. '}', EVENTS_LIFE_RUNNING_MS)
-end
