@@ -7,9 +7,8 @@ import type { PoolWorker } from '../queue/pool-worker.js';
 import { type JobRecord, parseRecord, recordOf } from '../record/record.js';
 import { type Choice, type ChosenJob, chooseSome, isJob, type Rules } from '../scheduling/choose.js';
 import { type DemandReply, type NearQueue, parseDemand, parseNear } from '../scheduling/snapshot.js';
-import type { Claim } from './claim.js';
 import { type Asker, askFits, type Fits } from './fits.js';
-import type { Transitions } from './hold-claim.js';
+import type { Claim, Transitions } from './hold-claim.js';
 
 export interface NextClaimOptions {
   readonly redis: Redis;
