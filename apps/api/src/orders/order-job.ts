@@ -97,9 +97,12 @@ export async function presentSnapshot(
   const mayLack = record.phase === 'waiting' && pool !== undefined && pool.instances > 0;
   const circumstances = mayLack ? await circumstancesOf(deps, record) : NOTHING;
   const waiting = waitingFor(snapshot, { overview, ...circumstances });
-  return presentJob(shown, { publicUrl: config.http.publicUrl, eta, waitingFor: waiting, sign });
+  const present = () => presentJob(shown, { publicUrl: config.http.publicUrl, eta, waitingFor: waiting, sign });
+  return record.outputs.length > MANY_OUTPUTS ? deps.computing(record.key, present) : present();
 }
 
+/** Signing the links of more outputs takes milliseconds. */
+const MANY_OUTPUTS = 100;
 const NOTHING: Omit<Circumstances, 'overview'> = {
   abilities: [],
   choosable: [],

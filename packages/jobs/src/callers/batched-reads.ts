@@ -1,3 +1,4 @@
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { batched } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
@@ -20,25 +21,47 @@ export type BatchedReads = ReturnType<typeof createBatchedReads>;
 
 type Question = readonly [kind: 'job' | 'alias' | 'count', subject: string];
 
+interface Answer {
+  readonly reply: unknown;
+  /** Whether a record has long values, such as hundreds of outputs, which take milliseconds to parse and to present. */
+  readonly isLong: boolean;
+}
+
 /**
  * Reads jobs and counts requests. Everything asked in one turn of the event loop shares a round trip, which costs this
  * process far more than the reads cost Redis.
  */
 export function createBatchedReads(redis: Redis, keys: Keys) {
-  const ask = async (questions: readonly Question[]): Promise<unknown[]> => {
+  const ask = async (questions: readonly Question[]): Promise<Answer[]> => {
     const reply = await runScript(redis, 'read', keys.callers, keys.prefix, {}, questions.flat());
-    return JSON.parse(reply as string) as unknown[];
+    const [text = '', ...long] = reply as readonly string[];
+    return (JSON.parse(text) as readonly unknown[][]).map(([fields, ...others]) => {
+      // Lua encodes an empty list as an object.
+      if (!Array.isArray(fields)) return { reply: [fields, ...others], isLong: false };
+      const values = fields.map((value: string | number) => (typeof value === 'number' ? long[value - 1] : value));
+      return { reply: [values, ...others], isLong: fields.some((value) => typeof value === 'number') };
+    });
   };
-  const load = batched<Question, unknown>(ask, { maxBatchSize: MAX_QUESTIONS });
+  const load = batched<Question, Answer>(ask, { maxBatchSize: MAX_QUESTIONS });
+  let lastTurn: Promise<unknown> = Promise.resolve();
+  const read = async (question: Question) => {
+    const { reply, isLong } = await load(question);
+    if (isLong) {
+      // Other requests are served between two such jobs.
+      lastTurn = lastTurn.then(() => yieldToEventLoop());
+      await lastTurn;
+    }
+    return parseSnapshot(reply);
+  };
   return {
-    job: async (id: string) => parseSnapshot(await load(['job', id])),
+    job: (id: string) => read(['job', id]),
     /** The key's job with this alias or id. */
     aliased: async (key: string, alias: string) => {
-      const snapshot = parseSnapshot(await load(['alias', `${key} ${alias}`]));
+      const snapshot = await read(['alias', `${key} ${alias}`]);
       return snapshot?.record.key === key ? snapshot : undefined;
     },
     count: async (caller: string): Promise<RequestCount> => {
-      const [requests, resetMs] = (await load(['count', caller])) as [number, number];
+      const [requests, resetMs] = (await load(['count', caller])).reply as [number, number];
       return { requests, resetMs: Math.max(0, resetMs) };
     },
   };

@@ -9,6 +9,7 @@ Output:
   JSON, which Node parses far faster than nested lists:
   for each job its snapshot; for an alias, this may be a job of another key
   for each count, how many requests the key sent in the current minute, including this one, and how many ms of it are left
+  then the long values of the records, which have their number in the JSON: cjson would escape them byte by byte
 ]]
 --- @include "shared/snapshot"
 
@@ -25,7 +26,17 @@ local function count(caller)
   return {requests, redis.call('PTTL', key)}
 end
 
-local replies = {}
+local LONG = 4096
+
+local replies, long = {}, {}
+local function set_long_aside(fields)
+  for n = 2, #fields, 2 do
+    if #fields[n] > LONG then
+      long[#long + 1] = fields[n]
+      fields[n] = #long
+    end
+  end
+end
 for n = 3, #ARGV, 2 do
   local subject = ARGV[n + 1]
   if ARGV[n] == 'count' then
@@ -37,6 +48,7 @@ for n = 3, #ARGV, 2 do
     end
     id, record = subject, job_key(subject)
     replies[#replies + 1] = snapshot()
+    set_long_aside(replies[#replies][1])
   end
 end
-return cjson.encode(replies)
+return {cjson.encode(replies), unpack(long)}
