@@ -1,7 +1,7 @@
 import type { ModelCopy, ModelFolder } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
 import { newModel } from '../src/index.js';
-import { pruneDeleted } from '../src/models/registry.js';
+import { forgetUnused } from '../src/models/url-models.js';
 import { openFleet } from './builders.js';
 
 const SOURCES = ['https://example.com/detail.safetensors'];
@@ -65,7 +65,7 @@ it('keeps a deleted model for a week, without its sources, and lets it be regist
   await redis.hset(keys.models, 'loras/old.safetensors', JSON.stringify(long));
   await models.change(detail, () => undefined);
   expect((await models.listWithDeleted()).get(ID)).toMatchObject({ keys: null, deleted_at: expect.any(Number) });
-  await pruneDeleted(models);
+  expect(await forgetUnused(models, () => 0)).toBe(0);
   expect((await redis.hkeys(keys.models)).sort()).toEqual([':version', 'loras/detail.safetensors']);
 });
 

@@ -11,7 +11,6 @@ import { keysOfJobs, recordStorage, type StorageInventory, sendersOf } from '../
 import { readSamples, sampleOf, storeSample } from '../history/history.js';
 import { createKeys, type Keys } from '../keys.js';
 import { createModels } from '../models/models.js';
-import { pruneDeleted } from '../models/registry.js';
 import { forgetUnused } from '../models/url-models.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { unusedPayloads } from '../record/payloads.js';
@@ -80,10 +79,9 @@ export function createHousekeeper({ jobTtlSeconds, log, ...options }: Housekeepe
     /** Removes jobs whose record is gone, and names whose asset is gone, from the indexes. Returns how many. */
     pruneIndexes: () =>
       connected(async () => (await pruneIndexes(redis, keys, jobTtlSeconds)) + (await pruneNames(redis, keys))),
-    /** Deletes models that keys named by a URL and that nobody has used for a week. Returns how many. */
+    /** Deletes models that keys named by a URL and that nobody has used for a week. Returns how many. See forgetUnused. */
     forgetModels: () =>
       connected(async () => {
-        await pruneDeleted(models);
         const folders = await models.folders();
         const uses = (id: string) => folders.map(({ copies }) => copies.get(id)?.used_at ?? 0);
         return forgetUnused(models, (id) => Math.max(0, ...uses(id)));

@@ -84,16 +84,6 @@ function withdrawn(record: ModelRecord): ModelRecord | undefined {
   return { ...record, deleted_at, sources: [], keys: keys && [], pinned_in: [] };
 }
 
-/** Removes what stays of models that were deleted long ago. */
-export async function pruneDeleted({
-  listWithDeleted,
-  change,
-}: Pick<ModelRegistry, 'listWithDeleted' | 'change'>): Promise<void> {
-  for (const record of (await listWithDeleted()).values()) {
-    if (record.deleted_at !== undefined) await change(record, (before) => before);
-  }
-}
-
 async function readRecords(redis: Redis, keys: Keys) {
   const { [VERSION]: _, ...texts } = await redis.hgetall(keys.models);
   const entries = Object.entries(texts);

@@ -45,17 +45,21 @@ export function createUrlModels(
   };
 }
 
-/** Deletes such models that nobody has used for long. Returns how many. */
+/**
+ * Deletes such models that nobody has used for long, and removes what stays of models that were deleted long ago.
+ * Returns how many were deleted now.
+ */
 export async function forgetUnused(
-  { list, change }: Pick<ModelRegistry, 'list' | 'change'>,
+  { listWithDeleted, change }: Pick<ModelRegistry, 'listWithDeleted' | 'change'>,
   lastUse: (id: string) => number,
 ): Promise<number> {
   const before = Date.now() - UNUSED_MS;
   let deleted = 0;
-  for (const [id, record] of await list()) {
-    if (!record.by_url || lastUse(id) > before) continue;
+  for (const [id, record] of await listWithDeleted()) {
+    const isLive = record.deleted_at === undefined;
+    if (isLive && (!record.by_url || lastUse(id) > before)) continue;
     const kept = await change(record, (now) => ((now?.named_at ?? 0) > before ? now : undefined));
-    if (kept === undefined) deleted += 1;
+    if (isLive && kept === undefined) deleted += 1;
   }
   return deleted;
 }
