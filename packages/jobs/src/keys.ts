@@ -250,10 +250,11 @@ const FLEET_KEYS = {
    * `:version`: a number that grows with each change | forever
    */
   models: 'models',
-  /** Hash: id → a model folder as JSON | an entry for a minute after its worker last renewed it */
+  /**
+   * Hash: id → a model folder as JSON; `<id> <worker>` → the worker's instances that use it, as JSON | an entry for a
+   * minute after its worker last renewed it
+   */
   modelFolders: 'model-folders',
-  /** Hash: `<folder> <worker>` → the worker's instances that use the folder, as JSON | as model-folders */
-  modelFolderUsers: 'model-folder-users',
   /** String: the worker that manages the folder | until a while after it last renewed it */
   modelKeeper: 'model-keeper:<folder>',
   /** Hash: `<kind>/<name>` → what the folder has of a model as JSON | a minute after its worker last renewed it */

@@ -24,12 +24,12 @@ export function createModelFolders(redis: Redis, keys: Keys) {
     /** Announces that instances of a worker use the folder. Must be repeated within a minute. */
     join: (folder: string, user: ModelFolderUser) =>
       orUnavailable(async () => {
-        await redis.hset(keys.modelFolderUsers, `${folder} ${user.worker}`, await dated({ folder, ...user }));
+        await redis.hset(keys.modelFolders, `${folder} ${user.worker}`, await dated({ folder, ...user }));
       }),
     /** The workers whose instances use the folder. */
     users: (folder: string) =>
       orUnavailable(async () => {
-        const users = await readLive<FolderUse>(redis, keys.modelFolderUsers, await redisTime(redis));
+        const { users } = await readLive(redis, keys);
         return users.filter((user) => user.folder === folder);
       }),
     /** Makes the worker the one that manages the folder, or renews that. Returns whether it is. */
@@ -66,14 +66,11 @@ export function createModelFolders(redis: Redis, keys: Keys) {
   };
 }
 
-type FolderUse = ModelFolderUser & { readonly folder: string };
+type Folder = Omit<ModelFolder, 'instances' | 'pools'>;
+type FolderUse = ModelFolderUser & { readonly folder: string; readonly seen_at: number };
 
 async function readFolders(redis: Redis, keys: Keys): Promise<FolderCopies[]> {
-  const now = await redisTime(redis);
-  const [folders, users] = await Promise.all([
-    readLive<Omit<ModelFolder, 'instances' | 'pools'>>(redis, keys.modelFolders, now),
-    readLive<FolderUse>(redis, keys.modelFolderUsers, now),
-  ]);
+  const { folders, users } = await readLive(redis, keys);
   return Promise.all(
     folders.map(async (folder) => {
       const own = users.filter((user) => user.folder === folder.id);
@@ -89,15 +86,16 @@ async function readCopies(redis: Redis, keys: Keys, folder: string): Promise<Fol
   return new Map(entries.map(([id, text]) => [id, JSON.parse(text) as ModelCopy]));
 }
 
-/** The values of a hash that were renewed within the last minute, by field. Removes the others. */
-async function readLive<T>(redis: Redis, key: string, now: number): Promise<(T & { readonly seen_at: number })[]> {
-  const entries = Object.entries(await redis.hgetall(key)).map(([field, text]) => ({
-    field,
-    value: JSON.parse(text) as T & { readonly seen_at: number },
-  }));
-  const isLive = ({ value }: (typeof entries)[number]) => value.seen_at > now - FOLDER_LIFE_MS;
-  const gone = entries.filter((entry) => !isLive(entry)).map(({ field }) => field);
-  if (gone.length > 0) await redis.hdel(key, ...gone);
-  const live = entries.filter(isLive).sort((one, other) => (one.field < other.field ? -1 : 1));
-  return live.map(({ value }) => value);
+/** The folders and uses that were announced within the last minute, by name. Removes the others. */
+async function readLive(redis: Redis, keys: Keys) {
+  const [now, texts] = await Promise.all([redisTime(redis), redis.hgetall(keys.modelFolders)]);
+  const all = Object.entries(texts).map(([field, text]) => ({ field, value: JSON.parse(text) as Folder | FolderUse }));
+  const isLive = ({ value }: (typeof all)[number]) => value.seen_at > now - FOLDER_LIFE_MS;
+  const gone = all.filter((one) => !isLive(one)).map(({ field }) => field);
+  if (gone.length > 0) await redis.hdel(keys.modelFolders, ...gone);
+  const live = all.filter(isLive).sort((one, other) => (one.field < other.field ? -1 : 1));
+  return {
+    folders: live.flatMap(({ value }) => ('folder' in value ? [] : [value])),
+    users: live.flatMap(({ value }) => ('folder' in value ? [value] : [])),
+  };
 }
