@@ -210,7 +210,7 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
  * The webhook of the request, or else that of the key. `refusal` returns why a URL is not allowed. Throws url_not_allowed,
  * and validation_failed when a request names two webhooks.
  */
-export function callbackOf(
+function callbackOf(
   { webhook, webhook_url }: Pick<JobSpec, 'webhook' | 'webhook_url'>,
   caller: Caller,
   refusal: (url: string) => string | undefined,
