@@ -3,7 +3,17 @@ import { catalogueWith, until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import type { Claim, Refusals, WorkerLedgerOptions } from '../src/index.js';
 import { affinityKeyOf } from '../src/record/request-keys.js';
-import { aFrame, anAnnouncement, aRequest, type Fleet, failed, openFleet, POOL, within } from './builders.js';
+import {
+  aFrame,
+  anAnnouncement,
+  aRequest,
+  countCommands,
+  type Fleet,
+  failed,
+  openFleet,
+  POOL,
+  within,
+} from './builders.js';
 
 const PATIENCE_MS = 30_000;
 const MINUTE_MS = 60_000;
@@ -272,12 +282,15 @@ it('counts only current instances as holders, however many there were within the
   expect(await given('w/2', { a: 60_000 })).toBe('left');
 });
 
-it('gives each of the concurrent slots of an instance a job', async () => {
+it('reads once for concurrent slots of an instance, and each gets a job', async () => {
   const { fleet, claim } = await openPool();
   const ids = await submit(fleet, 'a', 'a', 'a');
   await claim('w/1', HOLDS_A);
+  const count = await countCommands(fleet);
   const claims = await Promise.all([claim('w/1', HOLDS_A), claim('w/1', HOLDS_A)]);
   expect(claims.map((one) => one !== 'left' && one?.record.id)).toEqual(ids.slice(1));
+  await until('both are seen to be taken', () => count('LPUSH', fleet.keys.active(POOL)) === 2);
+  expect(count('RPOP', fleet.keys.waitList(POOL))).toBe(1);
 });
 
 it('lets the other slots of an instance choose again once it loads models for one of them', async () => {

@@ -31,6 +31,8 @@ const MOST_ASKED = 50;
 /** How often a slot chooses again because another worker took the job, or the job was no longer available. */
 const MOST_TRIES = 50;
 
+/** Slots of one instance for which jobs are chosen from one snapshot. */
+const MOST_SLOTS = 16;
 /** Jobs that are chosen at a time. */
 const MOST_CHOSEN = 16;
 
@@ -38,6 +40,19 @@ const MOST_CHOSEN = 16;
 interface Known {
   readonly loads: Map<string, number>;
   readonly retries: Map<string, boolean>;
+}
+
+/** A slot that waits for its turn to choose. */
+interface Slot {
+  readonly asker: Asker;
+  readonly token: string;
+  readonly known: Known;
+  readonly resolve: (chosen: Chosen | PromiseLike<Chosen>) => void;
+}
+/** `taking`: the claim; undefined if others took the job, or if other slots took all jobs. */
+interface Chosen {
+  readonly choice: Choice | undefined;
+  readonly taking: Promise<Claim | undefined> | undefined;
 }
 
 /** Makes a claim of a job that was taken with this token; undefined if it has ended the job instead. */
@@ -50,8 +65,9 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   let nextReturn: number | undefined;
   /** The last wake-up, unless it was passed on: how many workers had it before. */
   let woken: number | undefined;
-  /** How many jobs to choose besides the best one, because other workers may take the first ones. */
+  /** How many more jobs to choose than there are slots, because other workers may take the first ones. */
   let spare = 0;
+  let slots: readonly Slot[] = [];
 
   const run = (name: 'near' | 'demand' | 'take' | 'passOver', args: NamedArguments) =>
     orUnavailable(() => runScript(redis, name, keys.open(pool), keys.prefix, { pool, ...args }));
@@ -76,10 +92,10 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
     const affinities = [...new Set(queues.map(({ affinity }) => affinity))];
     return parseDemand(affinities, (await run('demand', { affinities })) as DemandReply, asker);
   };
-  const chooseFor = async (asker: Asker, known: Known): Promise<Choice[]> => {
+  const chooseFor = async (asker: Asker, slotCount: number, known: Known): Promise<Choice[]> => {
     const { name, encoding, refusals, others } = asker;
     const chooser = { name, encoding, refusals, others, ...known };
-    const wanted = Math.min(1 + spare, MOST_CHOSEN);
+    const wanted = Math.min(slotCount + spare, MOST_CHOSEN);
     let snapshot = await readNear(asker, wanted, 0, false);
     nextReturn = snapshot.returnsAt;
     for (;;) {
@@ -105,33 +121,55 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
     const record = recordOf(await orUnavailable(() => redis.hgetall(keys.job(id))));
     return record === undefined || (await asker.mayRetry?.(record)) !== false;
   };
-  /** Takes the first of these jobs that is still available, and makes a claim of it. */
-  const take = async (chosen: readonly ChosenJob[], asker: Asker, token: string): Promise<Claim | undefined> => {
-    const [taken, lost, foundOverdue] = (await run('take', {
+  /** Takes a claim for each token, as far as there are enough jobs. */
+  const take = async (chosen: readonly ChosenJob[], asker: Asker, tokens: readonly string[]) => {
+    const [taken, tried, foundOverdue] = (await run('take', {
       chosen: chosen.map(chosenArgument),
       instance: asker.name,
       worker,
-      token,
+      tokens,
       lock_ms: lockMs,
-    })) as readonly [record: readonly string[], lost: number, foundOverdue: number];
+    })) as readonly [records: readonly (readonly string[])[], tried: number, foundOverdue: number];
+    const lost = tried - taken.length;
     spare = Math.min(MOST_CHOSEN, Math.max(2 * lost, spare - 1));
     // Thousands of overdue jobs would delay the others until the next sweep.
     if (foundOverdue === 1) await expireOverdue({ redis, keys, expire, log });
-    const record = parseRecord(taken);
-    if (record !== undefined) return handOut(record, token);
-    log.debug('none of the chosen jobs was still available', { pool, instance: asker.name });
-    return undefined;
+    if (taken.length === 0) log.debug('none of the chosen jobs was still available', { pool, instance: asker.name });
+    const claims = tokens.map(async (token, n) => {
+      const record = parseRecord(taken[n] ?? []);
+      return record && handOut(record, token);
+    });
+    return Promise.all(claims);
+  };
+  const chooseInTurn = (asker: Asker, token: string, known: Known): Promise<Chosen> =>
+    new Promise((resolve) => {
+      slots = [...slots, { asker, token, known, resolve }];
+      void inTurn(chooseForSlots);
+    });
+  const chooseForSlots = async (): Promise<void> => {
+    const [first] = slots;
+    if (first === undefined) return;
+    const { asker, known } = first;
+    const served = slots.filter((slot) => slot.asker.name === asker.name).slice(0, MOST_SLOTS);
+    slots = slots.filter((slot) => !served.includes(slot));
+    const tokens = served.map(({ token }) => token);
+    const choosing = chooseFor(asker, tokens.length, known).then((choices) => {
+      const chosen = choices.filter(isJob);
+      // Redis gets this before the next slot of this process reads, so they never choose the same job.
+      const taking = chosen.length > 0 ? take(chosen, asker, tokens) : undefined;
+      return { choice: choices[0], taking };
+    });
+    for (const [n, { resolve }] of served.entries()) {
+      const own = ({ choice, taking }: Awaited<typeof choosing>) => ({ choice, taking: taking?.then((all) => all[n]) });
+      resolve(choosing.then(own));
+    }
+    await choosing;
   };
   const claimFor = async (asker: Asker): Promise<Claim | 'left' | undefined> => {
     const known: Known = { loads: new Map(), retries: new Map() };
     const token = poolWorker.newToken();
     for (let [asked, tries] = [0, 0]; asked < MOST_ASKED && tries < MOST_TRIES; ) {
-      const { choice, taking } = await inTurn(async () => {
-        const choices = await chooseFor(asker, known);
-        const chosen = choices.filter(isJob);
-        // Redis gets this before the next claim of this process reads, so they never choose the same job.
-        return { choice: choices[0], taking: chosen.length > 0 ? take(chosen, asker, token) : undefined };
-      });
+      const { choice, taking } = await chooseInTurn(asker, token, known);
       if (taking !== undefined) {
         const claim = await taking;
         if (claim !== undefined) return claim;

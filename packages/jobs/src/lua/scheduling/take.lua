@@ -1,15 +1,16 @@
 --[[
-Takes the first of the jobs chosen by scheduling/choose.ts that is unchanged since it was read: it waits in the same place,
-and its key may have one more job in work. A repeat with the same token returns the same.
+Takes, for each slot of an instance, the first of the jobs chosen by scheduling/choose.ts that is unchanged since it was
+read: it waits in the same place, and its key may have one more job in work. A repeat with the same tokens returns the same.
 
 Input:
   KEYS[1] any key
   `chosen`: the jobs in the order in which they were chosen, see chosenArgument in workers/claim-next.ts
-  `token` of the claim; `pool`, `instance`, `worker`, `lock_ms`
+  `tokens`: one claim token for each slot
+  `pool`, `instance`, `worker`, `lock_ms`
 
 Output:
-  the record of the job, empty if none could be taken
-  how many of the chosen jobs before it could not be taken
+  the records of the jobs in the order of the tokens; if there are fewer than tokens, the other slots must choose again
+  how many of the chosen jobs were tried
   1 if one of them was overdue, else 0
 ]]
 --- @include "shared/take-claim"
@@ -64,10 +65,16 @@ local function take_chosen(chosen, token)
   return true
 end
 
-for n, chosen in ipairs(args.chosen) do
-  if take_chosen(chosen, args.token) then
-    if redis.call('EXISTS', keys_to_serve_key(pool)) == 1 then wake_worker(pool) end
-    return {redis.call('HGETALL', record), n - 1, found_overdue}
+local taken, n = {}, 0
+for _, token in ipairs(args.tokens) do
+  local is_taken = false
+  while args.chosen[n + 1] and not is_taken do
+    n = n + 1
+    is_taken = take_chosen(args.chosen[n], token)
   end
+  if is_taken then taken[#taken + 1] = redis.call('HGETALL', record) end
+  -- After a load the instance holds other models, so its other slots choose again.
+  if not is_taken or (args.chosen[n].load_ms or 0) > 0 then break end
 end
-return {{}, #args.chosen, found_overdue}
+if taken[1] and redis.call('EXISTS', keys_to_serve_key(pool)) == 1 then wake_worker(pool) end
+return {taken, n, found_overdue}
