@@ -42,7 +42,7 @@ export interface Deps extends Readonly<AllTurns> {
   readonly workflows: LiveWorkflows;
   /** The pictures that jobs made. */
   readonly frames: FrameStore;
-  /** The files that jobs start from. */
+  /** The normalised pictures that img2img jobs start from. */
   readonly inputs: FrameStore;
   readonly measureFile: MeasureFile;
   /** Requests of published workflows that passed the GPU limits, with the catalogue that they were checked against. */

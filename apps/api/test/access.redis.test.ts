@@ -99,7 +99,9 @@ describe("another key's job", () => {
     expect((await api.get(`/images/${filename}`, as('anna'))).status).toBe(200);
     const body = { prompt: 'x', source: filename };
     const stolen = await problemOf(await api.post('/img2img', body, as('bert')));
-    expect(stolen.errors).toEqual([{ pointer: '/source', detail: 'names a job that does not exist or was deleted' }]);
+    expect(stolen.errors).toEqual([
+      { pointer: '/source', detail: 'names a picture that does not exist or was deleted' },
+    ]);
     const batch = await problemOf(await api.post('/jobs/batch', { jobs: [{ kind: 'img2img', ...body }] }, as('bert')));
     expect(batch.errors?.[0]?.pointer).toBe('/jobs/0/source');
     expect((await api.post('/img2img', body, as('anna'))).status).toBe(202);

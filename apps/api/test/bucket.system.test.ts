@@ -3,6 +3,7 @@ import { access } from 'node:fs/promises';
 import { get as httpGet, request as httpRequest, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import type { Health, Job } from '@comfy-fleet/contracts';
+import { inputName } from '@comfy-fleet/frames';
 import { type Gate, type S3Server, startGate, startS3Server, until } from '@comfy-fleet/testing';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
@@ -76,9 +77,9 @@ describe('an API whose pictures are in a bucket', () => {
     const jobs = await Promise.all(
       [1, 2].map(async () => (await (await api.post('/img2img', { prompt: 'a lighthouse', image })).json()) as Job),
     );
-    const [first = '', second] = jobs.map((job) => job.request.image?.name ?? '');
+    const [first, second] = jobs.map((job) => job.request.image?.sha256 ?? '');
     expect(first).toBe(second);
-    expect(await api.inputs.stat(first)).toMatchObject({ sha256: digest(Buffer.from(image, 'base64')) });
+    expect(await api.inputs.stat(inputName(`${first}`))).toMatchObject({ sha256: first });
     await expect(access('/nowhere')).rejects.toThrow('ENOENT');
   });
 

@@ -1,3 +1,4 @@
+import { inputName } from '@comfy-fleet/frames';
 import type { Asset } from '@comfy-fleet/jobs';
 import fc, { type Arbitrary } from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -120,16 +121,19 @@ describe('random requests get valid responses, and refused ones a problem that r
     expect([...(await allJobs(api, KEY))].sort()).toEqual(expected);
   });
 
-  it('have stored the files of all accepted jobs', async () => {
+  it('have stored exactly the files of accepted jobs', async () => {
     const jobs = await Promise.all(
       [...accepted].map(
         async (id) =>
-          (await (await api.get(`/jobs/${id}`, as(KEY))).json()) as { request?: { image?: { name: string } } },
+          (await (await api.get(`/jobs/${id}`, as(KEY))).json()) as { request?: { image?: { sha256: string } } },
       ),
     );
-    const names = jobs.flatMap(({ request }) => request?.image?.name ?? []);
-    const stored = new Set((await allFiles(api)).map((file) => file.split('/').at(-1)));
-    for (const { name } of await allAssets()) names.push(name);
-    expect(names.filter((name) => !stored.has(name))).toEqual([]);
+    const inputs = new Set(
+      jobs.flatMap(({ request }) => (request?.image === undefined ? [] : [inputName(request.image.sha256)])),
+    );
+    const left = (await allFiles(api)).filter((file) => file.includes('/inputs/'));
+    const names = new Set([...inputs].map((name) => name.split('/').at(-1)));
+    for (const { name } of await allAssets()) names.add(name);
+    expect(left.filter((file) => !names.has(file.split('/').at(-1)))).toEqual([]);
   });
 });

@@ -50,7 +50,7 @@ it('counts fetched bytes against the daily upload limit of the key', async () =>
 });
 
 it.each([
-  ['a page', '/page', 'validation_failed'],
+  ['a page', '/page', 'invalid_image'],
   ['nothing', '/none', 'url_unreachable'],
   ['a redirect inward', '/inward', 'url_not_allowed'],
 ])('refuses a URL that leads to %s', async (_, path, code) => {

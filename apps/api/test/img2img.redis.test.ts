@@ -1,13 +1,13 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type Job, newId } from '@comfy-fleet/contracts';
-import { frameName } from '@comfy-fleet/frames';
+import { frameName, inputName } from '@comfy-fleet/frames';
 import { until } from '@comfy-fleet/testing';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { problemOf, startApi, type TestApi } from './api.js';
-import { finishJob } from './finished-image.js';
 import * as pictures from './pictures.js';
 
 let api: TestApi;
@@ -41,10 +41,10 @@ async function accepted(answer: Response | Promise<Response>): Promise<Job> {
   return (await settled.json()) as Job;
 }
 
-const stored = (job: Job) => readFile(join(api.framesDir, 'inputs', job.request.image?.name ?? ''));
+const stored = (job: Job) => readFile(join(api.framesDir, 'inputs', inputName(job.request.image?.sha256 ?? '')));
 
 describe('POST /img2img', () => {
-  it('accepts the picture as base64 and stores it as it is', async () => {
+  it('accepts the picture as base64 and stores its normalised form under its hash', async () => {
     const job = await accepted(asJson(png, { lod: 'final', denoise: 0.25, seed: '18446744073709551615' }));
     const kept = await stored(job);
     expect(job).toMatchObject({
@@ -54,10 +54,10 @@ describe('POST /img2img', () => {
       request: {
         workflow: 'img2img',
         denoise: 0.25,
-        image: { name: expect.stringMatching(/^[0-9a-f]{64}\.png$/), kind: 'image', width: 800, height: 400 },
+        image: { sha256: createHash('sha256').update(kept).digest('hex'), width: 800, height: 400 },
       },
     });
-    expect(kept.equals(png)).toBe(true);
+    expect(await sharp(kept).metadata()).toMatchObject({ format: 'png', width: 800, height: 400 });
   });
 
   it("keeps the picture's shape with the profile's area, in multiples of 8", async () => {
@@ -98,54 +98,116 @@ describe('POST /img2img', () => {
     expect(job.metadata).toEqual({ scene: '12' });
   });
 
-  it('starts from a picture made here, under its filename', async () => {
-    const made = await accepted(api.post('/generate', { prompt: 'x' }));
-    await finishJob(api, made.id);
-    const source = frameName(made.id, 1);
+  it('starts from a frame made here, under its filename', async () => {
+    const source = frameName(newId(), 1);
+    await api.frames.put(source, [png], { signal: new AbortController().signal });
     const job = await accepted(api.post('/img2img', { prompt: 'x', source }));
-    expect(job.request.image).toMatchObject({ width: 96, height: 64, source });
+    expect(job.request.image).toMatchObject({ width: 800, height: 400, source });
     expect((await accepted(asForm({ prompt: 'x', source }))).request.image).toEqual(job.request.image);
+  });
+
+  it.each(['jpeg', 'webp', 'gif'] as const)('starts from a frame made here that is a %s', async (type) => {
+    const source = frameName(newId(), 1, type);
+    const frame = await pictures.plain(80, 40, 'red').toFormat(type).toBuffer();
+    await api.frames.put(source, [frame], { signal: new AbortController().signal });
+    const job = await accepted(api.post('/img2img', { prompt: 'x', source }));
+    expect(job.request.image).toMatchObject({ width: 80, height: 40, source });
   });
 
   it('stores the same picture once, no matter how it is sent', async () => {
     const data = await pictures.plain(64, 64, 'green').webp({ lossless: true }).toBuffer();
     const first = await accepted(asJson(data));
+    const path = join(api.framesDir, 'inputs', inputName(first.request.image?.sha256 ?? ''));
+    const { ino } = await stat(path);
     const second = await accepted(asForm({ prompt: 'x' }, [['image', data, 'image/webp']]));
     expect(second.request.image).toEqual(first.request.image);
+    expect((await stat(path)).ino).toBe(ino);
     expect((await readdir(join(api.framesDir, 'inputs'))).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 });
 
-it.each(pictures.ORIENTATIONS)(
-  'knows the upright size of a picture with the EXIF orientation %i',
-  async (orientation) => {
-    const { request } = await accepted(asJson(await pictures.corners(orientation)));
-    expect(request.image).toMatchObject(orientation >= 5 ? { width: 40, height: 80 } : { width: 80, height: 40 });
-  },
-);
+describe('the stored form of a picture', () => {
+  it.each(pictures.ORIENTATIONS)('is upright for the EXIF orientation %i', async (orientation, corners) => {
+    const job = await accepted(asJson(await pictures.corners(orientation)));
+    expect(await pictures.readCorners(await stored(job))).toEqual(corners);
+    const turned = orientation >= 5;
+    expect(job.request.image).toMatchObject(turned ? { width: 40, height: 80 } : { width: 80, height: 40 });
+  });
 
-it('puts a transparent picture on white', async () => {
-  const kept = await stored(await accepted(asJson(await pictures.transparent())));
-  const { channels, isOpaque } = await sharp(kept).stats();
-  expect([isOpaque, ...channels.map(({ min }) => min)]).toEqual([true, 255, 255, 255]);
+  it('has no metadata', async () => {
+    const data = await pictures
+      .plain(80, 40, 'red')
+      .withExif({ IFD0: { Artist: 'somebody', ImageDescription: 'at home' } })
+      .withIccProfile('p3')
+      .jpeg()
+      .toBuffer();
+    expect(data.toString('latin1')).toContain('somebody');
+    const kept = await stored(await accepted(asJson(data)));
+    expect(await sharp(kept).metadata()).not.toHaveProperty('exif');
+    expect(await sharp(kept).metadata()).not.toHaveProperty('icc');
+    expect(kept.toString('latin1')).not.toMatch(/somebody|at home|eXIf|iCCP|tEXt|iTXt/);
+  });
+
+  it.each([
+    ['a transparent PNG', () => pictures.transparent()],
+    ['a 16-bit PNG', () => pictures.plain(80, 40, 'white').toColourspace('rgb16').png().toBuffer()],
+    ['a grey PNG', () => pictures.plain(80, 40, 'white').toColourspace('b-w').png().toBuffer()],
+    ['a palette PNG', () => pictures.plain(80, 40, 'white').png({ palette: true }).toBuffer()],
+    ['a CMYK JPEG', () => pictures.plain(80, 40, 'white').toColourspace('cmyk').jpeg().toBuffer()],
+    ['an animated WebP, its first frame', () => pictures.animated('white', 'red')],
+  ])('is an 8-bit sRGB PNG without alpha, white where it was white or transparent: %s', async (_, make) => {
+    const kept = await stored(await accepted(asJson(await make())));
+    const { format, depth, space, hasAlpha, width, height } = await sharp(kept).metadata();
+    expect({ format, depth, space, hasAlpha, width, height }).toEqual({
+      format: 'png',
+      depth: 'uchar',
+      space: 'srgb',
+      hasAlpha: false,
+      width: 80,
+      height: 40,
+    });
+    const { channels } = await sharp(kept).stats();
+    for (const { min } of channels.slice(0, 3)) expect(min).toBeGreaterThanOrEqual(250);
+  });
 });
 
 describe('a picture that cannot be used', () => {
-  it.each<[what: string, code: string, make: () => Promise<Buffer>]>([
-    ['no picture', 'validation_failed', async () => Buffer.from('hello, this is no picture')],
-    [
-      'an SVG',
-      'validation_failed',
-      async () => Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>'),
-    ],
-    ['a signature with nothing behind it', 'validation_failed', async () => Buffer.from('89504e470d0a1a0a', 'hex')],
-    ['half a WebP', 'invalid_image', async () => pictures.half(await pictures.noise().webp().toBuffer())],
-    ['half a transparent PNG', 'invalid_image', async () => pictures.half(await pictures.transparent())],
-  ])('is refused: %s', async (_, code, make) => {
+  it.each([
+    ['no picture', async () => Buffer.from('hello, this is no picture')],
+    ['a GIF', () => pictures.plain(8, 8, 'red').gif().toBuffer()],
+    ['a TIFF', () => pictures.plain(8, 8, 'red').tiff().toBuffer()],
+    ['an SVG', async () => Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>')],
+    ['a signature with nothing behind it', async () => Buffer.from('89504e470d0a1a0a', 'hex')],
+    ['half a PNG', async () => pictures.half(await pictures.noise().png().toBuffer())],
+    ['half a JPEG', async () => pictures.half(await pictures.noise().jpeg().toBuffer())],
+    ['half a WebP', async () => pictures.half(await pictures.noise().webp().toBuffer())],
+    ['a PNG with garbage in it', async () => pictures.scratched(await pictures.noise().png().toBuffer())],
+  ])('is 422 invalid_image: %s', async (_, make) => {
     const answer = await asJson(await make());
     expect(answer.status).toBe(422);
-    expect(await problemOf(answer)).toMatchObject({ code, errors: [{ pointer: '/image' }] });
+    expect(await problemOf(answer)).toMatchObject({ code: 'invalid_image', errors: [{ pointer: '/image' }] });
   });
+
+  it('may be a form part without a type or with text/plain, which means no type', async () => {
+    expect((await asForm({ prompt: 'x' }, [['image', png, 'text/plain']])).status).toBe(202);
+  });
+
+  it.each(['image/jpeg', 'text/html'])('is 422 when a PNG claims to be %s', async (type) => {
+    const inUrl = await asJson(`data:${type};base64,${png.toString('base64')}`);
+    const inForm = await asForm({ prompt: 'x' }, [['image', png, type]]);
+    for (const answer of [inUrl, inForm]) {
+      expect(answer.status).toBe(422);
+      expect((await problemOf(answer)).detail).toBe(`The picture claims to be ${type} but is image/png.`);
+    }
+  });
+
+  it.each(['image/jpg', 'image/jpeg; charset=binary', 'application/octet-stream', ''])(
+    'is taken when a JPEG claims to be %j',
+    async (type) => {
+      const jpeg = await pictures.plain(80, 40, 'red').jpeg().toBuffer();
+      expect((await asForm({ prompt: 'x' }, [['image', jpeg, type]])).status).toBe(202);
+    },
+  );
 
   it.each(['data:image/png,notbase64', 'data:image/png;base64', 'data:', '@@@', '=', '   '])(
     'is 422 when the text is %j',
@@ -206,14 +268,22 @@ describe('the fields of POST /img2img', () => {
   });
 
   it.each([
-    [frameName(newId(), 1), /job that does not exist/],
+    [frameName(newId(), 1), /picture that does not exist/],
     ['../secret.png', /filename of a picture made here/],
-    [`inputs/${'a'.repeat(64)}.png`, /filename of a picture made here/],
+    [`inputs/${inputName('a'.repeat(64))}`, /filename of a picture made here/],
     [`http://127.0.0.1/images/${frameName(newId(), 1)}`, /filename of a picture made here/],
   ])('answers 422 at /source to %s', async (source, detail) => {
     const answer = await api.post('/img2img', { prompt: 'x', source });
     expect(answer.status).toBe(422);
     expect((await problemOf(answer)).errors).toEqual([{ pointer: '/source', detail: expect.stringMatching(detail) }]);
+  });
+
+  it('answers 422 at /source to a frame of more than MAX_IMAGE_BYTES', async () => {
+    const source = frameName(newId(), 1);
+    await api.frames.put(source, [Buffer.alloc(300_001)], { signal: new AbortController().signal });
+    const problem = await problemOf(await api.post('/img2img', { prompt: 'x', source }));
+    const detail = 'The picture has 300001 bytes; at most 300000 are allowed (MAX_IMAGE_BYTES).';
+    expect(problem).toMatchObject({ code: 'invalid_image', errors: [{ pointer: '/source', detail }] });
   });
 
   it.each<[Record<string, string>, string, RegExp]>([
@@ -248,7 +318,7 @@ describe('the fields of POST /img2img', () => {
     ]);
     expect([other.status, two.status]).toEqual([422, 422]);
     expect((await problemOf(other)).errors).toEqual([{ pointer: '/img', detail: expect.stringContaining('"image"') }]);
-    expect((await problemOf(two)).errors).toEqual([{ pointer: '/image', detail: 'send one file only' }]);
+    expect((await problemOf(two)).errors).toEqual([{ pointer: '/image', detail: 'send one picture only' }]);
   });
 
   it('answers 413 to a text field that is too large and to too many fields', async () => {

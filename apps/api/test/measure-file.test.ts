@@ -53,15 +53,15 @@ function twoPages(...sides: readonly (readonly [width: number, height: number])[
   return Buffer.concat([Buffer.from('II*\0\x08\0\0\0', 'latin1'), ...pages]);
 }
 
-it('looks into every picture, also into one whose size in bytes is unknown', async () => {
+it('looks into every picture, also into those that were normalised here', async () => {
   const fault = 'has data after the end of the picture';
   const joined = async (type: 'jpeg' | 'png') => {
     const one = await plain(20, 10, 'red')[type]().toBuffer();
     return stored(Buffer.concat([one, Buffer.from('x'), one]), type, SIZE);
   };
   expect(await measure('anna', await joined('jpeg'))).toEqual({ fault });
-  const { bytes: _bytes, ...unsized } = await joined('png');
-  expect(await measure('anna', unsized)).toEqual({ fault });
+  const { bytes: _bytes, ...normalised } = await joined('png');
+  expect(await measure('anna', normalised)).toEqual({ fault });
 });
 
 it('refuses an animation of more than 10,000 frames', async () => {

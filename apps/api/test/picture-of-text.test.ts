@@ -18,7 +18,7 @@ describe('a picture as text', () => {
           },
           data.toString(alphabet as BufferEncoding),
         );
-        expect(await pictureOfText(text, MOST)).toEqual(data);
+        expect(await pictureOfText(text, MOST)).toEqual({ data, claimed: undefined });
       }),
     );
   });
@@ -27,7 +27,7 @@ describe('a picture as text', () => {
     await fc.assert(
       fc.asyncProperty(bytes, async (data) => {
         const text = ` DATA:image/png;base64,${data.toString('base64')}`;
-        expect(await pictureOfText(text, MOST)).toEqual(data);
+        expect(await pictureOfText(text, MOST)).toEqual({ data, claimed: 'image/png' });
       }),
     );
   });
@@ -38,7 +38,7 @@ describe('a picture as text', () => {
   ])('is decoded completely when it takes several steps (%j)', async (space) => {
     const data = Buffer.from(Array.from({ length: 600_001 }, (_, n) => (n * 7919) % 251));
     const text = data.toString('base64').replaceAll(/.{77}/g, (line) => line + space);
-    expect((await pictureOfText(`${text}\n`, MOST)).equals(data)).toBe(true);
+    expect((await pictureOfText(`${text}\n`, MOST)).data.equals(data)).toBe(true);
   });
 
   it.each(['', '   ', '=', '@@@', 'aGk=b', 'aGk===', 'aG\u00a0k=', 'é', 'aGVsé', `${'A'.repeat(300_000)}=AAA`])(

@@ -22,6 +22,10 @@ export function half(data: Buffer): Buffer {
   return data.subarray(0, Math.floor(data.length / 2));
 }
 
+export function scratched(data: Buffer): Buffer {
+  return Buffer.concat([data.subarray(0, 500), Buffer.alloc(200, 0x55), data.subarray(700)]);
+}
+
 /** A picture of transparent black. */
 export function transparent(): Promise<Buffer> {
   const background = { r: 0, g: 0, b: 0, alpha: 0 };

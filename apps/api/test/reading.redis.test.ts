@@ -173,7 +173,7 @@ describe('POST /jobs/:id/refine', () => {
     expect((await problemOf(missing)).errors?.[0]?.pointer).toBe('/index');
     await api.frames.delete(`${id}_1.png`);
     const deleted = await api.post(`/jobs/${id}/refine`, { lod: 'mid' });
-    expect((await problemOf(deleted)).errors?.[0]?.pointer).toBe('/index');
+    expect([deleted.status, (await problemOf(deleted)).code]).toEqual([409, 'wrong_job_state']);
   });
 });
 

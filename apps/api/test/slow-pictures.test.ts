@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { pixelsOf } from '../src/files/keep-file.js';
+import { pixelsOf } from '../src/files/normalise.js';
 import { longAnimation, noise } from './pictures.js';
 
 const FIELD = { maxPixels: 40_000_000, pointer: '/image' };

@@ -852,10 +852,9 @@ export interface JobParameters {
   denoise?: number;
   priority: number;
   image?: {
-    name: string;
-    kind: 'image' | 'video' | 'audio' | 'file';
-    width?: number;
-    height?: number;
+    sha256: string;
+    width: number;
+    height: number;
     source?: string;
   };
   inputs?: {

@@ -153,8 +153,15 @@ const jobRequestSchema = Type.Object({
   checkpoint: Type.Optional(Type.String()),
   denoise: Type.Optional(Type.Number()),
   priority: Type.Integer(),
-  /** Only for img2img: the picture that it starts from. */
-  image: Type.Optional(presentFileSchema),
+  /** Only for img2img: the normalised input picture. */
+  image: Type.Optional(
+    Type.Object({
+      sha256: Type.String(),
+      width: Type.Integer(),
+      height: Type.Integer(),
+      source: Type.Optional(Type.String()),
+    }),
+  ),
   /** The inputs of every other workflow, by name. */
   inputs: Type.Optional(
     Type.Record(

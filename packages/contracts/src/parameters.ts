@@ -87,7 +87,7 @@ export type FileKind = (typeof FILE_KINDS)[number];
 
 /** An input file. The store and ComfyUI have it under `name`, which derives from its content. */
 export interface InputFile {
-  /** `<64 hex digits>.<extension>`: the BLAKE3 hash of its content. */
+  /** `<64 hex digits>.<extension>`: SHA-256 of a normalised picture of img2img, BLAKE3 of an asset. */
   readonly name: string;
   readonly kind: FileKind;
   readonly bytes?: number;

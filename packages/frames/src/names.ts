@@ -21,7 +21,7 @@ export function isFrameName(text: string): boolean {
   return id !== undefined && isId(id);
 }
 
-/** The file name of an input: the BLAKE3 hash of its content and the extension. */
+/** The file name of an input: the digest (SHA-256 of a normalised picture, BLAKE3 of an asset) and the extension. */
 export function inputName(digest: string, extension = 'png'): string {
   return `${digest}.${extension}`;
 }

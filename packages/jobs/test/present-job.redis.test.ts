@@ -218,7 +218,7 @@ it('shows every resolved parameter in snake_case, and the most used ones also at
 it('shows the input picture of an img2img job', () => {
   const image = { name: `${'cd'.repeat(32)}.png`, kind: 'image', width: 640, height: 480 } as const;
   const { request } = presentJob(aSnapshot({ request: aRequest({ image }) }));
-  expect(request.image).toEqual(image);
+  expect(request.image).toEqual({ sha256: 'cd'.repeat(32), width: 640, height: 480 });
 });
 
 it.each([

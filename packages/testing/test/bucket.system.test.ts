@@ -63,11 +63,12 @@ it('makes pictures from a prompt and from an uploaded picture, and serves them, 
     expect((await answer.arrayBuffer()).byteLength).toBe(job.images[0]?.bytes);
   }
   expect((await get(second, '?width=64&format=webp')).status).toBe(200);
+  const sha256 = second.request.image?.sha256;
   expect(await keys()).toEqual(
     expect.arrayContaining([
       `fleet/derived/${second.id}_1.webp`,
       `fleet/frames/${first.id}_1.png`,
-      `fleet/inputs/${second.request.image?.name}`,
+      `fleet/inputs/${sha256}.png`,
     ]),
   );
   await expect(access(stack.framesDir)).rejects.toThrow('ENOENT');
@@ -101,7 +102,7 @@ it('deletes an old picture from the bucket, with its job, and keeps a recent one
   const old = await jobs.ended((await jobs.img2img({ ...BODY, image: PICTURE })).id);
   const young = await jobs.ended((await jobs.generate(BODY)).id);
   expect((await get(old, '?width=64&format=webp')).status).toBe(200);
-  const input = `fleet/inputs/${old.request.image?.name}`;
+  const input = `fleet/inputs/${old.request.image?.sha256}.png`;
   // The frame comes last: deleting it deletes derived files, which must exist until they are made older.
   const gone = [`fleet/derived/${old.id}_1.webp`, input, `fleet/frames/${old.id}_1.png`];
   for (const key of gone) await server.age(key, new Date(Date.now() - DAY_MS - 1000));

@@ -43,10 +43,10 @@ export function resolveRequest(asked: RequestToResolve): ResolvedRequest {
   });
 }
 
-/** The workflow inputs of a request of POST /generate or /img2img, with the input picture or a reference to it. */
+/** The workflow inputs of a request of POST /generate or /img2img, with the input picture. */
 export function pictureInputs(
   request: RequestToResolve['request'],
-  picture: InputFile | string | undefined,
+  picture: InputFile | undefined,
 ): Readonly<Record<string, InputValue>> {
   const written: Readonly<Record<string, unknown>> = request;
   const inputs: Record<string, InputValue> = {};

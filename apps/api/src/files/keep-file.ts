@@ -5,9 +5,8 @@ import { createBLAKE3 } from 'hash-wasm';
 import type { Deps } from '../deps.js';
 import { fieldError } from '../server/field-errors.js';
 import type { Arrival, Receive } from '../server/form-readers.js';
-import { DAMAGED, invalidImage } from './picture-bytes.js';
+import { pixelsOf } from './normalise.js';
 import { chargeUpload, requireStorageShare } from './storage.js';
-import { loadSharp, requireFast } from './stored-picture.js';
 
 export interface KeepFileOptions extends Arrival {
   /** Whether the bytes come from outside and count against the caller's daily limit. */
@@ -101,26 +100,6 @@ function createInspection({ config, decoding }: KeepDeps, { caller, pointer, hol
       });
     },
   };
-}
-
-/**
- * Reads the size of the upright picture from its header, without decoding it. Throws invalid_image for too many pixels, frames
- * or scans.
- */
-export async function pixelsOf(
-  data: Buffer,
-  { maxPixels, pointer }: { readonly maxPixels: number; readonly pointer: string },
-): Promise<{ readonly width: number; readonly height: number }> {
-  await requireFast(data, pointer);
-  const sharp = await loadSharp();
-  const { autoOrient } = await sharp(data, { limitInputPixels: false, pages: 1 })
-    .metadata()
-    .catch((error: unknown) => {
-      throw invalidImage(pointer, DAMAGED, error);
-    });
-  const { width, height } = autoOrient;
-  if (width * height <= maxPixels) return { width, height };
-  throw invalidImage(pointer, `The picture has ${width}×${height} pixels; at most ${maxPixels} are allowed.`);
 }
 
 /** Throws hash_mismatch when the announced hash is a different one. */

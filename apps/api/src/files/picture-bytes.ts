@@ -1,11 +1,32 @@
+import { createHash } from 'node:crypto';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
-import { createBLAKE3 } from 'hash-wasm';
+import { FRAME_TYPES, frameTypeOf } from '@comfy-fleet/frames';
 
-export const DAMAGED = 'The picture cannot be decoded: it is damaged or incomplete.';
+/** The type of a picture. Undefined for formats that callers may not send, although the decoder reads them (SVG, PDF, â€¦). */
+export function pictureType(data: Buffer): 'image/png' | 'image/jpeg' | 'image/webp' | undefined {
+  const type = frameTypeOf(data);
+  return type === undefined || type === 'gif' ? undefined : FRAME_TYPES[type];
+}
+
+/** The type that a header or data URL claims, without parameters; undefined when it claims none. */
+export function claimedType(header: string | undefined): string | undefined {
+  const type = header?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  // Programs send octet-stream when they do not know the type.
+  if (type === '' || type === 'application/octet-stream') return undefined;
+  return type === 'image/jpg' || type === 'image/pjpeg' ? 'image/jpeg' : type;
+}
 
 export function invalidImage(pointer: string, detail: string, cause?: unknown): FleetError {
   return new FleetError('invalid_image', detail, { errors: [{ pointer, detail }], cause });
+}
+
+/** A picture, and the type that was claimed for it. */
+export interface RawPicture {
+  readonly data: Buffer;
+  readonly claimed: string | undefined;
+  /** Whether a job made the picture. It may then have any type that outputs may have. */
+  readonly isFrame?: boolean;
 }
 
 /** How many characters are decoded before other requests are served. */
@@ -22,7 +43,7 @@ const NO_DATA_URL = 'The data URL does not have the form data:image/png;base64,â
  * Decodes base64 (either alphabet, with or without padding and line breaks) or a data URL. Throws invalid_image, and
  * body_too_large for a picture of more than `maxBytes`.
  */
-export async function pictureOfText(text: string, maxBytes: number): Promise<Buffer> {
+export async function pictureOfText(text: string, maxBytes: number): Promise<RawPicture> {
   const all = text.trimEnd();
   const start = all.slice(0, MOST_HEAD).trimStart();
   const head = /^data:([^,]*?);\s*base64,/i.exec(start);
@@ -46,7 +67,7 @@ export async function pictureOfText(text: string, maxBytes: number): Promise<Buf
   if (data.length > maxBytes) {
     throw new FleetError('body_too_large', `The picture has ${data.length} bytes; at most ${maxBytes} are allowed.`);
   }
-  return data;
+  return { data, claimed: claimedType(head?.[1]) };
 }
 
 /** Hashing this many bytes takes about a millisecond. A picture may be a hundred times as large. */
@@ -57,9 +78,9 @@ export function* pieces(data: Buffer): Generator<Buffer> {
   for (let at = 0; at < data.length; at += STEP_BYTES) yield data.subarray(at, at + STEP_BYTES);
 }
 
-/** The BLAKE3 hash of a picture, in hexadecimal. */
+/** The SHA-256 of a picture, in hexadecimal. */
 export async function digestOf(data: Buffer): Promise<string> {
-  const hash = (await createBLAKE3()).init();
+  const hash = createHash('sha256');
   for (const piece of pieces(data)) {
     hash.update(piece);
     await yieldToEventLoop();

@@ -1,12 +1,10 @@
 import { type InputFile, isId } from '@comfy-fleet/contracts';
-import { isFrameName, jobOfPicture } from '@comfy-fleet/frames';
 import type { AssetFile } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
 import { aboutUrl } from '../server/field-errors.js';
 import type { ApiRequest } from '../server/messages.js';
 import { allOrNone } from '../server/turns.js';
 import { invalidAt as fault } from '../server/validator.js';
-import { convertPicture, onWhite } from './convert-picture.js';
 import { type KeepFileOptions, keepFile } from './keep-file.js';
 import { owns } from './ownership.js';
 import { requireStorageShare } from './storage.js';
@@ -16,10 +14,8 @@ type FileDeps = Pick<
   'config' | 'decoding' | 'fetching' | 'frames' | 'inputs' | 'ledger' | 'pictureHttp' | 'requireSpace'
 >;
 export interface FileRequest extends Pick<ApiRequest, 'caller' | 'files' | 'holds' | 'signal'> {
-  /** Files that other jobs of the request already found, by their reference: a batch may name one a thousand times. */
-  readonly known: Map<unknown, Promise<InputFile>>;
-  /** Inputs whose pictures get a white background; see JobSpec. */
-  readonly onWhite: readonly string[];
+  /** Assets that other jobs of the request already found, by their reference: a batch may name one a thousand times. */
+  readonly assets: Map<unknown, Promise<InputFile>>;
 }
 
 /** How many files of one request are stored at a time. */
@@ -52,46 +48,22 @@ export async function resolveFiles(
   const others = named.filter((one) => !assets.includes(one));
   const distinct = [...new Map(others.map((one) => [one.value, one])).values()];
   refuseTooMany(distinct, deps.config.assets.maxUrls);
-  const tasks = distinct.map(
-    (one) => (signal: AbortSignal) => once(request, one.value, () => storeNamed(deps, { ...request, signal }, one)),
-  );
-  await allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
-  for (const one of [...others, ...assets]) {
-    found.push([one.input, await once(request, one.value, () => ownAsset(deps, request, one))]);
+  const tasks = distinct.map((one) => (signal: AbortSignal) => storeNamed(deps, { ...request, signal }, one));
+  const files = await allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
+  const known = new Map(distinct.map(({ value }, index) => [value, files[index]]));
+  for (const { input, value } of others) {
+    const file = known.get(value);
+    if (file !== undefined) found.push([input, file]);
   }
-  const shown: typeof found = [];
-  for (const [input, file] of found) {
-    const isOnWhite = file.kind === 'image' && request.onWhite.includes(input);
-    shown.push([input, isOnWhite ? await withWhite(deps, request, file, pointer(input)) : file]);
+  for (const one of assets) {
+    const file = request.assets.get(one.value) ?? ownAsset(deps, request, one);
+    request.assets.set(one.value, file);
+    found.push([one.input, await file]);
   }
-  for (const [input, { name }] of shown) {
+  for (const [input, { name }] of found) {
     if (!(await deps.inputs.touch(name))) throw fault(pointer(input), 'is a file that no longer exists');
   }
-  return Object.fromEntries(shown);
-}
-
-/** The file that this or another job of the request found under the name, or else finds now. */
-function once({ known }: FileRequest, name: unknown, find: () => Promise<InputFile>): Promise<InputFile> {
-  const file = known.get(name) ?? find();
-  known.set(name, file);
-  return file;
-}
-
-async function withWhite(deps: FileDeps, request: FileRequest, file: InputFile, pointer: string): Promise<InputFile> {
-  const { caller, holds, signal } = request;
-  const white = await once(request, `white ${file.name}`, async () => {
-    const about = { caller, filename: undefined, holds, pointer, signal };
-    const made = await convertPicture(deps, onWhite, [file.name], about);
-    return made === undefined ? file : inputFile(made);
-  });
-  return file.source === undefined ? white : { ...white, source: file.source };
-}
-
-/** The reference to a picture made here, by its file name. Throws validation_failed with the pointer. */
-export function pictureNamed(source: string, pointer: string): string {
-  const job = isFrameName(source) ? jobOfPicture(source) : undefined;
-  if (job !== undefined) return `job:${job}/${source}`;
-  throw fault(pointer, 'must be the filename of a picture made here: the last part of its image_url');
+  return Object.fromEntries(found);
 }
 
 interface Named {
@@ -141,7 +113,7 @@ async function fromJob(
   }
   const { outputs } = snapshot.record;
   const byIndex = /^\d{1,4}$/.test(output) ? outputs[Number(output)] : undefined;
-  const chosen = outputs.find(({ name, file }) => name === output || file === output) ?? byIndex;
+  const chosen = outputs.find(({ name }) => name === output) ?? byIndex;
   const content = chosen && (await deps.frames.open(chosen.file));
   if (chosen === undefined || content === undefined) throw fault(pointer, 'names an output that the job does not have');
   await deps.requireSpace();

@@ -2,6 +2,7 @@ import {
   FleetError,
   type GenerateRequest,
   type Img2ImgRequest,
+  type InputFile,
   type PictureKind,
   type RequestLimits,
   type ResolvedRequest,
@@ -27,27 +28,18 @@ import { findServed } from '../workflows/find-workflow.js';
 import { atPlace, inGraph, pointersOf } from './pointers.js';
 import type { JobSpec } from './submit-jobs.js';
 
-/**
- * The spec for POST /generate or /img2img, whose workflows were validated when they were installed. `image`: a reference to
- * the picture, if it did not come as a file; `imageAt`: the field that has it.
- */
+/** The spec for POST /generate or /img2img, whose workflows were validated when they were installed. */
 export function pictureSpec(
   deps: Pick<Deps, 'workflows'>,
   kind: PictureKind,
   request: GenerateRequest | Img2ImgRequest,
-  {
-    files = [],
-    image,
-    imageAt = '/image',
-  }: Pick<JobSpec, 'files'> & { readonly image?: string; readonly imageAt?: string } = {},
+  { input, ...rest }: Pick<JobSpec, 'callback' | 'parent'> & { readonly input?: InputFile } = {},
 ): JobSpec {
   const { workflow } = findServed(deps.workflows, kind);
   const { lod = 'mid', priority, metadata, start_within_seconds, reuse, webhook, webhook_url } = request;
-  const inputs = pictureInputs(request, image);
+  const inputs = pictureInputs(request, input);
   const order = { lod, priority, metadata, start_within_seconds, reuse, webhook, webhook_url, inputs, isJudged: true };
-  const { input, node } = pointersOf(workflow);
-  const pointers = { node, input: (name: string) => (name === 'image' ? imageAt : input(name)) };
-  return { workflow, ...order, files, onWhite: ['image'], pointers };
+  return { workflow, ...order, pointers: pointersOf(workflow), ...rest };
 }
 
 export function pictureLimits({ config, workflows }: Deps, kind: PictureKind, caller: Caller): RequestLimits {

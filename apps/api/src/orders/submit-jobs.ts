@@ -55,8 +55,6 @@ export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'o
   readonly inputs?: Readonly<Record<string, unknown>>;
   /** Files that came with the request, with their inputs. */
   readonly files?: readonly SentFile[];
-  /** Inputs whose pictures get a white background: ComfyUI would show the colours of their transparent pixels. */
-  readonly onWhite?: readonly string[];
   readonly lod?: Lod | undefined;
   readonly outputs?: readonly string[];
   readonly priority?: number | undefined;
@@ -112,8 +110,8 @@ export async function submitJobs(
   return inSpan('job accept', ACCEPTING, async () => {
     const specs = await specsOf();
     const { holds } = request;
-    const known = new Map<unknown, Promise<InputFile>>();
-    const tasks = specs.map((spec) => (signal: AbortSignal) => newJob(deps, spec, { caller, holds, known, signal }));
+    const assets = new Map<unknown, Promise<InputFile>>();
+    const tasks = specs.map((spec) => (signal: AbortSignal) => newJob(deps, spec, { caller, holds, assets, signal }));
     const made = await allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
     // Ids are assigned here, in the order of the request, because lists of jobs are sorted by id.
     const jobs = made.map((job) => ({ id: newId(), ...job }));
@@ -146,7 +144,7 @@ async function requireGpuTime(
   throw new FleetError('gpu_limit_reached', detail, { retryAfterSeconds: secondsToMidnight() });
 }
 
-interface RequestContext extends Pick<ApiRequest, 'holds' | 'signal'>, Pick<FileRequest, 'known'> {
+interface RequestContext extends Pick<ApiRequest, 'holds' | 'signal'>, Pick<FileRequest, 'assets'> {
   readonly caller: Caller;
 }
 
@@ -210,7 +208,7 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
  * The webhook of the request, or else that of the key. `refusal` returns why a URL is not allowed. Throws url_not_allowed,
  * and validation_failed when a request names two webhooks.
  */
-function callbackOf(
+export function callbackOf(
   { webhook, webhook_url }: Pick<JobSpec, 'webhook' | 'webhook_url'>,
   caller: Caller,
   refusal: (url: string) => string | undefined,
@@ -232,7 +230,7 @@ function callbackOf(
 /** Determines the value of every input, and stores the job's files in the input store. */
 async function resolve(
   deps: Deps,
-  { workflow, inputs = {}, files: sent = [], onWhite = [], isJudged = false, pointers, ...spec }: JobSpec,
+  { workflow, inputs = {}, files: sent = [], isJudged = false, pointers, ...spec }: JobSpec,
   limits: RequestLimits,
   context: RequestContext,
 ): Promise<ResolvedRequest> {
@@ -241,7 +239,7 @@ async function resolve(
   for (const { name, type } of workflow.inputs) {
     if (isMedia(type) && Object.hasOwn(inputs, name) && typeof inputs[name] !== 'object') named[name] = inputs[name];
   }
-  const files = await resolveFiles(deps, { ...context, files: sent, onWhite }, named, pointers.input);
+  const files = await resolveFiles(deps, { ...context, files: sent }, named, pointers.input);
   const { caller } = context;
   const texts = await withUrlInputs(deps, workflow, inputs, { caller, pointer: pointers.input });
   return deps.computing(caller.id, () => {

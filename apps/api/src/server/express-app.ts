@@ -187,6 +187,7 @@ function served(
 function requestOf(request: Request, response: Response): ApiRequest {
   const locals = localsOf(response);
   const { caller: visitor, files = [], path, signal, holds } = locals;
+  const { file } = request;
   const contentType = (request.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   return {
     method: request.method,
@@ -203,6 +204,7 @@ function requestOf(request: Request, response: Response): ApiRequest {
     body: request.body,
     contentType,
     isForm: contentType === 'multipart/form-data',
+    file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
     files,
     holds: (bytes) => holds?.(bytes),
     get log() {

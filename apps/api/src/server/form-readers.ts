@@ -30,7 +30,9 @@ export interface Arrival {
 /** Stores an arriving file; resolves when the whole file is stored. */
 export type Receive = (source: AsyncIterable<Uint8Array>, arrival: Arrival) => Promise<AssetFile>;
 
-export type FormLimits = Pick<Config['http'], 'json' | 'maxJsonBytes' | 'maxFormFields' | 'maxFormFiles'>;
+export interface FormLimits extends Pick<Config['http'], 'json' | 'maxJsonBytes' | 'maxFormFields' | 'maxFormFiles'> {
+  readonly maxImageBytes: number;
+}
 
 export interface FormFiles {
   /** The name of the only file field that is allowed; undefined: any. */
@@ -46,6 +48,16 @@ export const FILE_FIELD = 'file';
 const MOST_NAME_CHARS = 255;
 /** The part of a file that is in memory while it is uploaded to a bucket; see packages/frames. */
 const STREAM_BYTES = 16 * 1024 * 1024;
+
+/** Reads a form with one picture in the file field `image`, into memory. */
+export function pictureFormReader(limits: FormLimits): RequestHandler {
+  const { maxImageBytes: fileSize, maxFormFields } = limits;
+  const most = { ...fieldLimits(limits), fileSize, parts: maxFormFields + 1 };
+  const read = multer({ storage: multer.memoryStorage(), limits: most }).single('image');
+  return (request, response, next) => {
+    read(request, response, inThisTrace(next));
+  };
+}
 
 /** Reads a form: puts its text fields into the body, and passes its files to `receive` one after the other. */
 export function filesFormReader(limits: FormLimits, receive: Receive, form: FormFiles): RequestHandler {

@@ -9,6 +9,7 @@ import {
   type FormLimits,
   fileReader,
   filesFormReader,
+  pictureFormReader,
   type Receive,
 } from './form-readers.js';
 import { parseJsonBody, STEP_BYTES } from './json-body.js';
@@ -28,8 +29,6 @@ export interface BodyLimits
   readonly maxWorkflowBytes: number;
   /** Limit for a graph and the data stored with it. */
   readonly maxPromptBytes: number;
-  /** Limit for a picture in JSON. */
-  readonly maxImageBytes: number;
   /** Limit for each file. */
   readonly maxAssetBytes: number;
 }
@@ -85,9 +84,11 @@ export function createBodyReaders(
   const storing = (most: number) => [arrival(most * maxAssetBytes + maxJsonBytes, limits), uploading(0)];
   // base64 encodes three bytes as four characters
   const withPicture = maxJsonBytes + Math.ceil((maxImageBytes * 4) / 3);
+  const formBytes = maxJsonBytes + maxImageBytes + READ_AHEAD_BYTES;
+  const pictureForm = [arrival(formBytes, limits), uploading(formBytes), counting(formBytes)];
   const readers: Readonly<Record<NonNullable<Route['reads']>, RequestHandler[]>> = {
     json: json(maxJsonBytes),
-    picture: either(json(withPicture), [...storing(1), ...filesForm({ only: 'image' })]),
+    picture: either(json(withPicture), [...pictureForm, pictureFormReader(limits)]),
     file: [...storing(1), fileReader(receive, Router().use(filesForm({ only: FILE_FIELD })))],
     announced: [onlyTypes([FORM_TYPE]), ...storing(1), ...filesForm({ only: FILE_FIELD, announced: 'expected_hash' })],
     files: either(json(maxJsonBytes), [...storing(files), ...filesForm({})]),
@@ -247,6 +248,13 @@ function formError(error: MulterError): FleetError {
   const { message, field = '' } = error;
   const code: string = error.code; // its types lack LIMIT_FIELD_NESTING
   switch (code) {
+    case 'LIMIT_FILE_SIZE':
+      return new FleetError('body_too_large', 'The picture is larger than this address accepts.', { cause: error });
+    case 'LIMIT_UNEXPECTED_FILE': {
+      const detail = field === 'image' ? 'send one picture only' : 'unknown file; send the picture as the file "image"';
+      const errors = [{ pointer: `/${escapePointer(field)}`, detail }];
+      return new FleetError('validation_failed', 'The form has a file that is not expected.', { errors, cause: error });
+    }
     case 'LIMIT_FIELD_NESTING': {
       const errors = [
         { pointer: `/${escapePointer(field)}`, detail: 'the name of a form field must not have brackets' },

@@ -160,7 +160,7 @@ function withFlatInputs(about: Job['request'], inputs: ResolvedRequest['inputs']
     const value = inputs[name];
     if (value !== undefined) shown[name] = presentValue(name, value);
   }
-  if (isInputFile(inputs.image)) shown.image = presentFile(inputs.image);
+  if (isInputFile(inputs.image)) shown.image = presentPicture(inputs.image);
   return about;
 }
 
@@ -177,4 +177,9 @@ function presentFile({ name, kind, width, height, source }: InputFile) {
     ...(height === undefined ? {} : { height }),
     ...(source === undefined ? {} : { source }),
   };
+}
+
+function presentPicture({ name, width = 0, height = 0, source }: InputFile): NonNullable<Job['request']['image']> {
+  const sha256 = name.slice(0, name.indexOf('.'));
+  return { sha256, width, height, ...(source === undefined ? {} : { source }) };
 }

@@ -31,9 +31,7 @@ export async function orderImages(task: Task, { workflow, lod }: Choice, sent: S
   const digests = files.map(({ field, file }) => [field, file.digest]);
   return submitJobs(deps, request, { ...wanted, files: digests }, async () => {
     const prepared = await preparePictures(task, workflow, sent);
-    // The transparency of the first picture may be the mask.
-    const onWhite = pictures.map(({ input }) => input).slice(maskAs === 'transparency' ? 1 : 0);
-    const same = { workflow, catalogue, lod: level, files: prepared, onWhite, pointers: IN_INPUTS, explain };
+    const same = { workflow, catalogue, lod: level, files: prepared, pointers: IN_INPUTS, explain };
     const counts = countsFor(wanted.n ?? 1, maxPictures(workflow, limits));
     return counts.map((count): JobSpec => ({ ...same, inputs: { ...inputs, ...count } }));
   });

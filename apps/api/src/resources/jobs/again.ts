@@ -1,9 +1,12 @@
 import {
   FleetError,
   filesOf,
+  type Img2ImgRequest,
   isTerminal,
   type Lod,
+  OVERRIDES,
   parseSeed,
+  presentSeed,
   type ResolvedRequest,
   refineRequestSchema,
   type retryQuerySchema,
@@ -12,17 +15,18 @@ import { type JobRecord, picturesOf } from '@comfy-fleet/jobs';
 import { randomSeed, seedsOf } from '@comfy-fleet/workflows';
 import type { Static } from 'typebox';
 import type { Deps } from '../../deps.js';
+import { readFrame } from '../../files/find-picture.js';
+import { keepPicture } from '../../files/normalise.js';
 import { ownJob } from '../../files/ownership.js';
-import { pictureNamed } from '../../files/resolve-files.js';
 import { requireStorageShare } from '../../files/storage.js';
-import { workflowOf } from '../../orders/job-specs.js';
+import { pictureSpec, workflowOf } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
 import { onlyAt, pointersOf } from '../../orders/pointers.js';
 import type { JobSpec } from '../../orders/submit-jobs.js';
 import type { Caller } from '../../server/gate.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import { createValidator, invalidAt, refuseFaults } from '../../server/validator.js';
-import { catalogueFor, findServed } from '../../workflows/find-workflow.js';
+import { catalogueFor } from '../../workflows/find-workflow.js';
 
 /** The levels through which a job can be refined, in order. `direct_final` is not one of them. */
 const LADDER: readonly Lod[] = ['sketch', 'mid', 'final'];
@@ -64,50 +68,56 @@ function withSeed(request: ResolvedRequest, asked: string, names: readonly strin
 /** Creates a job at a higher level of detail from a picture of a finished job, with the fields that the old request set. */
 export function refineJob(deps: Deps): Handler {
   const validate = createValidator(refineRequestSchema(deps.config.limits));
-  return (request) => {
+  return async (request) => {
+    const caller = request.caller;
     const { value, errors } = validate(request.body, { isForm: false });
     refuseFaults(errors);
     return orderJob(deps, request, value, async () => {
-      const { record } = await ownJob(deps, request.params.id, request.caller);
-      return refined(deps, record, value, request.caller);
+      const { record } = await ownJob(deps, request.params.id, caller);
+      const { lod, index = 0 } = value;
+      const frame = refinedFrame(record, lod, index);
+      if (record.kind === 'workflow') return refinedWorkflow(deps, record, { lod, frame, caller });
+      const { signal } = request;
+      const read = () =>
+        readFrame(deps, frame, caller, signal).catch((error: unknown) => {
+          if (!(error instanceof FleetError) || error.code !== 'validation_failed') throw error;
+          throw new FleetError('wrong_job_state', 'The picture of the job has been deleted.');
+        });
+      const picture = await keepPicture(deps, read, { caller, pointer: '/index', signal });
+      return pictureSpec(deps, 'img2img', refined(record.request, lod, frame), {
+        input: { ...picture, source: frame },
+        parent: { id: record.id, relation: 'refine' },
+        callback: record.callback,
+      });
     });
   };
 }
 
-/**
- * Specifies a job of the same workflow, or of img2img for text2img, that starts from a picture of the job. It keeps the
- * inputs that the first request set, except `denoise`, which was chosen for another picture, and `count`, because only one
- * picture is refined.
- */
-async function refined(
+/** Specifies a job of the same workflow at a higher level of detail that starts from the picture. */
+async function refinedWorkflow(
   deps: Deps,
   record: JobRecord,
-  { lod, index = 0 }: Static<ReturnType<typeof refineRequestSchema>>,
-  caller: Caller,
+  { lod, frame, caller }: { readonly lod: Lod; readonly frame: string; readonly caller: Caller },
 ): Promise<JobSpec> {
-  const frame = refinedFrame(record, lod, index);
   const { inputs, outputs, overrides = [], priority, metadata } = record.request;
-  const isPicture = record.kind !== 'workflow';
-  const workflow = isPicture ? findServed(deps.workflows, 'img2img').workflow : await workflowOf(deps, record.request);
+  const workflow = await workflowOf(deps, record.request);
   if (!workflow.startsFromPicture) {
     const detail = `The workflow ${workflow.name} has no input for a picture to start from, so its jobs cannot be refined.`;
     throw new FleetError('validation_failed', detail);
   }
-  const kept = new Set([...overrides, ...seedsOf(workflow), ...(isPicture ? ['prompt', 'negative_prompt'] : [])]);
-  for (const name of ['image', 'denoise', 'count']) kept.delete(name);
+  const seeds = seedsOf(workflow);
+  const isKept = ([name]: readonly [string, unknown]) =>
+    seeds.includes(name) || (overrides.includes(name) && !['image', 'denoise', 'count'].includes(name));
+  const kept = Object.fromEntries(Object.entries(inputs).filter(isKept));
+  const output = record.outputs.findIndex(({ file }) => file === frame);
   return {
     workflow,
-    catalogue: isPicture ? undefined : await catalogueFor(deps, workflow, caller),
-    isJudged: isPicture,
+    catalogue: await catalogueFor(deps, workflow, caller),
     lod,
     priority,
     metadata,
     ...(outputs === undefined ? {} : { outputs }),
-    inputs: {
-      ...Object.fromEntries(Object.entries(inputs).filter(([name]) => kept.has(name))),
-      image: pictureNamed(frame, '/index'),
-    },
-    onWhite: isPicture ? ['image'] : [],
+    inputs: { ...kept, image: `job:${record.id}/${output}` },
     callback: record.callback,
     parent: { id: record.id, relation: 'refine' },
     pointers: onlyAt('/index'),
@@ -127,4 +137,19 @@ function refinedFrame({ status, lod: from, outputs }: JobRecord, to: Lod, index:
   if (image === undefined)
     throw invalidAt('/index', `the job has ${images.length} pictures, and the index of the first is 0`);
   return image.file;
+}
+
+/**
+ * The request of the refined job. It keeps the fields that the first request set, except `denoise`, which was chosen for
+ * another picture, and `count`, because only one picture is refined.
+ */
+function refined(request: ResolvedRequest, lod: Lod, source: string): Img2ImgRequest {
+  const { inputs, priority, metadata, overrides = [] } = request;
+  const text = (name: string) => (typeof inputs[name] === 'string' ? inputs[name] : '');
+  const kept = Object.fromEntries(
+    OVERRIDES.filter((name) => overrides.includes(name)).map((name) => [name, inputs[name]]),
+  );
+  const negative = text('negative_prompt') === '' ? {} : { negative_prompt: text('negative_prompt') };
+  const same = { prompt: text('prompt'), ...negative, seed: presentSeed(text('seed')) };
+  return { ...same, priority, metadata: { ...metadata }, ...kept, lod, source };
 }

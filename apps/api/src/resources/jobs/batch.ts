@@ -6,18 +6,20 @@ import {
   type FieldError,
   FleetError,
   type GenerateRequest,
+  type InputFile,
   type RequestLimits,
 } from '@comfy-fleet/contracts';
 import { limitsFor } from '@comfy-fleet/workflows';
 import Type, { type Static } from 'typebox';
 import type { Deps } from '../../deps.js';
-import { pictureNamed } from '../../files/resolve-files.js';
+import { readFrame } from '../../files/find-picture.js';
+import { keepPicture } from '../../files/normalise.js';
 import { withUrlInputs } from '../../models/url-models.js';
 import { createInputsCheck, type InputsCheck } from '../../orders/inputs-check.js';
 import { graphSpec, pictureLimits, pictureSpec } from '../../orders/job-specs.js';
 import { REPLAYED } from '../../orders/order-job.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
-import { type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
+import { callbackOf, type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
 import { escapePointer, MOST_FAULTS } from '../../server/field-errors.js';
 import { type Caller, requireScope } from '../../server/gate.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
@@ -117,10 +119,16 @@ async function specsOf(
   request: ApiRequest,
   checkInputs: InputsCheck,
 ): Promise<JobSpec[]> {
+  const pictures = new Map<string, Promise<InputFile>>();
+  const pictureOf = (source: string): Promise<InputFile> => {
+    const known = pictures.get(source) ?? storedInput(deps, source, request);
+    pictures.set(source, known);
+    return known;
+  };
   const tasks = entries.map((entry, index) => async (): Promise<JobSpec> => {
     const explain = (error: unknown) => inEntry(error, index);
     try {
-      return { ...(await specOf(deps, entry, request.caller, checkInputs)), explain };
+      return { ...(await specOf(deps, entry, request.caller, { pictureOf, checkInputs })), explain };
     } catch (error) {
       throw explain(error);
     }
@@ -137,7 +145,12 @@ function inEntry(error: unknown, index: number): unknown {
   return new FleetError(error.code, `/jobs/${index}: ${error.detail}`, { errors });
 }
 
-async function specOf(deps: Deps, entry: Entry, caller: Caller, checkInputs: InputsCheck): Promise<JobSpec> {
+async function specOf(
+  deps: Deps,
+  entry: Entry,
+  caller: Caller,
+  { pictureOf, checkInputs }: { pictureOf: (source: string) => Promise<InputFile>; checkInputs: InputsCheck },
+): Promise<JobSpec> {
   if (entry.kind === 'graph') {
     requireScope(caller, 'graphs');
     return { ...entry, ...(await graphSpec(deps, entry.graph, caller)) };
@@ -155,7 +168,9 @@ async function specOf(deps: Deps, entry: Entry, caller: Caller, checkInputs: Inp
   }
   const { source } = entry;
   if (source === undefined) return pictureSpec(deps, 'text2img', entry);
-  return pictureSpec(deps, 'img2img', entry, { image: pictureNamed(source, '/source'), imageAt: '/source' });
+  // The webhook is checked first, so that no picture is stored for an entry with an invalid one.
+  const callback = callbackOf(entry, caller, deps.webhookRefusal) ?? null;
+  return pictureSpec(deps, 'img2img', entry, { input: await pictureOf(source), callback });
 }
 
 /** Turns workflow_not_found into validation_failed: a 404 would mean that the URL of the batch is wrong. */
@@ -167,6 +182,16 @@ function servedWorkflow({ workflows }: Pick<Deps, 'workflows'>, name: string, ca
     const { detail } = error;
     throw new FleetError('validation_failed', detail, { errors: [{ pointer: '/workflow', detail }] });
   }
+}
+
+/** Stores the frame as an input before the jobs are created, because a worker may claim them at once. */
+async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRequest): Promise<InputFile> {
+  const picture = await keepPicture(deps, () => readFrame(deps, source, caller, signal), {
+    caller,
+    pointer: '/source',
+    signal,
+  });
+  return { ...picture, source };
 }
 
 /**

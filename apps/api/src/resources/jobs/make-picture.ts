@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import {
   type FieldError,
   generateRequestSchema,
@@ -6,13 +5,15 @@ import {
   img2imgRequestSchema,
 } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
-import { receiveFile } from '../../files/keep-file.js';
-import { digestOf, pictureOfText, pieces } from '../../files/picture-bytes.js';
-import { pictureNamed } from '../../files/resolve-files.js';
+import { type FoundPicture, readFrame, sentPicture, urlPicture } from '../../files/find-picture.js';
+import { keepPicture } from '../../files/normalise.js';
+import { digestOf } from '../../files/picture-bytes.js';
+import { chargeUpload } from '../../files/storage.js';
 import { pictureLimits, pictureSpec } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
-import type { ApiRequest, Handler, SentFile } from '../../server/messages.js';
-import { createLimitedValidator, invalidAt, refuseFaults } from '../../server/validator.js';
+import { callbackOf } from '../../orders/submit-jobs.js';
+import type { ApiRequest, Handler } from '../../server/messages.js';
+import { createLimitedValidator, refuseFaults } from '../../server/validator.js';
 
 export function generate(deps: Deps): Handler {
   const validate = createLimitedValidator(generateRequestSchema);
@@ -27,31 +28,34 @@ export function generate(deps: Deps): Handler {
 export function img2img(deps: Deps): Handler {
   const validate = createLimitedValidator(img2imgRequestSchema);
   return async (request) => {
+    const caller = request.caller;
     const { image, fields } = withoutPicture(request.body);
-    const { value, errors } = validate(pictureLimits(deps, 'img2img', request.caller))(fields, request);
+    const { value, errors } = validate(pictureLimits(deps, 'img2img', caller))(fields, request);
     refuseFaults([...errors, ...pictureFaults(value, image, request)]);
-    const data = image === undefined ? undefined : await pictureOfText(image, deps.config.images.maxBytes);
-    const digest = data === undefined ? request.files[0]?.file.digest : await digestOf(data);
-    return orderJob(deps, request, { ...value, digest }, async () => {
-      // Stored and charged only now, so that a repeat with the same Idempotency-Key costs nothing.
-      const files = data === undefined ? request.files : [await storedFile(deps, data, request)];
-      return pictureSpec(deps, 'img2img', value, { files, ...named(value) });
+    const sent = await sentPicture(deps, image, request);
+    const isRepeatable = request.header('idempotency-key') !== undefined;
+    const requested = sent === undefined || !isRepeatable ? value : { ...value, image: await digestOf(sent.data) };
+    return orderJob(deps, request, requested, async () => {
+      // The webhook is checked first: a request with an invalid one must neither store its picture nor be charged for it.
+      const callback = callbackOf(value, caller, deps.webhookRefusal) ?? null;
+      // The picture is stored before the job is created, because a worker may claim the job at once.
+      const picture = await keptPicture(deps, value, request, sent);
+      const source = value.source === undefined ? {} : { source: value.source };
+      return pictureSpec(deps, 'img2img', value, { input: { ...picture, ...source }, callback });
     });
   };
 }
 
-/** The reference to a picture that did not come with the request, and its field. */
-function named({ source, image_url: url }: Img2ImgRequest) {
-  if (source !== undefined) return { image: pictureNamed(source, '/source'), imageAt: '/source' };
-  if (url === undefined) return {};
-  if (!/^https?:/i.test(url)) throw invalidAt('/image_url', 'must be an http(s) URL');
-  return { image: url, imageAt: '/image_url' };
-}
-
-async function storedFile(deps: Deps, data: Buffer, { caller, holds, signal }: ApiRequest): Promise<SentFile> {
-  const arrival = { caller, pointer: '/image', filename: undefined, holds, signal };
-  const file = await receiveFile(deps)(Readable.from(pieces(data)), arrival);
-  return { field: 'image', filename: undefined, file };
+async function keptPicture(deps: Deps, value: Img2ImgRequest, request: ApiRequest, sent: FoundPicture | undefined) {
+  const { signal } = request;
+  const caller = request.caller;
+  const { source, image_url = '' } = value;
+  if (source !== undefined) {
+    return keepPicture(deps, () => readFrame(deps, source, caller, signal), { caller, pointer: '/source', signal });
+  }
+  const raw = sent ?? (await urlPicture(deps, image_url, request));
+  await chargeUpload(deps, caller, raw.data.length);
+  return keepPicture(deps, () => raw, { caller, pointer: raw.pointer, signal });
 }
 
 /** Takes the picture out of the body: validation would read its megabytes of text character by character. */
@@ -63,7 +67,7 @@ function withoutPicture(body: unknown): { readonly image: string | undefined; re
 function pictureFaults(
   { image_url, source }: Img2ImgRequest,
   image: string | undefined,
-  { files: [file] }: ApiRequest,
+  { file }: ApiRequest,
 ): FieldError[] {
   const given = [file, image, image_url, source].filter((place) => place !== undefined).length;
   if (given === 1) return [];

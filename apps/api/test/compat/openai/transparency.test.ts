@@ -1,7 +1,6 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { maskOf, withTransparencyOf } from '../../../src/facades/openai/prepare-pictures.js';
-import { onWhite } from '../../../src/files/convert-picture.js';
+import { maskOf, onWhite, withTransparencyOf } from '../../../src/facades/openai/prepare-pictures.js';
 
 /** Two pixels: the left one is transparent, the right one opaque. */
 const half = () =>

@@ -86,7 +86,7 @@ export const leftovers: Check = ({ jobs, frameFiles, leftInQueues, leftInOutbox 
   const inputs = new Set<string>();
   for (const job of jobs.values()) {
     for (const { url } of job?.outputs ?? []) named.add(fileOf(url));
-    if (job?.request.image !== undefined) inputs.add(`inputs/${job.request.image.name}`);
+    if (job?.request.image !== undefined) inputs.add(`inputs/${job.request.image.sha256}.png`);
   }
   for (const file of frameFiles) {
     if (file.endsWith('.tmp')) breaches.push({ what: `the temporary file ${file} was left` });

@@ -1,0 +1,94 @@
+import { isFrameName } from '@comfy-fleet/frames';
+import type { SafeHttp } from '@comfy-fleet/safe-http';
+import type { Deps } from '../deps.js';
+import { aboutUrl, fieldError } from '../server/field-errors.js';
+import type { Caller } from '../server/gate.js';
+import type { ApiRequest } from '../server/messages.js';
+import { maySeeOutput } from './ownership.js';
+import { claimedType, invalidImage, pictureOfText, pictureType, type RawPicture } from './picture-bytes.js';
+import { readStored } from './stored-picture.js';
+
+/** Longest time to fetch a picture by its URL. */
+const FETCH_TIMEOUT_MS = 15_000;
+const POINTER = '/image_url';
+
+/** A picture, and the request field that it came from. */
+export interface FoundPicture extends RawPicture {
+  readonly pointer: string;
+}
+
+/** The picture in a request, as a file or as base64; undefined when there is none. Throws body_too_large, invalid_image. */
+export async function sentPicture(
+  { config }: Deps,
+  image: string | undefined,
+  { file }: ApiRequest,
+): Promise<FoundPicture | undefined> {
+  const pointer = '/image';
+  if (image !== undefined) return { ...(await pictureOfText(image, config.images.maxBytes)), pointer };
+  if (file === undefined) return undefined;
+  const claimed = claimedType(file.contentType);
+  // text/plain is the default for form parts without a type (RFC 7578, 4.4).
+  return { data: file.data, claimed: claimed === 'text/plain' ? undefined : claimed, pointer };
+}
+
+/** Fetches the picture at a URL. It counts against the upload budget. Throws like fetchPicture. */
+export async function urlPicture(
+  { config, pictureHttp, fetching }: Deps,
+  url: string,
+  { caller, signal, holds }: ApiRequest,
+): Promise<FoundPicture> {
+  const { maxBytes } = config.images;
+  const raw = await fetching(caller.id, () => {
+    signal.throwIfAborted();
+    return fetchPicture(url, pictureHttp, { maxBytes, timeoutMs: FETCH_TIMEOUT_MS, signal });
+  });
+  holds(raw.data.length);
+  return { ...raw, pointer: POINTER };
+}
+
+/** Reads a frame that a job of the caller made. Throws validation_failed and invalid_image with the field /source. */
+export async function readFrame(
+  deps: Deps,
+  name: string,
+  caller: Caller | undefined,
+  signal: AbortSignal,
+): Promise<RawPicture> {
+  const isSeen = isFrameName(name) && (await maySeeOutput(deps, name, caller));
+  const info = isSeen ? await deps.frames.stat(name) : undefined;
+  const { maxBytes } = deps.config.images;
+  if (info !== undefined && info.bytes > maxBytes) {
+    throw invalidImage(
+      '/source',
+      `The picture has ${info.bytes} bytes; at most ${maxBytes} are allowed (MAX_IMAGE_BYTES).`,
+    );
+  }
+  const data = info && (await readStored(deps.frames, name, signal));
+  if (data !== undefined) return { data, claimed: undefined, isFrame: true };
+  const detail = isFrameName(name)
+    ? 'names a picture that does not exist or was deleted'
+    : 'must be the filename of a picture made here: the last part of its image_url';
+  throw fieldError('validation_failed', '/source', detail);
+}
+
+/**
+ * Fetches the picture at a caller's URL and ignores the type that the server claims. Throws url_not_allowed, url_unreachable,
+ * or invalid_image when it is not a picture, each about the field image_url.
+ */
+export async function fetchPicture(
+  url: string,
+  http: SafeHttp,
+  {
+    maxBytes,
+    timeoutMs,
+    signal,
+  }: { readonly maxBytes: number; readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<RawPicture> {
+  const accept = 'image/png, image/jpeg, image/webp';
+  const found = await http
+    .get(url, { maxBytes, timeoutMs, maxRedirects: 3, accept, signal })
+    .catch((error: unknown) => Promise.reject(aboutUrl(error, POINTER)));
+  if (pictureType(found.data) !== undefined) return { data: found.data, claimed: undefined };
+  const type = claimedType(found.contentType) ?? '';
+  const isType = /^[a-z0-9.+-]{1,40}\/[a-z0-9.+-]{1,80}$/.test(type) && !type.startsWith('image/');
+  throw invalidImage(POINTER, `The URL leads to ${isType ? type : 'something else'}, not to a PNG, JPEG or WebP.`);
+}
