@@ -63,8 +63,10 @@ const STEPS = ['steps', 'scale_steps'];
 const CFG = ['cfg', 'cfg_conds', 'cfg_cond2_negative', 'video_cfg', 'audio_cfg'];
 /** Inputs with nested inputs, such as `resize_type.width`. */
 const GROWS = /DYNAMIC|AUTOGROW/;
-/** Memory of a pixel of a latent, in pixels of an image: at most 16 numbers for 8×8 of them. */
-const LATENT_MEMORY = 1 / 12;
+/** Memory of a pixel of a latent, in pixels of an image: at most 128 numbers for 16×16 of them. */
+const LATENT_MEMORY = 1 / 6;
+/** Make latents with as many numbers as the picture has. Other nodes then make such latents of them. */
+const MAKES_PIXEL_LATENTS = new Set(['EmptyChromaRadianceLatentImage', 'EmptyHiDreamO1LatentImage']);
 /** Pixels with the memory of the conditioning of a usual text: 512 tokens of 4096 numbers each. */
 const TEXT_WORK = (512 * 4096) / 3;
 const EMPTY_LATENT = /empty.*latent/i;
@@ -117,12 +119,13 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
   const handled = new Sum();
   const saved = new Sum();
   let keptPixels = 0;
+  const latentMemory = hasPixelLatents(graph) ? 1 : LATENT_MEMORY;
   const keep = (id: string, pixels: number) => {
     if (executed.has(id)) keptPixels += pixels;
   };
   for (const [id, one] of pictures) {
     const items = lists.get(id) ?? 1;
-    keep(id, workOn(one) * items * memoryFactor(catalogue, nodeAt(graph, id).class_type));
+    keep(id, workOn(one) * items * memoryFactor(catalogue, nodeAt(graph, id).class_type, latentMemory));
     if (makers.has(id)) made.add(id, pixelsOf(one) * items);
     handled.add(id, workOn(one) * items * workFactor(graph, numbers, id));
   }
@@ -183,9 +186,15 @@ class Sum {
 }
 
 /** The memory of a result of the class, for each of its pixels. Output nodes pass on what they get. */
-function memoryFactor(catalogue: Catalogue | undefined, className: string): number {
+function memoryFactor(catalogue: Catalogue | undefined, className: string, latentMemory: number): number {
   if (isOutputClass(catalogue ?? {}, className) === true) return 0;
-  return outputTypes(catalogue, className)?.every((type) => type === 'LATENT') ? LATENT_MEMORY : 1;
+  return outputTypes(catalogue, className)?.every((type) => type === 'LATENT') ? latentMemory : 1;
+}
+
+function hasPixelLatents(graph: Graph): boolean {
+  return Object.values(graph).some(
+    ({ class_type, inputs }) => MAKES_PIXEL_LATENTS.has(class_type) || inputs.vae_name === 'pixel_space',
+  );
 }
 
 function workFactor(graph: Graph, numbers: Numbers, id: string): number {

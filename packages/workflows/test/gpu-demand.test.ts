@@ -43,7 +43,21 @@ describe('the memory of the results of a job', () => {
   const text = (512 * 4096) / 3;
   const image = 512 ** 2;
   it.each<[string, Nodes, number]>([
-    ['a picture, its latents, its text', shown('v', sampled({ latent: empty() })), text + image + (2 * image) / 12],
+    ['a picture, its latents, its text', shown('v', sampled({ latent: empty() })), text + image + (2 * image) / 6],
+    [
+      'latents with as many numbers as their picture',
+      shown('l', { l: ['EmptyChromaRadianceLatentImage', { width: 512, height: 512, batch_size: 1 }] }),
+      image,
+    ],
+    [
+      'latents that the VAE pixel_space makes',
+      shown('e', {
+        p: ['EmptyImage', { width: 512, height: 512, batch_size: 1, color: 0 }],
+        v: ['VAELoader', { vae_name: 'pixel_space' }],
+        e: ['VAEEncode', { pixels: ['p', 0], vae: ['v', 0] }],
+      }),
+      2 * image,
+    ],
     [
       'a clip and each node that changes it',
       shown('2', {
