@@ -77,7 +77,7 @@ it.each([
   const queue = openQueue(fleet);
   const { id } = (await fleet.submit({ startWithinMs: failedReason === 'expired' ? 0 : 60_000 })).record;
   await end(fleet, id);
-  expect((await fleet.get(id)).record.status).toBe(failedReason);
+  await until('it has ended', async () => (await fleet.get(id)).record.status === failedReason);
   expect(await queue.getJobs(['failed'])).toMatchObject([{ id, failedReason, finishedOn: expect.any(Number) }]);
   expect(await queue.getJobCountByTypes('prioritized', 'active', 'delayed', 'wait')).toBe(0);
 });

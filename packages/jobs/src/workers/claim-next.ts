@@ -68,11 +68,22 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   /** How many more jobs to choose than there are slots, because other workers may take the first ones. */
   let spare = 0;
   let slots: readonly Slot[] = [];
+  let isExpiring = false;
 
   const run = (name: 'near' | 'demand' | 'take' | 'passOver', args: NamedArguments) =>
     orUnavailable(() => runScript(redis, name, keys.open(pool), keys.prefix, { pool, ...args }));
 
   const expire = async (id: string) => (await transition('expire', id, {})) === 1;
+  /** Callers are notified sooner than by the next sweep, but no claim waits for that. */
+  const expireSome = async () => {
+    isExpiring = true;
+    try {
+      await expireOverdue({ redis, keys, expire, log });
+    } catch (error) {
+      log.debug('overdue jobs were not expired', { error });
+    }
+    isExpiring = false;
+  };
 
   const readNear = async (asker: Asker, wanted: number, from: number, readsAll: boolean) => {
     const text = await run('near', {
@@ -86,7 +97,9 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
       // BullMQ delays work items by this host's clock, not by Redis' clock.
       worker_clock: options.now(),
     });
-    return parseNear(text as string);
+    const near = parseNear(text as string);
+    if (near.hasOverdue === true && !isExpiring) void poolWorker.track(expireSome);
+    return near;
   };
   const readDemand = async (asker: Asker, queues: readonly NearQueue[]) => {
     const affinities = [...new Set(queues.map(({ affinity }) => affinity))];
@@ -123,17 +136,15 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   };
   /** Takes a claim for each token, as far as there are enough jobs. */
   const take = async (chosen: readonly ChosenJob[], asker: Asker, tokens: readonly string[]) => {
-    const [taken, tried, foundOverdue] = (await run('take', {
+    const [taken, tried] = (await run('take', {
       chosen: chosen.map(chosenArgument),
       instance: asker.name,
       worker,
       tokens,
       lock_ms: lockMs,
-    })) as readonly [records: readonly (readonly string[])[], tried: number, foundOverdue: number];
+    })) as readonly [records: readonly (readonly string[])[], tried: number];
     const lost = tried - taken.length;
     spare = Math.min(MOST_CHOSEN, Math.max(2 * lost, spare - 1));
-    // Thousands of overdue jobs would delay the others until the next sweep.
-    if (foundOverdue === 1) await expireOverdue({ redis, keys, expire, log });
     if (taken.length === 0) log.debug('none of the chosen jobs was still available', { pool, instance: asker.name });
     const claims = tokens.map(async (token, n) => {
       const record = parseRecord(taken[n] ?? []);

@@ -34,15 +34,22 @@ local MOST_JOBS = 16
 
 local pool, instance, wanted = args.pool, args.instance, args.wanted
 local pages, unknown, candidates, held = 0, 0, 0, 0
-local expected = {}
+local expected, found_overdue = {}, false
 
 local function read_job(job_id, sequence, key, affinity)
   -- pcall, because a record that was replaced by hand must not block all claims.
   local fields = redis.pcall('HMGET', job_key(job_id), 'signature', 'weight', 'most_taken', 'faults', 'wanted_by',
-    'encoding')
+    'encoding', 'start_deadline')
   local signature = fields[1]
   if not signature then
     leave_queue(pool, job_id, key, sequence, '', affinity)
+    return nil
+  end
+  -- It waits no longer, and is in nobody's way until it is expired.
+  id, record = job_id, job_key(job_id)
+  if tonumber(fields[7] or nil) and tonumber(fields[7]) <= tonumber(now_ms()) and is_overdue() then
+    leave_queue(pool, job_id, key, sequence, signature, affinity)
+    found_overdue = true
     return nil
   end
   expected[signature] = expected[signature] or expected_ms(pool, signature)
@@ -149,13 +156,15 @@ if args.from == 0 then requeue_returned(pool, args.worker_clock) end
 local reply = {now = tonumber(now_ms()), paused = is_paused(pool), returned = {}, keys = {}}
 if args.from == 0 then reply.returned = read_returned(pool) end
 if not reply.paused then
-  local latest
-  for position = args.from, args.from + MOST_KEYS - 1 do
+  local latest, position = nil, args.from
+  for _ = 1, MOST_KEYS do
     local key, virtual_time = unpack(redis.call('ZRANGE', keys_to_serve_key(pool), position, position, 'WITHSCORES'))
     reply.next = key and position
     if not key or latest and tonumber(virtual_time) > latest then break end
     local found = read_key(key, virtual_time)
-    reply.keys[#reply.keys + 1], reply.next = found, position + 1
+    -- A key whose jobs were all overdue is gone, and the next one has its position.
+    if redis.call('ZSCORE', keys_to_serve_key(pool), key) then position = position + 1 end
+    reply.keys[#reply.keys + 1], reply.next = found, position
     if found.queues[1] and not latest then latest = virtual_time + args.patience_ms end
     if held >= wanted or unknown >= MOST_UNKNOWN or candidates >= MOST_CANDIDATES then break end
   end
@@ -165,4 +174,5 @@ if not reply.paused then
   end
 end
 reply.returnsAt = next_return(pool)
+reply.hasOverdue = found_overdue
 return cjson.encode(reply)

@@ -11,12 +11,11 @@ Input:
 Output:
   the records of the jobs in the order of the tokens; if there are fewer than tokens, the other slots must choose again
   how many of the chosen jobs were tried
-  1 if one of them was overdue, else 0
 ]]
 --- @include "shared/take-claim"
 --- @include "queue/work-items"
 
-local pool, found_overdue = args.pool, 0
+local pool = args.pool
 
 local function drop()
   redis.call('LREM', first_key(pool), 0, id)
@@ -29,10 +28,7 @@ local function may_take(chosen, status, prompt_id, most_taken)
   if not chosen.queue then return redis.call('LREM', first_key(pool), 0, id) > 0 end
   local sequence = redis.call('ZSCORE', affinity_queue_key(pool, chosen.queue), id)
   if tonumber(sequence or nil) ~= chosen.sequence then return false end
-  if is_overdue() then
-    found_overdue = 1
-    return false
-  end
+  if is_overdue() then return false end
   if is_queue_of_graphs(chosen.queue) and are_graphs_held_back(chosen.key) then return false end
   if is_at_limit(chosen.key, most_taken) then return stop_serving(pool, chosen.key) end
   return true
@@ -77,4 +73,4 @@ for _, token in ipairs(args.tokens) do
   if not is_taken or (args.chosen[n].load_ms or 0) > 0 then break end
 end
 if taken[1] and redis.call('EXISTS', keys_to_serve_key(pool)) == 1 then wake_worker(pool) end
-return {taken, n, found_overdue}
+return {taken, n}
