@@ -54,8 +54,6 @@ it('lists the newest large prompts that fit into a response, and all waiting one
     expect(queue.map(([, id]) => id)).toEqual(waiting);
     expect(queue.map(([, , graph]) => Object.keys(graph).length > 0)).toEqual(waiting.map((_, n) => n < 8));
   }
-  const { data } = (await (await api.get('/jobs?limit=100', { headers: { 'X-Api-Key': 'anna' } })).json()) as {
-    data: unknown[];
-  };
-  expect(data.length).toBeGreaterThan(5);
+  const page = await (await api.get('/jobs?limit=100', { headers: { 'X-Api-Key': 'anna' } })).json();
+  expect(page).toMatchObject({ data: [{ status: 'queued' }], has_more: true });
 });
