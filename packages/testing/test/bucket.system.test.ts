@@ -66,7 +66,7 @@ it('makes pictures from a prompt and from an uploaded picture, and serves them, 
   const sha256 = second.request.image?.sha256;
   expect(await keys()).toEqual(
     expect.arrayContaining([
-      `fleet/derived/${second.id}_1.webp`,
+      `fleet/derived/${second.id}_1_w64.webp`,
       `fleet/frames/${first.id}_1.png`,
       `fleet/inputs/${sha256}.png`,
     ]),
@@ -104,7 +104,7 @@ it('deletes an old picture from the bucket, with its job, and keeps a recent one
   expect((await get(old, '?width=64&format=webp')).status).toBe(200);
   const input = `fleet/inputs/${old.request.image?.sha256}.png`;
   // The frame comes last: deleting it deletes derived files, which must exist until they are made older.
-  const gone = [`fleet/derived/${old.id}_1.webp`, input, `fleet/frames/${old.id}_1.png`];
+  const gone = [`fleet/derived/${old.id}_1_w64.webp`, input, `fleet/frames/${old.id}_1.png`];
   for (const key of gone) await server.age(key, new Date(Date.now() - DAY_MS - 1000));
   await until('all of it is gone', async () => (await keys()).every((key) => !gone.includes(key)), {
     everyMs: 100,
