@@ -46,7 +46,7 @@ export async function refuseSlowPicture(
     throw new MediaFault(`has more than ${mostFrames} frames`);
 }
 
-/** Whether the first picture in a JPEG has so many. */
+/** Whether the first picture in a JPEG has more scans than are allowed. */
 async function hasManyScans(bytes: ByteReader): Promise<boolean> {
   await bytes.skip(2);
   let scans = 0;

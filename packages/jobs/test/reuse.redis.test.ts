@@ -18,7 +18,7 @@ const REUSE = reuseOf(aRequest());
 const order = (fleet: Fleet, over: object = {}) => fleet.submit({ reuse: REUSE, ...over });
 const statusOf = async (fleet: Fleet, id: string) => (await fleet.get(id)).record.status;
 
-/** Claims by a clock by which nobody has copied the outputs in time. */
+/** Claims with a clock that is so far ahead that the time to copy the outputs is over. */
 const inAMinute = (fleet: Fleet) => fleet.claims(POOL, { now: () => Date.now() + 60_000 });
 
 /** A job that succeeded, with a stored picture. */

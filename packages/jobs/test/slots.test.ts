@@ -10,7 +10,7 @@ interface Bounds {
   readonly places?: number;
 }
 
-/** Slots with a clock, and a record of which deliveries have begun. */
+/** Slots with a clock of their own; records which deliveries have begun. */
 function open({ perHost = 4, concurrency = 64, places = 1000 }: Bounds = {}) {
   let ms = 0;
   const slots = new Slots({ concurrency, perHost, places, now: () => ms });
@@ -37,7 +37,7 @@ function open({ perHost = 4, concurrency = 64, places = 1000 }: Bounds = {}) {
   const know = async (...targets: Target[]) => {
     for (const target of targets) (await slots.enter(target, new AbortController().signal))?.();
   };
-  /** How many of so many deliveries to different hosts begin. */
+  /** Asks for deliveries to different hosts, and counts how many begin. */
   const fill = async (key: string, hosts: readonly string[]) => {
     const states = await Promise.all(hosts.map((host) => enter(`${host} ${key}`, at(host, key))));
     return states.filter((state) => state() === 'begun').length;

@@ -35,8 +35,8 @@ interface Visit {
 }
 
 /**
- * Pictures that are made of outputs. What is not stored yet is made when it is the key's turn. Undefined when there is no such
- * output.
+ * Pictures that are made of outputs. A picture that is not stored yet is made in the key's turn. Undefined if the output does
+ * not exist.
  */
 export interface Derived {
   /** The frame in this size and format, never enlarged. Throws invalid_image, storage_failed and the signal's reason. */

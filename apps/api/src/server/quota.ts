@@ -2,7 +2,7 @@ import type { FleetError } from '@comfy-fleet/contracts';
 
 /**
  * Takes an amount for a key until the signal aborts; `undefined` is a caller without a limit of its own. Returns a function that
- * counts what is in use, and takes more when that exceeds the amount. Both throw the refusal, and the signal's reason.
+ * reports how much is in use; what exceeds the amount is taken, too. Both throw the refusal, and the signal's reason.
  */
 export type Quota = (key: string | undefined, amount: number, signal: AbortSignal) => (used: number) => void;
 

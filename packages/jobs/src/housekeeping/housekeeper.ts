@@ -79,7 +79,7 @@ export function createHousekeeper({ jobTtlSeconds, log, ...options }: Housekeepe
     /** Removes jobs whose record is gone, and names whose asset is gone, from the indexes. Returns how many. */
     pruneIndexes: () =>
       connected(async () => (await pruneIndexes(redis, keys, jobTtlSeconds)) + (await pruneNames(redis, keys))),
-    /** Deletes models that keys named by a URL and that nobody has used for a week. Returns how many. See forgetUnused. */
+    /** Deletes models from callers' URLs that were not used for a week, and returns how many. See forgetUnused. */
     forgetModels: () =>
       connected(async () => {
         const folders = await models.folders();

@@ -46,7 +46,7 @@ export function createUrlModels(
 }
 
 /**
- * Deletes such models that nobody has used for long, and removes what stays of models that were deleted long ago.
+ * Deletes such models that were not used for long, and removes the remains of models that were deleted long ago.
  * Returns how many were deleted now.
  */
 export async function forgetUnused(

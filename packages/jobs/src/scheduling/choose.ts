@@ -108,8 +108,7 @@ export function choose(snapshot: NearSnapshot, chooser: Chooser, rules: Rules): 
 }
 
 /**
- * Chooses `wanted` jobs, if there are so many: the best one, then the one that would be best if that was taken meanwhile, and so
- * on.
+ * Chooses up to `wanted` jobs: the best one, then the one that would be best if another worker took the first, and so on.
  */
 export function chooseSome(snapshot: NearSnapshot, chooser: Chooser, rules: Rules, wanted: number): Choice[] {
   const choices = [choose(snapshot, chooser, rules)];

@@ -45,7 +45,7 @@ local function read_job(job_id, sequence, key, affinity)
     leave_queue(pool, job_id, key, sequence, '', affinity)
     return nil
   end
-  -- It waits no longer, and is in nobody's way until it is expired.
+  -- An overdue job leaves its queue at once, so that it delays no other job until it is expired.
   id, record = job_id, job_key(job_id)
   if tonumber(fields[7] or nil) and tonumber(fields[7]) <= tonumber(now_ms()) and is_overdue() then
     leave_queue(pool, job_id, key, sequence, signature, affinity)
@@ -162,7 +162,7 @@ if not reply.paused then
     reply.next = key and position
     if not key or latest and tonumber(virtual_time) > latest then break end
     local found = read_key(key, virtual_time)
-    -- A key whose jobs were all overdue is gone, and the next one has its position.
+    -- If all jobs of the key were overdue, it is no longer in the list, and the next key has its position.
     if redis.call('ZSCORE', keys_to_serve_key(pool), key) then position = position + 1 end
     reply.keys[#reply.keys + 1], reply.next = found, position
     if found.queues[1] and not latest then latest = virtual_time + args.patience_ms end

@@ -21,7 +21,7 @@ local CLAIM_MS = 50
 local function exact(time) return string.format('%.17g', time) end
 local function read_time(pool, key) return tonumber(redis.call('HGET', schedule_key(pool), 'time ' .. key) or 0) end
 local function read_served(pool) return tonumber(redis.call('HGET', schedule_key(pool), 'present') or 0) end
--- By its place, keys are served: its virtual time and what its jobs in work count for.
+-- Keys are served in the order of their places: the virtual time plus what the jobs in work count for.
 local function place_of(pool, key)
   return exact(read_time(pool, key) + tonumber(redis.call('HGET', schedule_key(pool), 'ahead ' .. key) or 0))
 end
