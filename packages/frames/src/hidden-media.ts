@@ -27,7 +27,7 @@ const STREAMS: readonly (readonly RegExp[])[] = [
   [/^b020/, /^b[36]/], // AVS
 ];
 /** A sequence header of the advanced profile, an entry point and a picture, in this order. */
-const VC1 = /\b0f[c-f].*\b0e.*\b0d/;
+const VC1 = [/^0f[c-f]/, /^0e/, /^0d/];
 
 /** Throws MediaFault if ffmpeg could choose another format for the file than its first bytes state. */
 export function refuseHiddenMedia(start: Buffer, probedBytes = PROBED_BYTES): void {
@@ -44,7 +44,7 @@ function hidesMedium(start: Buffer, probedBytes: number): boolean {
   return (
     probed.includes(NULLSOFT) ||
     STREAMS.some((kinds) => kinds.every((kind) => parts.some((part) => kind.test(part)))) ||
-    VC1.test(parts.join(' ')) ||
+    haveInOrder(parts, VC1) ||
     isH264(parts) ||
     isH266(parts) ||
     isMpegVideo(parts) ||
@@ -59,6 +59,12 @@ function partsOf(probed: Buffer): string[] {
   for (let at = probed.indexOf(PART_START); at !== -1; at = probed.indexOf(PART_START, at + 3))
     parts.push(probed.toString('hex', at + 3, at + 5));
   return parts;
+}
+
+function haveInOrder(parts: readonly string[], kinds: readonly RegExp[]): boolean {
+  let found = 0;
+  for (const part of parts) if (kinds[found]?.test(part)) found += 1;
+  return found === kinds.length;
 }
 
 function isH264(parts: readonly string[]): boolean {

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { refuseHiddenMedia } from '../src/hidden-media.js';
 import { MediaFault, mediaKindOf, TELLING_BYTES } from '../src/index.js';
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
@@ -66,6 +67,11 @@ it.each(
   ),
 )('refuses %s in the metadata of %s, which has a lower score in ffmpeg', async (_name, _host, start, stream) => {
   await expect(kindOf(start, stream)).rejects.toThrow(MediaFault);
+});
+
+it('looks at each part once, however often a stream seems to begin', () => {
+  const parts = Buffer.concat([...Array.from({ length: 2000 }, () => hex('0000010fc0 0000010e')), hex('000001b4')]);
+  refuseHiddenMedia(Buffer.concat([TAG, parts]), parts.length);
 });
 
 it('accepts formats with a higher score than streams, even with such bytes in their tables', async () => {
