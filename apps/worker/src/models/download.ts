@@ -110,13 +110,15 @@ class Download {
     const cell = isUsable ? Math.min(...known.done.flatMap((isDone, index) => (isDone ? [] : [index])), last) : 0;
     const begin = cell * rules.cellBytes;
     const first = await this.#patiently(() =>
-      this.#ask({ Range: `bytes=${begin}-${begin + rules.cellBytes - 1}` }, (answer) => this.#begin(answer, cell)),
+      this.#ask({ Range: `bytes=${begin}-${begin + rules.cellBytes - 1}` }, (answer) =>
+        this.#begin(answer, cell, known?.content.identity),
+      ),
     );
     return first === 'whole' ? this.#patiently(() => this.#ask({}, (answer) => this.#readWhole(answer))) : first;
   }
 
-  /** The first answer says what the file is. */
-  async #begin(answer: Reading, cell: number): Promise<Downloaded | 'whole'> {
+  /** The first answer says what the file is. `begun`: the identity of the part that is there. */
+  async #begin(answer: Reading, cell: number, begun: string | undefined): Promise<Downloaded | 'whole'> {
     if (answer.status === 416) {
       if (cell > 0) throw new Changed();
       throw new ModelFault('truncated', `${hostOf(answer.url)} has an empty file.`);
@@ -127,9 +129,11 @@ class Download {
     const { expected, source, rules, id, paths } = this.#options;
     const claimed = this.#claimedHash(answer);
     const hash = expected.sha256 ?? claimed;
-    // With a hash the tag does not matter, and the servers of one source may have different ones.
-    const tag = hash === null ? tagOf(answer) : undefined;
-    const identity = hash !== null ? `sha256:${hash}` : tag === undefined ? undefined : `${source} ${tag}`;
+    const tagged = `${source} ${tagOf(answer)}`;
+    // With a hash the tag does not matter, and the servers of one source may have different ones. But a part that was
+    // begun before its hash was known continues by its tag.
+    const tag = hash === null || begun === tagged ? tagOf(answer) : undefined;
+    const identity = tag !== undefined ? tagged : hash === null ? undefined : `sha256:${hash}`;
     await this.#admit(total);
     // Without a hash or a tag, the ranges could come from different contents.
     if (identity === undefined && total > rules.cellBytes) return 'whole';

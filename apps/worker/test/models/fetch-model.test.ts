@@ -66,6 +66,26 @@ describe('fetchModel', () => {
     expect(await fetched(fetching)).toEqual(CONTENT);
   });
 
+  it('downloads nothing again if it is stopped once the hash is pinned', async () => {
+    const { source, records, options, fetch } = await startFetching();
+    source.files.set(NAME, { content: CONTENT });
+    const stopping = new AbortController();
+    const { registry } = options;
+    const pin: typeof registry.pin = async (...given) => {
+      const pinned = await registry.pin(...given);
+      stopping.abort(new Error('stopped'));
+      return pinned;
+    };
+    Object.assign(options, { registry: { pin } });
+    const record = lora(NAME, { sources: [`${source.url}/${NAME}`] });
+    expect(await fetch(record, { signal: stopping.signal })).toMatchObject({ message: 'stopped' });
+    const pinned = records.get(`loras/${NAME}`) as typeof record;
+    expect(pinned.sha256).toBe(HASH);
+    expect(await fetch(pinned)).toBeUndefined();
+    // The first answer says whether the source still has the same content.
+    expect(source.sent.get(NAME)).toBeLessThanOrEqual(CONTENT.length + CELL_BYTES);
+  });
+
   it('begins again if the content has changed since the interruption', async () => {
     const fetching = await startFetching({ bytesPerSecond: 400_000 });
     const { source, fetch } = fetching;
