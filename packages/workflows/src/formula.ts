@@ -2,13 +2,17 @@
 export interface Range {
   readonly least: number;
   readonly most: number;
+  /** It is no fraction. */
+  readonly isWhole?: boolean | undefined;
 }
 
 type Calculate = (left: Range, right: Range) => Range;
 
 const TOKENS = /\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|[a-z_]\w*|\/\/|\*\*|<<|>>|[<>=!]=|\S/gi;
-/** Longer than any formula that people write. */
-const MAX_FORMULA_CHARS = 500;
+/** One line of a usual length; of several, Python calculates only the first. */
+const FORMULA = /^[ -~]{0,500}$/;
+/** Other names have a meaning in Python, such as `True`, `values` and `abs`. */
+const VALUE = /^[a-z]$/;
 
 const UNKNOWN: Range = { least: Number.NaN, most: Number.NaN };
 /** More than the relative rounding error of any operation below. */
@@ -18,16 +22,18 @@ const ROUNDING = 2 ** -50;
  * A range that holds what Python calculates as well, which has exact integers of any size where we have doubles. Integers
  * below 2⁵³ are exact in both.
  */
-function enclosed({ least, most }: Range): Range {
-  if (least === most && Number.isSafeInteger(most)) return { least, most };
+function enclosed(range: Range): Range {
+  const { least, most } = range;
+  if (least === most && Number.isSafeInteger(most)) return { least, most, isWhole: true };
   if (!Number.isFinite(least) || !Number.isFinite(most)) return UNKNOWN;
-  return widened({ least, most });
+  return widened(range);
 }
 
-function widened({ least, most }: Range): Range {
-  return { least: least - Math.abs(least) * ROUNDING, most: most + Math.abs(most) * ROUNDING };
+function widened({ least, most, isWhole = false }: Range): Range {
+  return { least: least - Math.abs(least) * ROUNDING, most: most + Math.abs(most) * ROUNDING, isWhole };
 }
 
+const areWhole = (values: readonly Range[]) => values.every(({ isWhole }) => isWhole);
 const exactly = (value: number): Range => enclosed({ least: value, most: value });
 const spanOf = (...values: number[]): Range => ({ least: Math.min(...values), most: Math.max(...values) });
 const isExact = ({ least, most }: Range) => least === most;
@@ -46,10 +52,16 @@ const known =
   (calculate: (left: number, right: number) => number, otherwise: Calculate): Calculate =>
   (left, right) =>
     isExact(left) && isExact(right) ? exactly(calculate(left.most, right.most)) : otherwise(left, right);
+const whole =
+  (calculate: Calculate): Calculate =>
+  (left, right) => ({ ...calculate(left, right), isWhole: areWhole([left, right]) });
 const divided =
   (calculate: (left: number, right: number) => number): Calculate =>
-  (left, right) =>
-    right.least > 0 || right.most < 0 ? corners(calculate)(left, right) : UNKNOWN;
+  (left, right) => {
+    // Python does not divide by zero.
+    const least = right.isWhole && right.least === 0 ? 1 : right.least;
+    return least > 0 || right.most < 0 ? corners(calculate)(left, { ...right, least }) : UNKNOWN;
+  };
 const comparing = (compare: (left: number, right: number) => boolean) =>
   known(
     (left, right) => Number(compare(left, right)),
@@ -80,9 +92,9 @@ const OPERATORS: readonly Readonly<Record<string, Calculate>>[] = [
       (left) => (left.least >= 0 ? spanOf(0, left.most) : UNKNOWN),
     ),
   },
-  { '+': corners((left, right) => left + right), '-': corners((left, right) => left - right) },
+  { '+': whole(corners((left, right) => left + right)), '-': whole(corners((left, right) => left - right)) },
   {
-    '*': corners((left, right) => left * right),
+    '*': whole(corners((left, right) => left * right)),
     '/': divided((left, right) => left / right),
     '//': known(
       (left, right) => Math.floor(left / right),
@@ -126,7 +138,7 @@ function monotonic(calculate: (value: number) => number): (value: Range) => Rang
 
 /** The result of a formula of ComfyMathExpression; NaN if it has a part that we cannot calculate. */
 export function calculate(formula: string, numberOf: (name: string) => Range | undefined): Range {
-  const tokens = formula.length > MAX_FORMULA_CHARS ? [] : (formula.match(TOKENS) ?? []);
+  const tokens = FORMULA.test(formula) ? (formula.match(TOKENS) ?? []) : [];
   let next = 0;
   const take = (token: string) => {
     const isNext = tokens[next] === token;
@@ -167,7 +179,7 @@ export function calculate(formula: string, numberOf: (name: string) => Range | u
     }
     if (token === '(') return closed(expression());
     if (/^[\d.]/.test(token)) return exactly(Number(token));
-    if (!take('(')) return enclosed(numberOf(token) ?? UNKNOWN);
+    if (!take('(')) return enclosed((VALUE.test(token) ? numberOf(token) : undefined) ?? UNKNOWN);
     const values = [expression()];
     while (take(',')) values.push(expression());
     return closed(called(token, values));
@@ -178,7 +190,8 @@ export function calculate(formula: string, numberOf: (name: string) => Range | u
       return Object.hasOwn(FUNCTIONS_OF_ONE, name) ? enclosed(FUNCTIONS_OF_ONE[name]?.(value) ?? UNKNOWN) : UNKNOWN;
     const call = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
     if (call === undefined) return UNKNOWN;
-    return enclosed(spanOf(call(...values.map(({ least }) => least)), call(...values.map(({ most }) => most))));
+    const result = spanOf(call(...values.map(({ least }) => least)), call(...values.map(({ most }) => most)));
+    return enclosed({ ...result, isWhole: areWhole(values) });
   };
   const closed = (value: Range) => {
     expect(')');

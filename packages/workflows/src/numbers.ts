@@ -1,5 +1,6 @@
 import { calculate } from './formula.js';
 import { type Graph, type GraphNode, isLink, linkAt, nodeAt, type Slot } from './graph.js';
+import { NODE_TABLE } from './nodes/node-table.js';
 import { isRecord } from './read-graph.js';
 import { MEGAPIXEL } from './sizes.js';
 import { convert } from './verdict/python.js';
@@ -12,6 +13,8 @@ export interface NumberAt {
   readonly least?: number | undefined;
   /** It is a size that ComfyUI rounds, so it may be a little larger. */
   readonly isRounded?: boolean | undefined;
+  /** It is no fraction, though it is not known exactly. */
+  readonly isWhole?: boolean | undefined;
   readonly at: Slot;
 }
 
@@ -57,8 +60,8 @@ export class Numbers {
         const range = (name: string) => {
           const number = numberAt(`values.${name}`);
           if (number === undefined) return undefined;
-          const { value, least = value, isRounded } = number;
-          return { least, most: isRounded ? value * ROUNDED.factor + ROUNDED.pixels : value };
+          const { value, least = value, isRounded, isWhole } = number;
+          return { least, most: isRounded ? value * ROUNDED.factor + ROUNDED.pixels : value, isWhole };
         };
         const { least, most } = calculate(String(node.inputs.expression), range);
         const at = { node: id, input: 'expression' };
@@ -74,20 +77,23 @@ export class Numbers {
         if (off === undefined || on === undefined) return [];
         const least = Math.min(off.least ?? off.value, on.least ?? on.value);
         const isRounded = off.isRounded || on.isRounded;
-        return [{ ...(off.value > on.value ? off : on), least, isRounded }];
+        const isWhole = off.isWhole && on.isWhole;
+        return [{ ...(off.value > on.value ? off : on), least, isRounded, isWhole }];
       }
       case 'ResolutionSelector': {
-        const [width = 1, height = 1] = String(node.inputs.aspect_ratio).split(':').map(Number.parseFloat);
+        const { aspect_ratio: shape } = node.inputs;
+        if (typeof shape !== 'string') return [];
+        const [width = 1, height = 1] = shape.split(':').map(Number.parseFloat);
         const area = (numberAt('megapixels')?.value ?? Number.NaN) * MEGAPIXEL;
         const at = { node: id, input: 'megapixels' };
-        const side = (shape: number) => ({ value: Math.sqrt(area * shape), least: 1, isRounded: true, at });
+        const side = (ratio: number) => ({ value: Math.sqrt(area * ratio), least: 0, isRounded: true, at });
         return [side(width / height), side(height / width)];
       }
       case 'GetImageSize': {
         const sides = sizeOf(linkAt(node, 'image')?.[0] ?? '');
         if (sides.some(({ value }) => Number.isNaN(value))) return [];
         const at = { node: id, input: 'image' };
-        return sides.map(({ value, isRounded }) => ({ value, least: 1, isRounded, at }));
+        return sides.map(({ value, isRounded }) => ({ value, least: 0, isRounded, isWhole: true, at }));
       }
       default: {
         const input = passedInput(node);
@@ -108,12 +114,15 @@ function truncated(number: NumberAt | undefined): NumberAt | undefined {
   return { ...number, value: Math.max(value, Math.trunc(value)), least: Math.min(least, Math.trunc(least)) };
 }
 
-/** The input of a primitive or a reroute: a node that calculates, such as StringLength, names its input otherwise. */
-const PASSED = /^(value|seed|inputs\..+)$/;
+/** Classes of ComfyUI that pass a number on. Others may have an input of such a name and make something else of it. */
+const PASSING = new Set(['PrimitiveInt', 'PrimitiveFloat', 'SeedNode', 'ComfyNumberConvert']);
+const PASSED = new Set(['value', 'seed']);
 
-function passedInput({ inputs }: GraphNode): string | undefined {
+/** The input of a primitive, also of one of a custom node. */
+function passedInput({ class_type: className, inputs }: GraphNode): string | undefined {
+  if (NODE_TABLE.has(className) && !PASSING.has(className)) return undefined;
   const numbers = Object.keys(inputs).filter(
     (input) => isLink(inputs[input]) || ['number', 'bigint'].includes(typeof inputs[input]),
   );
-  return numbers.length === 1 && PASSED.test(numbers[0] ?? '') ? numbers[0] : undefined;
+  return numbers.length === 1 && PASSED.has(numbers[0] ?? '') ? numbers[0] : undefined;
 }

@@ -129,6 +129,9 @@ it.each<[className: string, input: string, value: unknown, problem: string | und
   ['ImageInvert', 'image', null, undefined],
   ['Preview3D', 'camera_info', { filename: 'a.png', type: 'input' }, 'takes only a link'],
   ['ImageCropV2', 'crop_region', { x: 0, y: 0, width: 8, height: 8 }, undefined],
+  ['ComfyMathExpression', 'values.a', '%150000000d', 'takes only a link'],
+  ['ComfySwitchNode', 'on_true', '%150000000d', 'takes only a link'],
+  ['CreateList', 'inputs.input0', '%150000000d', 'takes only a link'],
   ['SaveImage', 'filename_prefix', '../../a', undefined],
 ])('%s.%s: %j → %s', (className, input, value, problem) => {
   const found = faults(one(className, { [input]: value }));
