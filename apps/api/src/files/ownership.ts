@@ -37,12 +37,9 @@ export async function maySeeOutput(
   return snapshot !== undefined && owns(caller, snapshot);
 }
 
-/** The key that a download or conversion counts against: the caller's, or the one that signed the link. Public pictures have none. */
-export function keyOfVisit(
-  { config }: Pick<Deps, 'config'>,
-  { visitor, query }: Pick<ApiRequest, 'visitor' | 'query'>,
-) {
-  return visitor?.id ?? (config.access.publicImages ? ANONYMOUS : (query.get('key') ?? ANONYMOUS));
+/** The key that a download or conversion counts against: the caller's, or the one for which the link was signed. */
+export async function keyOfVisit({ ledger, keys }: Deps, { visitor, path, query }: ApiRequest): Promise<string> {
+  return visitor?.id ?? (await ledger.urls.verify(path, query, keys?.all() ?? [])) ?? ANONYMOUS;
 }
 
 /**

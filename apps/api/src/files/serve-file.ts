@@ -49,7 +49,7 @@ export async function serveFile(deps: Deps, request: ApiRequest, file: ServedFil
     if (location !== undefined) return { status: 302, headers: { Location: location, 'Cache-Control': 'no-store' } };
   }
   // A client that does not read the file occupies memory and two file descriptors.
-  openUntil(request.signal, deps.streams, keyOfVisit(deps, request));
+  openUntil(request.signal, deps.streams, await keyOfVisit(deps, request));
   const body = await file.store.open(file.name, range);
   if (body === undefined) return undefined;
   return range === undefined

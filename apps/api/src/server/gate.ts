@@ -146,7 +146,7 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
       if (given === undefined && access === 'linked') {
         if (publicImages && PUBLIC_IMAGES.some((start) => visit.path.startsWith(start))) return undefined;
         const query = visit.query();
-        if (await urls.verify(visit.path, query, keys.all())) return undefined;
+        if ((await urls.verify(visit.path, query, keys.all())) !== undefined) return undefined;
         if (query.has('signature')) {
           const detail =
             'This link has expired or is incomplete, or its API key was revoked; GET /jobs/:id returns a new one.';

@@ -84,18 +84,18 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
         return whole;
       };
     },
-    /** Whether the query has a valid signature for this path, made for one of these keys. */
+    /** The id of the one of these keys for which this path was signed; undefined if the query has no valid signature. */
     verify: async (path: string, query: URLSearchParams, keys: readonly { readonly id: string }[]) => {
       const [expires, day, tag = '', signature = ''] = ['expires', 'day', 'key', 'signature'].map(
         (name) => query.get(name) ?? '',
       );
-      if (!isNumber(expires) || !isNumber(day) || Number(expires) * 1000 <= Date.now()) return false;
+      if (!isNumber(expires) || !isNumber(day) || Number(expires) * 1000 <= Date.now()) return undefined;
       // Otherwise every URL with an invalid day would cause a read of Redis.
       const today = Math.floor(Date.now() / 1000 / DAY_SECONDS);
-      if (Number(day) > today + 1 || Number(day) < today - SECRET_DAYS) return false;
+      if (Number(day) > today + 1 || Number(day) < today - SECRET_DAYS) return undefined;
       const secret = await secretOf(Number(day));
-      if (secret === undefined || !isSame(signature, signatureOf(secret, path, Number(expires), tag))) return false;
-      return keys.some(({ id }) => tagOf(Number(day), secret, id) === tag);
+      if (secret === undefined || !isSame(signature, signatureOf(secret, path, Number(expires), tag))) return undefined;
+      return keys.find(({ id }) => tagOf(Number(day), secret, id) === tag)?.id;
     },
   };
 }

@@ -77,7 +77,7 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
 /** Serves a picture that a job made; with `?width=` or `?format=`, a smaller copy or another format. */
 async function getImage(deps: Deps, request: ApiRequest, form: Static<ReturnType<typeof formQuery>>): Promise<Reply> {
   const { filename = '' } = request.params;
-  const visit = { key: keyOfVisit(deps, request), signal: request.signal };
+  const visit = { key: await keyOfVisit(deps, request), signal: request.signal };
   const file = (await maySee(deps, request, filename)) ? await deps.derived.picture(filename, form, visit) : undefined;
   const reply = file && (await serveFile(deps, request, file));
   if (reply !== undefined) return reply;
@@ -89,7 +89,7 @@ function getFile(deps: Deps): Handler {
   const fileOf = async (name: string, request: ApiRequest): Promise<ServedFile | undefined> => {
     if (!request.query.has('poster'))
       return { store: deps.frames, name, ...shownAs(name, await ownNameOf(deps, name)) };
-    return deps.derived.poster(name, { key: keyOfVisit(deps, request), signal: request.signal });
+    return deps.derived.poster(name, { key: await keyOfVisit(deps, request), signal: request.signal });
   };
   return async (request) => {
     const { filename = '' } = request.params;
