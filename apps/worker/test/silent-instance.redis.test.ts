@@ -57,6 +57,21 @@ it.each([
   },
 );
 
+it('a job is excused only once for the submissions of another key', async () => {
+  const stack = await openStack();
+  const { stores, request } = await withInput();
+  const executing = await stack.submit(LONG, 'default', 'anna');
+  for (const [index, name] of ['a', 'b'].entries()) {
+    const { gate } = await aHangable();
+    await (await stack.startWorker(name, [gate.url], { ...SILENCE, stores })).allUp();
+    await until('it executes', async () => (await stack.record(executing)).attempts === index + 1);
+    gate.shutAt('POST /prompt');
+    await stack.submit(request, 'default', 'mallory');
+    await isLost(stack, executing);
+    expect(await stack.record(executing)).toMatchObject({ faultyAttempts: 1, kills: index });
+  }
+});
+
 it('an instance that dies and stays away counts against the job that it executed', async () => {
   const stack = await openStack();
   const gpu = await aGpu(1000);

@@ -138,10 +138,14 @@ export class HeldJob {
     if (verdict === 'canceling') this.#cancelRequested = true;
   }
 
-  /** The instance does not answer any more. If it refuses connections, it died, which no validation of a graph causes. */
+  /**
+   * The instance does not answer any more. If it refuses connections, it died, which no validation of a graph causes. A job
+   * is excused only once: submissions of another key could hide that its graph makes every instance hang.
+   */
   fellSilent({ isRefused }: InstanceUnreachable): void {
     const { submission, slot, record } = this;
-    if (submission !== undefined) submission.isBystander = !isRefused && slot.slots.mayHangForOther(record);
+    const isExcusable = !isRefused && record.faultyAttempts === 0;
+    if (submission !== undefined) submission.isBystander = isExcusable && slot.slots.mayHangForOther(record);
   }
 
   /** The instance was silent for too long; `stage` is what it did with the job when the silence began. */
