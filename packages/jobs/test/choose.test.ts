@@ -233,11 +233,11 @@ describe('models', () => {
     expect(chosen(aSnapshot([aKey('anna', [urgent, low])]))).toBe('urgent');
   });
 
-  it('are a reason to prefer a job of another key, unless that is ahead by more than the patience', () => {
+  it('are a reason to prefer a job of another key, unless that is ahead by more than the patience and a job in work', () => {
     const anna = aKey('anna', queuesOf({ a: 8000 }));
     const bert = (time: number) => aKey('bert', queuesOf({ b: 0 }), { time });
-    expect(chosen(aSnapshot([anna, bert(30_000)]))).toBe('b');
-    expect(chosen(aSnapshot([anna, bert(30_001)]))).toBe('a');
+    expect(chosen(aSnapshot([anna, bert(40_000)]))).toBe('b');
+    expect(chosen(aSnapshot([anna, bert(40_001)]))).toBe('a');
   });
 
   it('do not matter without patience', () => {
@@ -276,7 +276,7 @@ describe('a queue that was passed over', () => {
     expect(chosen(aSnapshot([anna(1999), bert()]))).toBe('held');
     expect(chosen(aSnapshot([anna(2000), bert()]))).toBe('a');
     expect(chosen(aSnapshot([anna(2000), bert()], { loadedAt: NOW - 1999 }))).toBe('held');
-    expect(chosen(aSnapshot([anna(0), bert(2001)]))).toBe('a');
+    expect(chosen(aSnapshot([anna(0), bert(12_001)]))).toBe('a');
   });
 
   it('does not wait for a clock that was set back to catch up', () => {

@@ -130,8 +130,16 @@ export function isJob(choice: Choice | undefined): choice is ChosenJob {
 }
 
 /**
- * Weighted fair queueing: takes the keys by virtual time, as far as they are within the patience of the first one, and
- * of each key the jobs that it may get next, up to the first one without any loading.
+ * How much later than the first key a key may come, in ms of virtual time, and still be served before it for its models. One
+ * more job in work makes no difference: otherwise an instance would seldom stay with the key whose models it holds.
+ */
+export function nearMs(patienceMs: number): number {
+  return patienceMs === 0 ? 0 : patienceMs + LUA_CONSTANTS.IN_WORK_MS;
+}
+
+/**
+ * Weighted fair queueing: takes the keys by virtual time, as far as they are near the first one, and of each key the jobs
+ * that it may get next, up to the first one without any loading.
  */
 function nearCandidates(snapshot: NearSnapshot, chooser: Chooser, rules: Rules) {
   const near: Candidate[] = [];
@@ -153,7 +161,7 @@ function nearCandidates(snapshot: NearSnapshot, chooser: Chooser, rules: Rules) 
       if (job.failedOn.includes(chooser.name) && !chooser.retries?.has(job.id)) retries.push(job);
     }
     for (const candidate of ofKey(heads, rules)) {
-      if (latest === Number.POSITIVE_INFINITY) latest = key.time + patienceWithOthers(candidate, rules);
+      if (latest === Number.POSITIVE_INFINITY) latest = key.time + nearMs(patienceWithOthers(candidate, rules));
       near.push(candidate);
       if (candidate.loadMs === 0) return { near, loads, retries };
     }

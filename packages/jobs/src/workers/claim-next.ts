@@ -5,7 +5,7 @@ import type { Keys } from '../keys.js';
 import { expireOverdue } from '../queue/expire-overdue.js';
 import type { PoolWorker } from '../queue/pool-worker.js';
 import { type JobRecord, parseRecord, recordOf } from '../record/record.js';
-import { type Choice, type ChosenJob, chooseSome, isJob, type Rules } from '../scheduling/choose.js';
+import { type Choice, type ChosenJob, chooseSome, isJob, nearMs, type Rules } from '../scheduling/choose.js';
 import { type DemandReply, type NearQueue, parseDemand, parseNear } from '../scheduling/snapshot.js';
 import { type Asker, askFits, type Fits } from './fits.js';
 import type { Claim, Transitions } from './hold-claim.js';
@@ -91,7 +91,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
       encoding: rules.patienceMs > 0 ? asker.encoding : undefined,
       wanted,
       from,
-      patience_ms: rules.patienceMs,
+      near_ms: nearMs(rules.patienceMs),
       max_overtakes: rules.maxOvertakes,
       reads_all: readsAll,
       // BullMQ delays work items by this host's clock, not by Redis' clock.

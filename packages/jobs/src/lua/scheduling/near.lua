@@ -1,12 +1,12 @@
 --[[
 Reads the jobs that an instance may get: returned jobs, then the keys in the order of their virtual times, each with the
 affinity queues that the instance can run. Reading stops when there are enough jobs whose models the instance holds (unless
-`reads_all`), or when the next key is further away than the patience. First, work items whose delay is over or whose worker
-died are requeued.
+`reads_all`), or when the next key is not near the first one. First, work items whose delay is over or whose worker died
+are requeued.
 
 Input:
   KEYS[1] any key
-  `pool`; `wanted`: how many jobs; `patience_ms`; `max_overtakes`
+  `pool`; `wanted`: how many jobs; `near_ms`, see nearMs in scheduling/choose.ts; `max_overtakes`
   `encoding`: what the last prompt of the instance encoded, if that may change the order
   `instance`
   `from`: how many keys were read before; `reads_all`
@@ -165,7 +165,7 @@ if not reply.paused then
     -- If all jobs of the key were overdue, it is no longer in the list, and the next key has its position.
     if redis.call('ZSCORE', keys_to_serve_key(pool), key) then position = position + 1 end
     reply.keys[#reply.keys + 1], reply.next = found, position
-    if found.queues[1] and not latest then latest = virtual_time + args.patience_ms end
+    if found.queues[1] and not latest then latest = virtual_time + args.near_ms end
     if held >= wanted or unknown >= MOST_UNKNOWN or candidates >= MOST_CANDIDATES then break end
   end
   reply.isCut = held >= wanted
