@@ -188,6 +188,16 @@ describe('the jobs that an instance can and may run', () => {
     expect(chosen(snapshot, { ...W1, loads: new Map([['b', -1]]) })).toBe('a');
   });
 
+  it('are asked for a second time only if the instance gets nothing else', () => {
+    const [unknown] = queuesOf({ u: 0 }, { loadMs: undefined });
+    const [other] = queuesOf({ b: 8000 });
+    const mallory = aKey('mallory', [unknown as NearQueue]);
+    const asked = { ...W1, loads: new Map([['a', -1]]) };
+    expect(chosen(aSnapshot([mallory, aKey('victim', [other as NearQueue], { time: 90_000 })]), asked)).toBe('b');
+    expect(chosen(aSnapshot([mallory], { next: 32 }), asked)).toBe('more');
+    expect(chosen(aSnapshot([mallory]), asked)).toBe('ask');
+  });
+
   it.each([
     ['all of a key', { keys: ['mallory'], queues: [] }, ['other', 'none']],
     ['an affinity key of one key', { keys: [], queues: [{ key: 'mallory', affinity: 'a' }] }, ['other', 'b']],

@@ -170,6 +170,23 @@ it('finds the job that an instance can run behind hundreds of different jobs of 
   expect(await given('w/1', { a: 0 })).toBe('a');
 });
 
+it('asks an instance little about jobs of new kinds that it cannot run before it gives it a job of another key', async () => {
+  const { fleet, asked, claim } = await openPool();
+  const order = (key: string, checkpoint: string) =>
+    fleet.submit({ key, request: { checkpoint }, models: [checkpoint] });
+  const serve = async () => {
+    const { record, finish } = (await claim('w/1', { a: 0 })) as Claim;
+    await finish({ status: 'succeeded', outputs: [aFrame(record.id)], executedMs: 2 * PATIENCE_MS });
+    return record.key;
+  };
+  for (let n = 0; n < 100; n += 1) await order('mallory', `missing ${n}`);
+  for (let n = 0; n < 3; n += 1) {
+    await order('victim', 'a');
+    expect(await serve()).toBe('victim');
+  }
+  expect(asked.filter((checkpoint) => checkpoint !== 'a')).toHaveLength(48);
+});
+
 it('lets a key save up little GPU time while no instance can run its waiting job', async () => {
   const { fleet, claim } = await openPool();
   const order = (key: string, checkpoint: string) =>

@@ -90,7 +90,11 @@ export function choose(snapshot: NearSnapshot, chooser: Chooser, rules: Rules): 
   const queues = chooser.others === undefined ? [] : snapshot.keys.flatMap((key) => key.queues);
   if (!queues.every(isWeighed)) return { kind: 'weigh', queues: queues.filter((queue) => !isWeighed(queue)) };
   const { near, loads, retries } = nearCandidates(snapshot, chooser, rules);
-  if (loads.length + retries.length > 0) return { kind: 'ask', loads, retries };
+  // It is asked a second time only if nothing else is to be had, so that nobody can hold it up with unknown queues.
+  const isAsked = chooser.loads !== undefined && chooser.loads.size > 0;
+  const hasOthers = near.length > 0 || snapshot.next !== undefined;
+  const unknown = isAsked && hasOthers ? [] : loads;
+  if (unknown.length + retries.length > 0) return { kind: 'ask', loads: unknown, retries };
   const [first, last] = [near[0], near.at(-1)];
   const isComplete = !snapshot.isCut || (first !== undefined && (last?.loadMs === 0 || isOvertaken(first, rules)));
   if (!isComplete || (first === undefined && snapshot.next !== undefined)) return { kind: 'more' };

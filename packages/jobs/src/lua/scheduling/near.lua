@@ -28,12 +28,10 @@ local MOST_READ = 16
 -- If a key has more queues than fit into a page, this many of the oldest queues of each later level are read as well.
 local OLDEST_OF_LEVEL = 16
 local MOST_CANDIDATES = 64
--- Queues in one reply for which it is unknown whether the instance can run them.
-local MOST_UNKNOWN = 16
 local MOST_JOBS = 16
 
 local pool, instance, wanted = args.pool, args.instance, args.wanted
-local pages, unknown, candidates, held = 0, 0, 0, 0
+local pages, candidates, held = 0, 0, 0
 local expected, found_overdue = {}, false
 
 local function read_job(job_id, sequence, key, affinity)
@@ -94,7 +92,6 @@ local function read_queue(queue, key)
   if queue.loadMs ~= 0 or (args.encoding or or_here) and queue.jobs[2] then
     queue.passedOverAt = tonumber(redis.call('ZSCORE', passed_over_key(pool), queue.name) or nil)
   end
-  if not queue.loadMs then unknown = unknown + 1 end
   candidates = candidates + 1
   return true
 end
@@ -128,16 +125,18 @@ local function queues_of_page(page, key)
   end
   return able
 end
+-- Also returns whether the instance is known to be able to run one of the queues.
 local function read_key(key, virtual_time)
-  local read, oldest, from, is_held = {}, nil, 0, false
+  local read, oldest, from, is_held, is_able = {}, nil, 0, false, false
   local removed = tonumber(redis.call('HGET', schedule_key(pool), 'removed ' .. key) or 0)
   repeat
     local page, is_full = page_of(key, from)
     for _, queue in ipairs(queues_of_page(page, key)) do
-      if (not is_held or args.reads_all) and unknown < MOST_UNKNOWN and #read < MOST_READ then
+      if (not is_held or args.reads_all) and #read < MOST_READ then
         if read_queue(queue, key) then
           read[#read + 1] = queue
           is_held = is_held or queue.loadMs == 0
+          is_able = is_able or queue.loadMs
         end
       elseif not oldest or queue.sequence % LEVEL < oldest.sequence % LEVEL then
         oldest = queue
@@ -149,7 +148,7 @@ local function read_key(key, virtual_time)
   if may_be_overtaken and read_queue(oldest, key) then read[#read + 1] = oldest end
   if is_held and not args.reads_all then held = held + 1 end
   local in_work = read[1] and read[1].jobs[1].mostTaken and redis.call('SCARD', taken_of_key(key)) or 0
-  return {name = key, time = virtual_time, removed = removed, inWork = in_work, queues = read}
+  return {name = key, time = virtual_time, removed = removed, inWork = in_work, queues = read}, is_able
 end
 
 if args.from == 0 then requeue_returned(pool, args.worker_clock) end
@@ -161,12 +160,12 @@ if not reply.paused then
     local key, virtual_time = unpack(redis.call('ZRANGE', keys_to_serve_key(pool), position, position, 'WITHSCORES'))
     reply.next = key and position
     if not key or latest and tonumber(virtual_time) > latest then break end
-    local found = read_key(key, virtual_time)
+    local found, is_able = read_key(key, virtual_time)
     -- If all jobs of the key were overdue, it is no longer in the list, and the next key has its position.
     if redis.call('ZSCORE', keys_to_serve_key(pool), key) then position = position + 1 end
     reply.keys[#reply.keys + 1], reply.next = found, position
-    if found.queues[1] and not latest then latest = virtual_time + args.near_ms end
-    if held >= wanted or unknown >= MOST_UNKNOWN or candidates >= MOST_CANDIDATES then break end
+    if is_able and not latest then latest = virtual_time + args.near_ms end
+    if held >= wanted or candidates >= MOST_CANDIDATES then break end
   end
   reply.isCut = held >= wanted
   if candidates > held then
