@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { createFitting } from '../src/claiming/fitting.js';
 import { aRequest, folderOnly, NOWHERE, quietLog, someSlots } from './held.js';
 
-/** What was last published for each affinity key. */
+/** `told`: what was last published for each affinity key; `forget`: from then on, no workflow is in memory. */
 async function setUp() {
   const slots = someSlots(NOWHERE);
   const { instance } = slots;
@@ -16,16 +16,21 @@ async function setUp() {
     },
     forget: async () => told.clear(),
   };
+  const workflows = await folderOnly();
+  let isForgotten = false;
   const fitting = createFitting({
     fits,
     allSlots: [slots],
-    workflows: await folderOnly(),
+    workflows: { ...workflows, of: (request) => (isForgotten ? undefined : workflows.of(request)) },
     markOf: () => undefined,
     signal: new AbortController().signal,
     log: quietLog(),
   });
   const first = (request: ResolvedRequest) => fitting.askerOf(instance).fit(affinityKeyOf(request), request);
-  return { slots, instance, told, fitting, first };
+  const forget = () => {
+    isForgotten = true;
+  };
+  return { slots, instance, told, fitting, first, forget };
 }
 
 const [a, b] = [aRequest({ checkpoint: 'a.safetensors' }), aRequest({ checkpoint: 'b.safetensors' })];
@@ -55,6 +60,21 @@ it('remembers thousands of affinity keys that the instance cannot run', async ()
   );
   for (let n = 0; n < 2000; n += 1) expect(await first(aRequest({ checkpoint: `gone-${n}` }))).toBe(-1);
   expect(told.size).toBe(0);
+});
+
+it('has the instance asked again about a workflow that is no longer in memory when its abilities change', async () => {
+  const { instance, told, fitting, first, forget } = await setUp();
+  const learn = (files: readonly string[]) => {
+    const abilities = { CheckpointLoaderSimple: { ckpt_name: files } };
+    const catalogue = async () => ({ digest: '', abilities, classes: [], replacements: {} });
+    return instance.learn(catalogue, new AbortController().signal);
+  };
+  await learn(['a.safetensors']);
+  expect(await first(b)).toBe(-1);
+  forget();
+  await learn(['c.safetensors']);
+  fitting.changed(instance);
+  expect([...told]).toEqual([[affinityKeyOf(b), undefined]]);
 });
 
 it("withdraws that an instance holds a job's models when the job went elsewhere", async () => {

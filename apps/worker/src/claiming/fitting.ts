@@ -144,14 +144,18 @@ export function createFitting({ fits, allSlots, workflows, markOf, signal, log }
       if (known !== undefined && known.models.length > 0) known.published = 0;
     },
     changed: (instance) => {
-      const news = new Map<string, number>();
-      const update = (known: KnownFit, affinity: string) => {
-        const fit = fitOf(instance, known);
-        if (fit !== known.published) news.set(affinity, fit);
-        known.published = fit;
-      };
-      of(instance).able.forEach(update);
-      of(instance).unable.forEach(update);
+      const news = new Map<string, number | undefined>();
+      const { able, unable } = of(instance);
+      for (const kept of [able, unable]) {
+        for (const [affinity, known] of kept) {
+          // Without the workflow nothing can be derived from the new abilities, so the instance has to be asked again.
+          const isLost = known.abilities !== instance.abilities && workflows.of(known.request) === undefined;
+          if (isLost) kept.delete(affinity);
+          const fit = isLost ? undefined : fitOf(instance, known);
+          if (fit !== known.published) news.set(affinity, fit);
+          if (fit !== undefined) known.published = fit;
+        }
+      }
       if (news.size > 0) publish(instance, news);
     },
     refresh: async () => {
