@@ -71,6 +71,8 @@ export interface ModelCopy {
   /** The fleet fetched it, so it may be evicted. */
   readonly is_ours: boolean;
   readonly started_at?: number;
+  /** Bytes since `started_at`; earlier fetches may have brought others. */
+  readonly arrived?: number;
   readonly fetched_at?: number;
   readonly verified_at?: number;
   readonly error?: {

@@ -294,15 +294,15 @@ describe('chooseFetches: models from URLs of callers', () => {
     const records = new Map([urlOf(a, 'k'), urlOf(b, 'l'), urlOf(c, 'k')]);
     const wanted = [waits('k', a), waits('l', b)];
     expect(fetched(choose({ records, wanted }))).toEqual([a]);
-    const begun = (seconds: number, bytes = 200 * 1024 ** 2) => ({
-      [a]: { ...fetching, started_at: NOW - seconds * SECOND, fetched: bytes },
+    const begun = (seconds: number, arrived = 200 * 1024 ** 2) => ({
+      [a]: { ...fetching, started_at: NOW - seconds * SECOND, fetched: 300 * 1024 ** 2, arrived },
     });
     const { memory, ...early } = choose({ records, wanted, copies: begun(119) });
     expect(early).toEqual(NOTHING);
     expect(choose({ records, wanted, copies: begun(121) })).toMatchObject({ giveUp: [a] });
     expect(choose({ records, wanted: [waits('k', [a, c])], copies: begun(121) })).toMatchObject({ giveUp: [a] });
     expect(choose({ records, wanted: [waits('k', a)], copies: begun(121) })).toMatchObject({ giveUp: [] });
-    // A slow source has a shorter turn.
+    // A slow source has a shorter turn, however much has come in earlier turns.
     expect(choose({ records, wanted, copies: begun(9, 1000) })).toMatchObject({ giveUp: [] });
     expect(choose({ records, wanted, copies: begun(11, 1000) })).toMatchObject({ giveUp: [a] });
     expect(fetched(choose({ records, wanted, memory }))).toEqual([b]);

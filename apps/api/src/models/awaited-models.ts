@@ -70,11 +70,11 @@ const TELLING_MS = 2000;
 
 /** In how many seconds the fetch is expected to end; null if it is not fetched or not known. */
 export function fetchEta(
-  { state, bytes, fetched, started_at }: ModelCopy,
+  { state, bytes, fetched, started_at, arrived = 0 }: ModelCopy,
   { bytes_per_second }: Pick<ModelFolder, 'bytes_per_second'>,
 ): number | null {
   if (state !== 'fetching' || bytes === 0) return null;
   const ms = started_at === undefined ? 0 : Date.now() - started_at;
-  const perSecond = ms >= TELLING_MS && fetched > 0 ? (fetched / ms) * 1000 : bytes_per_second;
+  const perSecond = ms >= TELLING_MS && arrived > 0 ? (arrived / ms) * 1000 : bytes_per_second;
   return perSecond === 0 ? null : Math.max(1, Math.ceil((bytes - fetched) / perSecond));
 }

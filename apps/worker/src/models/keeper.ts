@@ -298,7 +298,7 @@ export class Keeper {
         onProgress: (progress: Progress) => {
           arrived += progress.arrived;
           meters.fetchedBytes.inc({ kind }, progress.arrived);
-          this.#copies.change(id, { bytes: progress.bytes, fetched: progress.fetched });
+          this.#copies.change(id, { bytes: progress.bytes, fetched: progress.fetched, arrived });
         },
         signal,
       };

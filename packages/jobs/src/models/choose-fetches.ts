@@ -120,10 +120,10 @@ function hasPlace(id: string, taken: readonly string[], plan: Plan): boolean {
 
 /** Whether a fetch has taken so long that it ends if others wait for its place. Its unfinished file is kept. */
 function hasHadItsTurn(id: string, view: FetchView): boolean {
-  const { started_at: startedAt = view.now, fetched = 0 } = view.copies.get(id) ?? {};
+  const { started_at: startedAt = view.now, arrived = 0 } = view.copies.get(id) ?? {};
   const tookMs = view.now - startedAt;
   if (ownerOf(id, view) === undefined) return tookMs > Math.max(TURN_MS, FORCE_FACTOR * fetchMs(id, view));
-  const isSlow = fetched < (LEAST_SPEED * tookMs) / 1000;
+  const isSlow = arrived < (LEAST_SPEED * tookMs) / 1000;
   return tookMs > (isSlow ? SLOW_TURN_MS : TURN_MS);
 }
 
