@@ -104,6 +104,7 @@ it('lists the workflows of the folder, and shows one', async () => {
   const list = await run(['workflows', 'list', '--comfyui', simulator.url]);
   expect(list.code).toBe(0);
   expect(list.stdout).toMatch(/^img2img: prompt, .*image.* → image\ntext2img: prompt, .* → image\n$/);
+  expect(list.stderr).toMatch(/^Read from \S+workflows\. To ask an API, name it with --url\.$/m);
   const shown = await run(['workflows', 'show', 'text2img', '--comfyui', simulator.url]);
   expect(shown.stdout).toMatch(/steps +whole number from 1 up to 10000; \d+ by default/);
   const unknown = await run(['workflows', 'show', 'text3img', '--comfyui', simulator.url]);
@@ -128,6 +129,15 @@ it('exits with 4 if the API does not answer', async () => {
   expect(await run(['workflows', 'list', '--url', url])).toMatchObject({
     code: 4,
     stderr: expect.stringContaining(url),
+  });
+});
+
+it('publishes to the API of this machine unless another is named, as all commands do', async () => {
+  const port = `${await freePort()}`;
+  const env = { PORT: port, PUBLIC_URL: 'https://fleet.example' };
+  expect(await run(['workflows', 'add', join(dir, 'upscale.json')], env)).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining(`http://127.0.0.1:${port} does not answer`),
   });
 });
 

@@ -57,7 +57,7 @@ export function addOpen(program: Command, context: Context): void {
   const command = program.command('open').description('opens the studio in a browser').argument('[job]');
   addAccessOptions(command).addHelpText('after', OPEN_EXAMPLES);
   setAction(command, context, async (io, job: string | undefined, options: AccessOptions) => {
-    const base = (await findApi(options, io.env)).url.replace(/\/*$/, '');
+    const base = (await findApi(options, io.env)).url;
     const url = `${base}/studio/${job === undefined ? '' : `gallery/${encodeURIComponent(job)}`}`;
     io.result(url);
     if (io.terminal !== undefined) openInBrowser(url);

@@ -29,10 +29,15 @@ export async function connect(
   return new Fleet({ url: address, ...(itsKey === undefined ? {} : { key: itsKey }), ...patience });
 }
 
-/** The address of the API, and the key if there is one. */
-export async function findApi(options: AccessOptions, env?: Environment): Promise<Access & { readonly url: string }> {
+export interface Api extends Access {
+  /** Without a trailing slash. */
+  readonly url: string;
+}
+
+/** The API that the options, the environment or a profile name, otherwise the one on this machine. */
+export async function findApi(options: AccessOptions, env?: Environment): Promise<Api> {
   const access = await findAccess(options, env);
-  const url = access.url ?? callerSettings(env).localUrl;
+  const url = (access.url ?? callerSettings(env).localUrl).replace(/\/+$/, '');
   if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
     throw new UsageError(`${url} is not an API address: it must begin with http:// or https://.`);
   }
@@ -42,7 +47,7 @@ export async function findApi(options: AccessOptions, env?: Environment): Promis
 /** Throws if nothing listens there. If there is no answer in time, it says so to a person, and the command waits as usual. */
 async function untilAnswered(address: string, { terminal, info }: CommandIo): Promise<void> {
   const end = performance.now() + PATIENCE_MS;
-  const url = new URL('livez', address.endsWith('/') ? address : `${address}/`);
+  const url = new URL(`${address}/livez`);
   for (;;) {
     try {
       const { body } = await fetch(url, { signal: AbortSignal.timeout(SLOW_MS) });

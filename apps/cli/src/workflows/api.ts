@@ -1,25 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname } from 'node:path';
-import type { Config } from '@comfy-fleet/config';
 import type { Problem, WorkflowAnswer } from '@comfy-fleet/contracts';
 import { readWorkflowFile, WorkflowError } from '@comfy-fleet/workflows';
-import type { Access } from '../callers/connect.js';
+import type { Api } from '../callers/connect.js';
 import { CommandError } from '../command.js';
 import { codeOfStatus, EXIT } from '../exit-codes.js';
 
 const API_DEADLINE_MS = 30_000;
-
-export interface ApiAddress {
-  /** Without a trailing slash. */
-  readonly url: string;
-  readonly key: string | undefined;
-}
-
-/** The named API, otherwise the one of the settings. */
-export function apiAddress({ url, key }: Access, { http }: Config): ApiAddress {
-  const found = url ?? http.publicUrl ?? `http://localhost:${http.port}`;
-  return { url: found.replace(/\/+$/, ''), key };
-}
 
 interface Sent {
   readonly method?: 'PUT';
@@ -29,7 +16,7 @@ interface Sent {
 
 /** Returns the parsed answer and its status. Throws a CommandError. */
 export async function askApi(
-  { url, key }: ApiAddress,
+  { url, key }: Api,
   path: string,
   { method, contentType, body }: Sent = {},
 ): Promise<{ status: number; body: unknown }> {
@@ -78,7 +65,7 @@ const READ_TIMEOUT_MS = 10_000;
 export async function addWorkflow(
   file: string,
   name: string | undefined,
-  api: ApiAddress,
+  api: Api,
 ): Promise<{ readonly isNew: boolean; readonly workflow: WorkflowAnswer }> {
   const extension = extname(file).toLowerCase();
   const called = name ?? basename(file, extname(file));

@@ -61,7 +61,7 @@ export function addWorkflows(program: Command, context: Context): void {
     .option('--name <name>', "the workflow's name (default: the file's)");
   addAccessOptions(add.option('--json', 'prints the published workflow as JSON')).addHelpText(
     'after',
-    `\nWithout an address, the API of PUBLIC_URL or PORT is used. The key needs the scope admin.\n${examples(
+    `\nThe key needs the scope admin.\n${examples(
       ['comfy-fleet workflows add my.json --key cf_…', 'publishes it as my'],
       ['comfy-fleet workflows add ComfyUI_00042_.png --name poster', 'publishes the workflow that made a picture'],
     )}`,

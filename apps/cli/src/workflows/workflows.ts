@@ -9,11 +9,11 @@ import {
   showJson,
   WorkflowError,
 } from '@comfy-fleet/workflows';
-import { type AccessOptions, findAccess } from '../callers/connect.js';
+import { type AccessOptions, type Api, findAccess, findApi } from '../callers/connect.js';
 import { CommandError, type CommandIo, type Output, suggestNames } from '../command.js';
 import { EXIT } from '../exit-codes.js';
 import { plain } from '../text.js';
-import { type ApiAddress, addWorkflow, apiAddress, askApi, throwCommandError } from './api.js';
+import { addWorkflow, askApi, throwCommandError } from './api.js';
 import { askCatalogue } from './catalogue.js';
 import { describeBriefly, describeList, describePublished, describeWorkflow } from './describe.js';
 
@@ -40,6 +40,7 @@ export async function list(options: FileOptions & ApiOptions, io: CommandIo): Pr
     return EXIT.done;
   }
   const { workflowsDir } = loadConfig(io.env);
+  io.info(plain(`Read from ${workflowsDir}. To ask an API, name it with --url.`));
   const names = await listWorkflows(workflowsDir).catch(throwCommandError);
   const paths = names.map((name) => join(workflowsDir, `${name}.json`));
   return showAll(paths, describeBriefly, options, io);
@@ -54,6 +55,7 @@ export async function show(name: string, options: FileOptions & ApiOptions, io: 
     return EXIT.done;
   }
   const { workflowsDir } = loadConfig(io.env);
+  io.info(plain(`Read from ${workflowsDir}. To ask an API, name it with --url.`));
   const names = await listWorkflows(workflowsDir).catch(throwCommandError);
   if (!names.includes(name)) {
     throw new CommandError(`There is no ${name} in ${workflowsDir}${await suggestNames(name, names)}`);
@@ -67,16 +69,16 @@ export async function add(
   { name, json, ...access }: ApiOptions & { readonly name?: string },
   { env, result, info }: CommandIo,
 ): Promise<number> {
-  const api = apiAddress(await findAccess(access, env), loadConfig(env));
+  const api = await findApi(access, env);
   const { isNew, workflow } = await addWorkflow(file, name, api).catch(throwCommandError);
   info(plain(`${workflow.name} is published${isNew ? '' : ' in this version'} at ${api.url}.`));
   result(json ? showJson(workflow) : describePublished(workflow, api.url));
   return EXIT.done;
 }
 
-async function namedApi({ url, key, profile }: AccessOptions, { env }: CommandIo): Promise<ApiAddress | undefined> {
-  const access = await findAccess({ url, key, ...(profile === undefined ? {} : { profile }) }, env);
-  return access.url === undefined ? undefined : apiAddress(access, loadConfig(env));
+async function namedApi(options: AccessOptions, { env }: CommandIo): Promise<Api | undefined> {
+  const { url } = await findAccess(options, env);
+  return url === undefined ? undefined : findApi(options, env);
 }
 
 type Describe = typeof describeWorkflow;
