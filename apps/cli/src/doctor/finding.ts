@@ -40,7 +40,8 @@ export function findingText({ check, level, found, fix }: Finding): string {
 /** The last line. */
 export function summaryText(findings: readonly Finding[]): string {
   const count = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
-  return `${count('ok')} ok, ${count('warn')} warnings, ${count('fail')} failed`;
+  const warnings = count('warn');
+  return `${count('ok')} ok, ${warnings} warning${warnings === 1 ? '' : 's'}, ${count('fail')} failed`;
 }
 
 /** The report as JSON, in which the fix is named `mend`. */
