@@ -7,6 +7,7 @@ import {
 } from '@comfy-fleet/contracts';
 import type { TObject } from 'typebox';
 import { expect, it } from 'vitest';
+import { fieldError } from '../src/server/field-errors.js';
 import { createValidator } from '../src/server/validator.js';
 
 const { limits } = loadConfig({});
@@ -23,4 +24,10 @@ it.each([
   const fault = errors.find(({ pointer }) => pointer === `/${field}`);
   expect(fault?.detail).toMatch(/^unknown field; /);
   expect(fault?.detail).toContain(advice);
+});
+
+it('puts no full stop after a question', () => {
+  const detail = (text: string) => fieldError('validation_failed', '/promt', text).detail;
+  expect(detail('unknown field; did you mean prompt?')).toBe('/promt unknown field; did you mean prompt?');
+  expect(detail('is required')).toBe('/promt is required.');
 });

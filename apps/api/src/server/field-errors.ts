@@ -8,7 +8,7 @@ export const MOST_FAULTS = 50;
 /** An error about these fields, or about parts of them. */
 export function fieldsError(code: ErrorCode, errors: readonly FieldError[]): FleetError {
   const detail = errors.map((error) => `${error.pointer} ${error.detail}`.trim()).join('; ');
-  return new FleetError(code, `${detail}.`, { errors });
+  return new FleetError(code, detail.endsWith('?') ? detail : `${detail}.`, { errors });
 }
 
 export function fieldError(code: ErrorCode, pointer: string, detail: string): FleetError {
