@@ -8,7 +8,7 @@ import { untilReady, watch } from './ready.mjs';
 import { provideRedis } from './redis-provision.mjs';
 import { isWorthShowing, redisAnswers, redisLaunch } from './redis-server.mjs';
 import { startsRedis, startsSimulator, webhooksToThisMachine } from './settings.mjs';
-import { simulatedLines, welcome } from './welcome.mjs';
+import { welcome } from './welcome.mjs';
 
 /**
  * @typedef {{
@@ -125,8 +125,7 @@ function killHung({ installation, print }, name) {
  * @returns {Promise<string>} its URL
  */
 async function startSimulator(context) {
-  const { installation, env, settings, print, signal } = context;
-  for (const line of simulatedLines(installation)) print.say(line);
+  const { env, settings, print, signal } = context;
   const port = portFor(settings.simulatorPort);
   const own = { ...serviceEnv(env), SIMULATOR_SETTINGS: env.SIMULATOR_SETTINGS || CACHE_LRU };
   startService(context, 'simulator', own, { ports: { SIMULATOR_PORT: port }, graceMs: 5_000 });

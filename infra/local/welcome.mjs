@@ -30,18 +30,16 @@ export function welcome({ installation, url, simulated, studio, needs, seconds }
     `  curl -so picture.png "${url}$(${ask} | grep -o '/images/[^"]*' | head -1)"`,
     'Or from the command line, in another terminal:',
     `  ${installation.cliCommand} ${['generate "a lighthouse in a storm" --lod sketch -o lighthouse.png', ...options].join(' ')}`,
-    ...(simulated ? ['', ...simulatedLines(installation)] : []),
+    ...(simulated
+      ? [
+          '',
+          'COMFYUI_URLS is not set: a simulator draws these pictures, no GPU and no model does.',
+          `With real GPUs:  COMFYUI_URLS=http://127.0.0.1:8188 ${installation.startCommand}   (several: separated by commas)`,
+        ]
+      : []),
     '',
     `Ctrl-C stops everything. The next ${installation.startCommand} goes on with the same jobs and pictures.`,
     '',
   ];
   return lines.join('\n');
-}
-
-/** @param {import('./installation.mjs').Installation} installation */
-export function simulatedLines({ startCommand }) {
-  return [
-    'COMFYUI_URLS is not set: a simulator draws these pictures, no GPU and no model does.',
-    `With real GPUs:  COMFYUI_URLS=http://127.0.0.1:8188 ${startCommand}   (several: separated by commas)`,
-  ];
 }
