@@ -40,10 +40,9 @@ Every process reads its settings from the environment and from a \`.env\` file i
 them. If a value is invalid, the process does not start and lists all errors. A variable that is named almost like a
 setting is reported in the log. \`npm run doctor\` checks your settings.
 
-Secrets can come from files: instead of \`REDIS_URL\`, \`REDIS_SENTINEL_PASSWORD\` and \`WEBHOOK_SECRETS\` set
-\`REDIS_URL_FILE\`, \`REDIS_SENTINEL_PASSWORD_FILE\` and \`WEBHOOK_SECRETS_FILE\` to the path of a file with the secret.
-Surrounding white space is ignored. A process does not start if both are set, or if the file is missing or empty.
-Secrets are never printed.
+Secrets can come from files: instead of \`REDIS_URL\`, set \`REDIS_URL_FILE\` to the path of a file with the secret. The
+same goes for \`REDIS_SENTINEL_PASSWORD\`, \`MODEL_PEERS_TOKEN\` and \`WEBHOOK_SECRETS\`. Surrounding white space is
+ignored. A process does not start if both are set, or if the file is missing or empty. Secrets are never printed.
 `;
 
 const SIMULATOR = `## Simulator
