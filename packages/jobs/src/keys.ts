@@ -168,10 +168,8 @@ const FLEET_KEYS = {
    * forever: each housekeeping run rewrites it
    */
   storage: 'storage',
-  /** Hash: name → id of the key's asset with this name | a day longer than the longest-lived asset */
-  assetNames: 'asset-names:<key>',
-  /** Sorted set: these names by when they were given | as assetNames */
-  namesByTime: 'names-by-time:<key>',
+  /** String: id of the key's asset that was last sent under this path | as the asset */
+  assetPath: 'asset-path:<key>:<path>',
   /**
    * Sorted set: files that no key owns any more, by since when | until the housekeeping deletes them, or a key owns
    * them again

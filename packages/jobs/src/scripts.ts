@@ -45,7 +45,6 @@ export const SCRIPT_FILES = {
   wantedModels: 'models/wanted',
   beginFetch: 'models/begin-fetch',
   assets: 'assets',
-  assetNames: 'asset-names',
 } as const;
 
 export type ScriptName = keyof typeof SCRIPT_FILES;

@@ -1,53 +1,54 @@
-import { newId } from '@comfy-fleet/contracts';
 import { beforeEach, expect, it } from 'vitest';
 import { type Fleet, openFleet } from './builders.js';
-import { openHousekeeper } from './housekeepers.js';
 
 let fleet: Fleet;
 beforeEach(async () => {
   fleet = await openFleet();
 });
 
-/** The id of a new asset of the key, with its own content. */
-async function anAsset(key: string, letter: string): Promise<string> {
+/** Sends content of the key under this path, with a number if other content has the path. */
+async function send(letter: string, path: string, { overwrite = false, key = 'anna' } = {}) {
   const digest = letter.repeat(64);
   const file = { digest, name: `${digest}.png`, kind: 'image', contentType: 'image/png', bytes: 9 } as const;
-  return (await fleet.ledger.assets.keep(key, { ...file, filename: null })).asset.id;
+  const kept = await fleet.ledger.assets.keep(key, { ...file, filename: null }, { path, isNumbered: !overwrite });
+  return kept.asset;
 }
-const name = (id: string, wanted: string, overwrite = false, key = 'anna') =>
-  fleet.ledger.assets.name(key, wanted, id, { overwrite });
-const named = async (wanted: string, key = 'anna') => (await fleet.ledger.assets.named(key, wanted))?.id;
+const pathOf = async (...sent: Parameters<typeof send>) => (await send(...sent)).path;
+const named = async (path: string, key = 'anna') => (await fleet.ledger.assets.named(key, path))?.id;
 
-it('keeps a name for the same content, and numbers it for other content, as ComfyUI does', async () => {
-  const [a, b, c] = [await anAsset('anna', 'a'), await anAsset('anna', 'b'), await anAsset('anna', 'c')];
-  expect(await name(a, 'sub/x.y.png')).toBe('sub/x.y.png');
-  expect(await name(a, 'sub/x.y.png')).toBe('sub/x.y.png');
-  expect(await name(b, 'sub/x.y.png')).toBe('sub/x.y (1).png');
-  expect(await name(c, 'sub/x.y.png')).toBe('sub/x.y (2).png');
-  expect(await name(b, 'sub/x.y.png')).toBe('sub/x.y (1).png');
+it('keeps a path for the same content, and numbers it for other content, as ComfyUI does', async () => {
+  const a = await send('a', 'sub/x.y.png');
+  expect(a.path).toBe('sub/x.y.png');
+  expect(await send('a', 'sub/x.y.png')).toMatchObject({ id: a.id, path: 'sub/x.y.png' });
+  const b = await send('b', 'sub/x.y.png');
+  expect(b.path).toBe('sub/x.y (1).png');
+  const c = await send('c', 'sub/x.y.png');
+  expect(c.path).toBe('sub/x.y (2).png');
+  expect(await send('b', 'sub/x.y.png')).toMatchObject({ id: b.id, path: 'sub/x.y (1).png' });
   expect(await Promise.all(['sub/x.y.png', 'sub/x.y (1).png', 'sub/x.y (2).png'].map((path) => named(path)))).toEqual([
-    a,
-    b,
-    c,
+    a.id,
+    b.id,
+    c.id,
   ]);
-  expect(await name(a, '.hidden')).toBe('.hidden');
-  expect(await name(b, '.hidden')).toBe('.hidden (1)');
+  expect(await pathOf('a', '.hidden')).toBe('.hidden');
+  expect(await pathOf('b', '.hidden')).toBe('.hidden (1)');
 });
 
-it('gives the name to the new content with overwrite', async () => {
-  const [a, b] = [await anAsset('anna', 'a'), await anAsset('anna', 'b')];
-  await name(a, 'x.png');
-  expect(await name(b, 'x.png', true)).toBe('x.png');
-  expect(await named('x.png')).toBe(b);
+it('gives the path to the new content with overwrite, and the old content does not take it back when it is used', async () => {
+  const a = await send('a', 'x.png');
+  const b = await send('b', 'x.png', { overwrite: true });
+  expect(b.path).toBe('x.png');
+  await fleet.ledger.assets.use('anna', a.id);
+  expect(await named('x.png')).toBe(b.id);
+  await fleet.ledger.assets.delete('anna', a.id);
+  expect(await named('x.png')).toBe(b.id);
 });
 
-it('shows a key no names of other keys, and names no assets of theirs', async () => {
-  const a = await anAsset('anna', 'a');
-  await name(a, 'x.png');
+it('shows a key no paths of other keys', async () => {
+  await send('a', 'x.png');
   expect(await named('x.png', 'bert')).toBeUndefined();
   expect(await fleet.ledger.assets.names('bert', 10)).toEqual([]);
-  await expect(name(a, 'y.png', false, 'bert')).rejects.toMatchObject({ code: 'asset_not_found' });
-  await expect(name(newId(), 'y.png')).rejects.toMatchObject({ code: 'asset_not_found' });
+  expect(await pathOf('b', 'x.png', { key: 'bert' })).toBe('x.png');
 });
 
 it.each([
@@ -63,64 +64,47 @@ it.each([
   'x\u0000',
   '\ud800.png',
   `${'x'.repeat(252)}.png`,
-])('refuses %j, which is no plain path', async (wanted) => {
-  const a = await anAsset('anna', 'a');
-  await expect(name(a, wanted)).rejects.toMatchObject({ code: 'validation_failed' });
+])('refuses %j, which is no plain path', async (path) => {
+  await expect(send('a', path)).rejects.toMatchObject({ code: 'validation_failed' });
+  await expect(send('a', path, { overwrite: true })).rejects.toMatchObject({ code: 'validation_failed' });
 });
 
-it('deletes names with their asset, so that they can be given again', async () => {
-  const { assets } = fleet.ledger;
-  const [a, b] = [await anAsset('anna', 'a'), await anAsset('anna', 'b')];
-  await name(a, 'x.png');
-  await assets.delete('anna', a);
+it('frees the path of a deleted asset', async () => {
+  const { id } = await send('a', 'x.png');
+  await fleet.ledger.assets.delete('anna', id);
   expect(await named('x.png')).toBeUndefined();
-  expect(await assets.names('anna', 10)).toEqual([]);
-  expect(await name(b, 'x.png')).toBe('x.png');
+  expect(await fleet.ledger.assets.names('anna', 10)).toEqual([]);
+  expect(await pathOf('b', 'x.png')).toBe('x.png');
 });
 
-it('lists the names given last, newest first', async () => {
-  const a = await anAsset('anna', 'a');
-  for (const wanted of ['1.png', '2.png', '3.png']) {
-    await name(a, wanted);
-    await fleet.redis.zadd(fleet.keys.namesByTime('anna'), Number(wanted[0]), wanted);
-  }
+it('lists the paths of the newest assets, and finds files in the folder input by the names that graphs use', async () => {
+  await send('a', '1.png');
+  const { id } = await send('b', 'input/2.png');
+  await send('c', '3.png');
   expect(await fleet.ledger.assets.names('anna', 2)).toEqual(['3.png', '2.png']);
+  expect(await named('2.png')).toBe(id);
+  expect(await named('input/2.png')).toBe(id);
 });
 
-it('keeps names a day longer than the longest-lived asset, and the housekeeping forgets names of deleted assets', async () => {
-  const { keys, redis } = fleet;
-  const indexes = [keys.assetNames('anna'), keys.namesByTime('anna')];
-  await fleet.submit({ key: 'anna' });
-  const [a, b] = [await anAsset('anna', 'a'), await anAsset('anna', 'b')];
-  for (let n = 0; n < 600; n++) await name(a, `a${n}.png`);
-  await name(b, 'b.png');
-  for (const key of indexes) {
-    expect(await redis.ttl(key)).toBeGreaterThan(86_400);
-    await redis.expire(key, 60);
-  }
-  await fleet.ledger.assets.use('anna', b);
-  for (const key of indexes) expect(await redis.ttl(key)).toBeGreaterThan(86_400);
-  await redis.del(keys.asset(a));
-  expect(await openHousekeeper(fleet).pruneIndexes()).toBe(600);
-  expect(await redis.hgetall(keys.assetNames('anna'))).toEqual({ 'b.png': b });
-  expect(await fleet.ledger.assets.names('anna', 10)).toEqual(['b.png']);
+it('keeps a path as long as its asset', async () => {
+  const { keys, redis, ledger } = fleet;
+  const { id } = await send('a', 'x.png');
+  const lives = () =>
+    Promise.all([keys.asset(id), keys.assetPath('anna', 'x.png')].map((key) => redis.pexpiretime(key)));
+  const [asset, path] = await lives();
+  expect(path).toBe(asset);
+  await redis.hset(keys.asset(id), 'life', 999_999_999);
+  await ledger.assets.use('anna', id);
+  const [later, pathLater] = await lives();
+  expect(later).toBeGreaterThan(Number(asset));
+  expect(pathLater).toBe(later);
 });
 
-it('forgets the oldest name when there are too many', async () => {
-  const { keys, redis } = fleet;
-  const a = await anAsset('anna', 'a');
-  const many = Array.from({ length: 10_000 }, (_, n) => `${n}.png`);
-  await redis.hset(keys.assetNames('anna'), Object.fromEntries(many.map((path) => [path, a])));
-  await redis.zadd(keys.namesByTime('anna'), ...many.flatMap((path, n) => [n, path]));
-  await name(a, 'new.png');
-  expect(await named('0.png')).toBeUndefined();
-  expect(await redis.zcard(keys.namesByTime('anna'))).toBe(10_000);
-  expect(await redis.hlen(keys.assetNames('anna'))).toBe(10_000);
-});
-
-it("puts the asset's id into the name when a thousand names are taken", async () => {
-  const [a, b] = [await anAsset('anna', 'a'), await anAsset('anna', 'b')];
+it("puts the asset's id into the path when a thousand paths are taken", async () => {
+  const { redis, keys } = fleet;
+  const a = await send('a', 'y.png');
   const taken = Array.from({ length: 1000 }, (_, n) => (n === 0 ? 'x.png' : `x (${n}).png`));
-  await fleet.redis.hset(fleet.keys.assetNames('anna'), Object.fromEntries(taken.map((path) => [path, a])));
-  expect(await name(b, 'x.png')).toBe(`x (${b}).png`);
+  await redis.mset(Object.fromEntries(taken.map((path) => [keys.assetPath('anna', path), a.id])));
+  const b = await send('b', 'x.png');
+  expect(b.path).toBe(`x (${b.id}).png`);
 });

@@ -40,6 +40,8 @@ export interface AssetOptions {
    * used.
    */
   readonly path?: string | undefined;
+  /** If other content of the key has this path, it becomes `x (1).png` and so on, as in ComfyUI; else that loses the path. */
+  readonly isNumbered?: boolean;
   readonly tags?: readonly string[] | undefined;
   /** How long the asset lives after its last use. */
   readonly lifeMs?: number | undefined;
@@ -54,9 +56,6 @@ export interface KeptAsset {
   readonly isNewContent: boolean;
 }
 
-/** The files that keys sent. */
-export type Assets = ReturnType<typeof createAssets>;
-
 interface AssetBounds {
   readonly assetTtlSeconds: number;
   readonly idempotencyTtlSeconds: number;
@@ -68,6 +67,10 @@ const TOO_MANY = {
   paths: 'This API key has this file under too many paths. Delete some of these assets.',
   assets: 'This API key has too many assets. Delete some, or wait until unused ones expire.',
 };
+
+const MOST_PATH_CHARS = 255;
+/** A folder that ComfyUI's graphs do not name. */
+const INPUT_FOLDER = /^input\//;
 
 /** Maximum number of ids of expired assets that are read for one page. */
 const MOST_SCANNED = 1000;
@@ -116,20 +119,23 @@ export function createAssets(
   return {
     /**
      * Records that the key has this stored file. If the key has it already, renews the lifetime of that asset. Throws
-     * `idempotency_key_reused`, and `storage_share_exceeded` if the key has too many assets.
+     * `idempotency_key_reused`, `validation_failed` for a path that is not plain, and `storage_share_exceeded` if the key
+     * has too many assets.
      */
     keep: (
       key: string,
       { digest, name, ...file }: AssetFile & Pick<Asset, 'filename'>,
-      { path = '', tags, lifeMs, once }: AssetOptions = {},
+      { path, isNumbered, tags, lifeMs, once }: AssetOptions = {},
     ) =>
       orUnavailable(async (): Promise<KeptAsset> => {
+        const parts = path === undefined ? undefined : partsOf(path);
         const reply = await run('keep', newId(), {
           key,
           digest,
           name,
           data: JSON.stringify(file),
-          path,
+          path: path ?? '',
+          ...(isNumbered ? parts : {}),
           tags: tags && JSON.stringify(tags),
           own_life: lifeMs,
           once,
@@ -150,6 +156,19 @@ export function createAssets(
       }),
     /** Without `key`, finds assets of all keys. */
     get: (key: string | undefined, id: string) => orUnavailable(() => read(key, id)),
+    /** The key's asset that was last sent under this path, with or without the folder `input`. */
+    named: (key: string, path: string) =>
+      orUnavailable(async () => {
+        const ids = await redis.mget(keys.assetPath(key, path), keys.assetPath(key, `input/${path}`));
+        const id = ids.find((one) => one !== null);
+        return id ? read(key, id) : undefined;
+      }),
+    /** The paths of the key's newest assets, without the folder `input`. */
+    names: (key: string, limit: number) =>
+      orUnavailable(async () => {
+        const { assets } = await list(key, { cursor: undefined, limit });
+        return [...new Set(assets.flatMap(({ path }) => path?.replace(INPUT_FOLDER, '') ?? []))];
+      }),
     /** The key's asset with this content, the longest-lived if there are several. */
     find: (key: string, digest: string) => orUnavailable(() => ask('find', '', { key, digest })),
     /**
@@ -166,6 +185,28 @@ export function createAssets(
     delete: (key: string, id: string) =>
       orUnavailable(async () => (await run('delete', id, { key })) as 'deleted' | 'used' | 'absent'),
   };
+}
+
+/** Whether a path is plain, such as `sub/x.png`. */
+export function isPlainPath(path: string): boolean {
+  return (
+    path.length <= MOST_PATH_CHARS &&
+    path.isWellFormed() &&
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: paths must not have any
+    !/[\\\u0000-\u001f\u007f]/.test(path) &&
+    path.split('/').every((part) => !['', '.', '..'].includes(part))
+  );
+}
+
+/** Splits a path into the part before the extension, and the extension with its dot. */
+function partsOf(path: string): { readonly stem: string; readonly extension: string } {
+  if (!isPlainPath(path)) {
+    const detail = `A file's name must be a path such as sub/x.png, of at most ${MOST_PATH_CHARS} characters, without "..", "\\" or empty parts.`;
+    throw new FleetError('validation_failed', detail);
+  }
+  const dot = path.lastIndexOf('.');
+  const end = dot > path.lastIndexOf('/') + 1 ? dot : path.length;
+  return { stem: path.slice(0, end), extension: path.slice(end) };
 }
 
 function parseAsset(fields: Record<string, string>): Asset {

@@ -18,7 +18,6 @@ import { createJobLife, createJobWebhooks } from '../webhooks/job-webhooks.js';
 import { readInstanceNames } from '../workers/instance-files.js';
 import { createNodeTimes } from '../workers/learned-times.js';
 import { createAccounts } from './accounts.js';
-import { createAssetNames } from './asset-names.js';
 import { createAssets } from './assets.js';
 import { createBatchedReads } from './batched-reads.js';
 import { createFleet } from './fleet.js';
@@ -57,7 +56,6 @@ export function createLedger(options: LedgerOptions) {
   const queues = createWorkQueues(redis, keys, log);
   const deliveries = createDeliveryQueue(redis, keys, log);
   const housekeeping = createHousekeepingQueue(redis, keys, log);
-  const assets = createAssets(redis, keys, options);
   const reads = createBatchedReads(redis, keys);
   const payloads = createPayloads(options.files);
   const models = createModels(redis, keys);
@@ -70,7 +68,7 @@ export function createLedger(options: LedgerOptions) {
     },
     webhooks: createJobWebhooks(redis, keys, deliveries, createJobLife(redis, keys, jobTtlSeconds)),
     accounts: createAccounts(redis, keys, reads.count),
-    assets: { ...assets, ...createAssetNames(redis, keys, { ...options, get: assets.get }) },
+    assets: createAssets(redis, keys, options),
     storage: createStorage(redis, keys, options),
     fleet: createFleet(redis, keys, queues),
     workflows: createWorkflowRegistry(redis, keys, payloads, options),

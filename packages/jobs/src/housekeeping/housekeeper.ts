@@ -17,7 +17,7 @@ import { unusedPayloads } from '../record/payloads.js';
 import { deliveryItemKey } from '../webhooks/delivery-queue.js';
 import { readPorts } from '../workers/presence.js';
 import { type Forgotten, forgetSurplus, type KeyBounds } from './forget-surplus.js';
-import { membersOf, pruneIndexes, pruneNames } from './prune-indexes.js';
+import { membersOf, pruneIndexes } from './prune-indexes.js';
 import { sweep } from './sweep.js';
 
 /** Longer than for other connections: nobody waits for the housekeeping, and some of its scripts read a whole pool. */
@@ -76,9 +76,8 @@ export function createHousekeeper({ jobTtlSeconds, log, ...options }: Housekeepe
         }
       }
     },
-    /** Removes jobs whose record is gone, and names whose asset is gone, from the indexes. Returns how many. */
-    pruneIndexes: () =>
-      connected(async () => (await pruneIndexes(redis, keys, jobTtlSeconds)) + (await pruneNames(redis, keys))),
+    /** Removes jobs whose record is gone from the indexes. Returns how many. */
+    pruneIndexes: () => connected(() => pruneIndexes(redis, keys, jobTtlSeconds)),
     /** Deletes models from callers' URLs that were not used for a week, and returns how many. See forgetUnused. */
     forgetModels: () =>
       connected(async () => {

@@ -2,15 +2,7 @@ import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import {
-  afterWorkflowPrefix,
-  firstIdAt,
-  idOfMember,
-  idsOf,
-  inPages,
-  workflowOfMember,
-  workflowPrefix,
-} from '../record/indexes.js';
+import { afterWorkflowPrefix, firstIdAt, idOfMember, workflowOfMember, workflowPrefix } from '../record/indexes.js';
 
 /** Ids read in one round trip. */
 const PAGE = 500;
@@ -65,16 +57,4 @@ async function pruneByWorkflow(redis: Redis, keys: Keys, index: string, before: 
 /** Removes jobs whose record is gone from the lists of the key, and releases their bytes. Returns how many there were. */
 export async function pruneJobs(redis: Redis, keys: Keys, caller: string, ids: readonly string[]): Promise<number> {
   return (await runScript(redis, 'prune', keys.jobsOf(caller), keys.prefix, { key: caller, ids })) as number;
-}
-
-/** Forgets the names of every API key whose assets are gone; returns how many. */
-export async function pruneNames(redis: Redis, keys: Keys): Promise<number> {
-  let pruned = 0;
-  for (const caller of await redis.smembers(keys.callers)) {
-    for (const names of inPages(await idsOf(redis, keys.namesByTime(caller), 0), PAGE)) {
-      const named = { key: caller, verb: 'prune', names };
-      pruned += (await runScript(redis, 'assetNames', keys.assetNames(caller), keys.prefix, named)) as number;
-    }
-  }
-  return pruned;
 }

@@ -14,10 +14,12 @@ Output:
 
 local usual_life, verb = args.life, args.verb
 local DAY_MS = 86400000
--- The most that Redis stores for an asset, without its name. A key may have as many assets as fit into its bytes.
-local ASSET_BYTES = 5120
+-- The most that Redis stores for an asset. A key may have as many assets as fit into its bytes.
+local ASSET_BYTES = 6144
 -- Paths under which a key may have the same content. All of them are read when the content is sent.
 local MOST_PATHS = 100
+-- After this many taken paths, the asset's id goes into the path.
+local MOST_TRIES = 1000
 local SAMPLED = 100
 
 -- The ids of all assets with this content.
@@ -37,17 +39,28 @@ local function owned_of(key, digest)
   end
   return owned
 end
+-- Whether the asset still has its path, which a later one may have taken.
+local function has_path(asset_id, key, path) return redis.call('GET', asset_path_key(key, path)) == asset_id end
+-- Puts a number between stem and extension if other content of the key has that path.
+local function free_path(key, digest, stem, extension)
+  for n = 0, MOST_TRIES - 1 do
+    local path = stem .. (n == 0 and '' or ' (' .. n .. ')') .. extension
+    local holder = redis.call('GET', asset_path_key(key, path))
+    local content = holder and redis.call('HGET', asset_key(holder), 'digest')
+    if not content or content == digest then return path end
+  end
+  return stem .. ' (' .. id .. ')' .. extension
+end
 -- Renews the lifetime of an asset. Never shortens it.
 local function live(asset_id, key, digest)
   local asset, now = asset_key(asset_id), now_ms()
-  local own_life, lives_until = unpack(redis.call('HMGET', asset, 'life', 'expires_at'))
+  local own_life, lives_until, path = unpack(redis.call('HMGET', asset, 'life', 'expires_at', 'path'))
   local expires = math.max(tonumber(lives_until or 0), now + (tonumber(own_life) or usual_life))
   local life = expires - now
   redis.call('HSET', asset, 'used_at', now, 'expires_at', string.format('%d', expires))
   redis.call('PEXPIRE', asset, life)
-  for _, index in ipairs({assets_of_key(key), asset_names_key(key), names_by_time_key(key)}) do
-    outlive(index, life + DAY_MS)
-  end
+  if has_path(asset_id, key, path) then redis.call('PEXPIRE', asset_path_key(key, path), life) end
+  outlive(assets_of_key(key), life + DAY_MS)
   outlive(asset_owners_key(digest), life)
   local senders = input_keys_key(digest)
   -- The upload counted the file, but a deletion since then may have removed it from the count.
@@ -58,7 +71,8 @@ local function live(asset_id, key, digest)
 end
 local function remove(asset_id)
   local asset = asset_key(asset_id)
-  local key, digest = unpack(redis.call('HMGET', asset, 'key', 'digest'))
+  local key, digest, path = unpack(redis.call('HMGET', asset, 'key', 'digest', 'path'))
+  if has_path(asset_id, key, path) then redis.call('DEL', asset_path_key(key, path)) end
   redis.call('DEL', asset)
   redis.call('ZREM', assets_of_key(key), asset_id)
   redis.call('SREM', asset_owners_key(digest), asset_id)
@@ -82,8 +96,8 @@ local function has_too_many(index, most)
   return redis.call('ZCARD', index) >= most
 end
 
--- Records that the key has the stored file `digest`, called `name` in the store, under `path` if given. `data` describes the
--- file (JSON); `tags` (JSON) and `own_life` (ms) belong to the asset. `once` is the digest of an Idempotency-Key, which is
+-- Records that the key has the stored file `digest`, called `name` in the store. `path` is where the key finds it, or empty;
+-- with `stem` and `extension`, of which the path consists, it may get a number. `data` describes the file (JSON); `tags` (JSON) and `own_life` (ms) belong to the asset. `once` is the digest of an Idempotency-Key, which is
 -- remembered for `remembered_ms` and good for one asset. Returns 1 for a new asset, else 0; 1 if the content is new to the
 -- key, else 0; and the record. Returns nothing if `once` was used for another asset; 'paths' or 'assets' if the key has too
 -- many of them.
@@ -93,8 +107,9 @@ if verb == 'keep' then
     local used_for = redis.call('GET', idempotency_key(key, once))
     if used_for and used_for ~= id then return {} end
   end
+  local path = args.stem and free_path(key, digest, args.stem, args.extension) or args.path
   local owned = owned_of(key, digest)
-  local known = known_as(owned, args.path)
+  local known = known_as(owned, path)
   if not known and #owned >= MOST_PATHS then return {'paths'} end
   if not known and has_too_many(assets_of_key(key), args.key_bytes / ASSET_BYTES) then return {'assets'} end
   if once then remember(key, once, id, args.remembered_ms, args.key_bytes) end
@@ -102,13 +117,14 @@ if verb == 'keep' then
   local asset = asset_key(asset_id)
   if not known then
     redis.call('HSET', asset, 'id', asset_id, 'key', key, 'digest', digest, 'name', args.name,
-      'data', args.data, 'path', args.path, 'created_at', now_ms())
+      'data', args.data, 'path', path, 'created_at', now_ms())
     redis.call('ZADD', assets_of_key(key), 0, asset_id)
     redis.call('SADD', asset_owners_key(digest), asset_id)
   end
   if args.tags then redis.call('HSET', asset, 'tags', args.tags) end
   if args.own_life then redis.call('HSET', asset, 'life', args.own_life) end
   redis.call('ZREM', unowned_key(), args.name)
+  if path ~= '' then redis.call('SET', asset_path_key(key, path), asset_id) end
   live(asset_id, key, digest)
   return {known and 0 or 1, #owned > 0 and 0 or 1, redis.call('HGETALL', asset)}
 end

@@ -152,7 +152,7 @@ async function findByHash(deps: Deps, { caller }: ApiRequest, hash: string): Pro
   throw new ComfyV2Error('asset_not_found', 'blob_not_found', 'You have no file with this hash, or it was deleted.');
 }
 
-async function keep(
+function keep(
   { ledger: { assets }, config }: Deps,
   { caller }: ApiRequest,
   file: AssetFile & Pick<Asset, 'filename'>,
@@ -166,11 +166,7 @@ async function keep(
     throw invalidField('tags', `must have at most ${most} bytes together`);
   }
   const lifeMs = expires_in === undefined ? undefined : expires_in * 1000;
-  const kept = await assets.keep(caller.id, file, { path, tags: listed, lifeMs, once });
-  // Graphs name files without the input folder.
-  const name = path?.replace(/^input\//, '');
-  if (name !== undefined) await assets.name(caller.id, name, kept.asset.id, { overwrite: true });
-  return kept;
+  return assets.keep(caller.id, file, { path, tags: listed, lifeMs, once });
 }
 
 /** Throws validation_failed for an invalid path. */

@@ -30,9 +30,9 @@ export async function uploadImage({ ledger }: Deps, request: ApiRequest): Promis
   const { filename = DEFAULT_FILENAME, file } = sent;
   const { id: key } = request.caller;
   const wanted = inSubfolder(textOf(request, 'subfolder'), filename);
-  const overwrite = ['true', '1'].includes(textOf(request, 'overwrite'));
-  const { asset } = await ledger.assets.keep(key, { ...file, filename });
-  const given = await ledger.assets.name(key, wanted, asset.id, { overwrite });
+  const isNumbered = !['true', '1'].includes(textOf(request, 'overwrite'));
+  const { asset } = await ledger.assets.keep(key, { ...file, filename }, { path: wanted, isNumbered });
+  const given = asset.path ?? wanted;
   const at = given.lastIndexOf('/') + 1;
   const body = { name: given.slice(at), subfolder: given.slice(0, Math.max(0, at - 1)), type: 'input' };
   return { status: 200, body };
