@@ -22,7 +22,7 @@ it('runs a graph unchanged, with a seed that no JavaScript number can hold', asy
   expect(answer.status).toBe(202);
   const job = (await answer.json()) as Job;
   expect([job.kind, job.request.workflow]).toEqual(['workflow', 'graph']);
-  const source = await api.ledger.workflows.source(job.request.version);
+  const source = await api.ledger.jobs.source(job);
   expect(source).toContain(`"seed":${seed}`);
 });
 

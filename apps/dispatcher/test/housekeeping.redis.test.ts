@@ -96,7 +96,7 @@ async function largeJob({ ledger, dir, files }: Awaited<ReturnType<typeof openHo
   const job = { id, kind: 'workflow', request, pool: 'default', startWithinMs: HOUR * 1000 } as const;
   const origin = `{"extraData":"${'o'.repeat(CHARS)}"}`;
   await ledger.orders.create({ jobs: [{ ...job, source: { version, text }, origin }], caller: 'anna' });
-  const names = [`inputs/order-graph-${version}.json`, `inputs/order-origin-${id}.json`];
+  const names = ['graph', 'origin'].map((kind) => `inputs/order-${kind}-${id}.json`);
   expect((await files()).filter((name) => names.includes(name))).toEqual(names);
   const time = new Date(Date.now() - ageSeconds * 1000);
   for (const name of names) await utimes(join(dir, name), time, time);

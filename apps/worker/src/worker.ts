@@ -61,7 +61,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const othersNow = fresh(OTHERS_FRESH_MS, presence.workers);
   const countOthers = createCountOthers(othersNow.now, ledger.abilities, parts.workflows);
   const mayRetry = async (record: JobRecord) => {
-    await parts.workflows.load(record.request, ending.signal).catch(() => undefined);
+    await parts.workflows.load(record, ending.signal).catch(() => undefined);
     return (await countOthers(record, record.faults)) === 0;
   };
   const place = async (claim: Claim, chosenFor: Slots) => {

@@ -26,7 +26,8 @@ async function setUp() {
     signal: new AbortController().signal,
     log: quietLog(),
   });
-  const first = (request: ResolvedRequest) => fitting.askerOf(instance).fit(affinityKeyOf(request), request);
+  const first = (request: ResolvedRequest) =>
+    fitting.askerOf(instance).fit(affinityKeyOf(request), { id: '', request });
   const forget = () => {
     isForgotten = true;
   };

@@ -7,6 +7,7 @@ import {
   type InstanceNames,
   type JobRecord,
   type NewJob,
+  type SourceOwner,
 } from '@comfy-fleet/jobs';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import {
@@ -226,9 +227,10 @@ const FOLDER = await loadWorkflows('workflows');
 /** The known workflows of a worker that has read every workflow of the folder. */
 export async function folderOnly() {
   const workflows = [...FOLDER.byName.values()];
-  const textOf = async (wanted: string) => workflows.find(({ version }) => version === wanted)?.text;
+  const textOf = async ({ request }: SourceOwner) => workflows.find(({ version }) => version === request.version)?.text;
   const known = createKnownWorkflows(textOf, FOLDER.profiles);
   const { signal } = new AbortController();
-  for (const { name: workflow, version } of workflows) await known.load({ workflow, version }, signal);
+  for (const { name: workflow, version } of workflows)
+    await known.load({ id: '', request: { workflow, version } }, signal);
   return known;
 }

@@ -17,11 +17,14 @@ const { signal } = new AbortController();
 it('reads a version once and then remembers it', async () => {
   const asked: string[] = [];
   const known = createKnownWorkflows(async (wanted) => {
-    asked.push(wanted);
+    asked.push(wanted.request.version);
     return text;
   }, folder.profiles);
   expect(known.of(request)).toBeUndefined();
-  const [one, two] = await Promise.all([known.load(request, signal), known.load(request, signal)]);
+  const [one, two] = await Promise.all([
+    known.load({ id: '', request }, signal),
+    known.load({ id: '', request }, signal),
+  ]);
   expect([one, two, known.of(request)]).toEqual([one, one, one]);
   expect(one).toMatchObject({ name: 'invert', version });
   expect(asked).toEqual([version]);
@@ -30,13 +33,13 @@ it('reads a version once and then remembers it', async () => {
 it('throws workflow_missing for a version that is not stored, and reads it again the next time', async () => {
   const texts = [undefined, text];
   const known = createKnownWorkflows(async () => texts.shift(), folder.profiles);
-  await expect(known.load(request, signal)).rejects.toMatchObject({ code: 'workflow_missing' });
-  await expect(known.load(request, signal)).resolves.toMatchObject({ version });
+  await expect(known.load({ id: '', request }, signal)).rejects.toMatchObject({ code: 'workflow_missing' });
+  await expect(known.load({ id: '', request }, signal)).resolves.toMatchObject({ version });
 });
 
 it('throws workflow_missing for a version that it cannot read', async () => {
   const known = createKnownWorkflows(async () => '{"nodes": []}', folder.profiles);
-  await expect(known.load(request, signal)).rejects.toMatchObject({ code: 'workflow_missing' });
+  await expect(known.load({ id: '', request }, signal)).rejects.toMatchObject({ code: 'workflow_missing' });
 });
 
 const workflows = await folderOnly();

@@ -8,7 +8,7 @@ export type { JobFilter } from './callers/job-list.js';
 export { compareEventIds, isEventId, type JobStreamItem } from './callers/job-stream.js';
 export type { KeyChange } from './callers/key-jobs.js';
 export { createLedger, type Ledger, type LedgerOptions } from './callers/ledger.js';
-export type { NewJob, NewOrder } from './callers/new-order.js';
+export { type NewJob, type NewOrder, textsOf } from './callers/new-order.js';
 export type { Accepted } from './callers/orders.js';
 export type { FleetFigures } from './figures/figures.js';
 export { inspectRedis, type RedisInspection } from './figures/redis-info.js';
@@ -48,7 +48,7 @@ export type {
 export { affinityKeyOf, GRAPH_AFFINITY, reuseOf } from './record/request-keys.js';
 export type { Reuse } from './record/reuse.js';
 export type { UrlSigner } from './record/url-signer.js';
-export type { PublishedVersion, StoredSource, WorkflowRegistry } from './record/workflows.js';
+export type { PublishedVersion, SourceOwner, StoredSource, WorkflowRegistry } from './record/workflows.js';
 export { MARK, NEEDS_NO_MODELS, type Refusals } from './scheduling/choose.js';
 export type { WaitingModels } from './scheduling/overview.js';
 export { type KeyShare, topShares } from './scheduling/shares.js';

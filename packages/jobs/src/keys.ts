@@ -40,10 +40,10 @@ const FLEET_KEYS = {
   /** String: the id of the key's job with this alias | as long as the record */
   alias: 'alias:<key>:<alias>',
   /**
-   * String: the part of the order that only the API repeats in its answers, as JSON or as a reference to a file, see
-   * record/payloads.ts | as long as the record
+   * Hash: `origin`, the part of the order that only the API repeats in its answers, and `graph`, the source of the
+   * caller's own graph; each is JSON or a reference to a file, see record/payloads.ts | as long as the record
    */
-  origin: 'origin:<id>',
+  texts: 'texts:<id>',
   /** Sorted set: ids of open jobs by creation time | an id until its job ends */
   open: 'open:<pool>',
   /** Sorted set: ids of jobs that have not begun, by creation time | an id until its job begins or ends */
@@ -205,8 +205,7 @@ const FLEET_KEYS = {
   /** String: how many requests the key sent this minute | a minute */
   rate: 'rate:<key>',
   /**
-   * Hash: job id → the bytes that the job holds and, after a space, the version of its caller's own graph; `total` →
-   * the sum | as jobsOf; a field until the record is gone
+   * Hash: job id → the bytes that the job holds; `total` → the sum | as jobsOf; a field until the record is gone
    */
   jobBytes: 'job-bytes:<key>',
   /** Hash: counters of what the key used and sent that day | 100 days */
@@ -235,12 +234,10 @@ const FLEET_KEYS = {
   /** List: these digests, the oldest first, see lua/shared/remember.lua | 24 hours after the last was added */
   rememberedOf: 'remembered-of:<key>',
   /**
-   * String: the source of a workflow, or a reference to its file, see record/payloads.ts | as long as the record of a
-   * job or the registry names it; an hour while neither does
+   * String: the source of a workflow | as long as the record of a job or the registry names it; an hour while neither
+   * does
    */
   version: 'version:<hash>',
-  /** Set: ids of the jobs that run this graph of their caller's own | as the version; an id until the record is gone */
-  graphJobs: 'graph-jobs:<version>',
   /** Hash: name → published versions as JSON, the newest first | until operators delete the workflow */
   workflows: 'workflows',
   /**

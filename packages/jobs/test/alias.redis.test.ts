@@ -52,7 +52,7 @@ it('keeps alias and origin as long as the record: forever while the job is open,
   const fleet = await openFleet();
   const { keys, redis, ledger } = fleet;
   const { id } = (await fleet.submit({ key: 'anna', alias: ALIAS, origin: ORIGIN })).record;
-  const companions = [keys.alias('anna', ALIAS), keys.origin(id)];
+  const companions = [keys.alias('anna', ALIAS), keys.texts(id)];
   for (const key of companions) expect(await redis.pttl(key)).toBe(-1);
   const claim = await nextClaim(await fleet.claims());
   expect(claim.record).toMatchObject({ hasOrigin: true, alias: ALIAS });
@@ -71,7 +71,7 @@ it('keeps them while the webhook is undelivered, and no longer than the record a
   const callback = { url: 'https://example.com' };
   const { id } = (await fleet.submit({ key: 'anna', alias: ALIAS, origin: ORIGIN, callback })).record;
   await (await nextClaim(await fleet.claims())).finish(failed());
-  const companions = [keys.alias('anna', ALIAS), keys.origin(id)];
+  const companions = [keys.alias('anna', ALIAS), keys.texts(id)];
   for (const key of companions) expect(await redis.pttl(key)).toBeGreaterThan(2 * JOB_TTL_SECONDS * 1000);
   await fleet.run('outlive', id);
   for (const key of companions) expect(await redis.pttl(key)).toBeLessThanOrEqual(JOB_TTL_SECONDS * 1000);
@@ -83,7 +83,7 @@ it('forgets them with the job, so that the alias can be used again', async () =>
   const { id } = (await fleet.submit(order)).record;
   await fleet.ledger.jobs.cancel(id);
   expect(await openHousekeeper(fleet).forget(id)).toBe('forgotten');
-  expect(await fleet.redis.exists(fleet.keys.alias('anna', ALIAS), fleet.keys.origin(id))).toBe(0);
+  expect(await fleet.redis.exists(fleet.keys.alias('anna', ALIAS), fleet.keys.texts(id))).toBe(0);
   expect(await fleet.ledger.jobs.origin(id)).toBeUndefined();
   const again = (await fleet.submit(order)).record.id;
   // A record that went by itself frees its alias too.

@@ -49,9 +49,7 @@ it('refuses jobs beyond the bytes of a key, in Redis or in files, while another 
     retryAfterSeconds: 5,
     detail: expect.stringContaining(`may hold ${300 * KIB} bytes`),
   });
-  expect(await fleet.redis.exists(fleet.keys.job(refused.id), fleet.keys.version(refused.source?.version ?? ''))).toBe(
-    0,
-  );
+  expect(await fleet.redis.exists(fleet.keys.job(refused.id), fleet.keys.texts(refused.id))).toBe(0);
   await order(fleet, 'ben', largeJob(100 * KIB));
 });
 

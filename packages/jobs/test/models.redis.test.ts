@@ -30,7 +30,7 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
   const asker = (name: string, loads: Loads, refusals?: Refusals) => ({
     name,
     refusals,
-    fit: (_affinity: string, { inputs }: ResolvedRequest) => {
+    fit: (_affinity: string, { request: { inputs } }: { readonly request: ResolvedRequest }) => {
       const checkpoint = String(inputs.checkpoint);
       asked.push(checkpoint);
       return loads[checkpoint] ?? -1;

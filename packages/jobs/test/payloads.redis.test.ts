@@ -21,18 +21,16 @@ async function order(fleet: Fleet, job: NewJob, caller = 'anna'): Promise<string
   return job.id;
 }
 
-const versionKey = ({ keys }: Fleet, { source }: NewJob) => keys.version(source?.version ?? '');
-
 it('stores a large graph and its extra data as files that API and workers can read, also after a restart', async () => {
   const fleet = await openFleet();
   const job = graphJob();
   await order(fleet, job);
   const restarted = await openLedger({ url: fleet.url, prefix: fleet.keys.prefix, files: fleet.files });
   for (const ledger of [fleet.ledger, restarted]) {
-    expect(await ledger.workflows.source(job.source?.version ?? '')).toBe(job.source?.text);
+    expect(await ledger.jobs.source(job)).toBe(job.source?.text);
     expect(await ledger.jobs.origin(job.id)).toBe(job.origin);
   }
-  expect(await fleet.worker().source(job.source?.version ?? '')).toBe(job.source?.text);
+  expect(await fleet.worker().source(job)).toBe(job.source?.text);
   expect(await (await nextClaim(await fleet.claims())).origin()).toBe(job.origin);
 });
 
@@ -40,20 +38,15 @@ it('keeps only references to large texts in Redis', async () => {
   const fleet = await openFleet();
   const job = graphJob();
   await order(fleet, job);
-  expect(await fleet.redis.strlen(versionKey(fleet, job))).toBeLessThan(200);
-  expect(await fleet.redis.strlen(fleet.keys.origin(job.id))).toBeLessThan(200);
-  expect([...fleet.files.files.keys()].sort()).toEqual([
-    `order-graph-${job.source?.version}.json`,
-    `order-origin-${job.id}.json`,
-  ]);
+  for (const text of await fleet.redis.hvals(fleet.keys.texts(job.id))) expect(text.length).toBeLessThan(200);
+  expect([...fleet.files.files.keys()].sort()).toEqual([`order-graph-${job.id}.json`, `order-origin-${job.id}.json`]);
 });
 
 it('keeps smaller texts in Redis alone', async () => {
   const fleet = await openFleet();
   const job = graphJob(15 * KIB);
   await order(fleet, job);
-  expect(await fleet.redis.get(versionKey(fleet, job))).toBe(job.source?.text);
-  expect(await fleet.redis.get(fleet.keys.origin(job.id))).toBe(job.origin);
+  expect(await fleet.redis.hgetall(fleet.keys.texts(job.id))).toEqual({ graph: job.source?.text, origin: job.origin });
   expect(fleet.files.files.size).toBe(0);
 });
 
@@ -65,12 +58,11 @@ it('refuses a job whose graph cannot be stored', async () => {
   expect(await fleet.ledger.jobs.get(job.id)).toBeUndefined();
 });
 
-it('finds files unused when the last job that refers to them is forgotten, and not before', async () => {
+it('finds files unused when their job is forgotten, and not before', async () => {
   const fleet = await openFleet();
   const keeper = openHousekeeper(fleet);
   const [first, second] = [graphJob(), graphJob()];
-  const twin = { ...second, source: first.source as NonNullable<NewJob['source']> };
-  for (const job of [first, twin]) await order(fleet, job);
+  for (const job of [first, second]) await order(fleet, job);
   const unused = async () => [...(await keeper.unusedPayloads([...fleet.files.files.keys()]))].sort();
   const source = await fleet.claims();
   for (let n = 0; n < 2; n++) {
@@ -79,8 +71,8 @@ it('finds files unused when the last job that refers to them is forgotten, and n
   }
   expect(await unused()).toEqual([]);
   await fleet.ledger.jobs.forget(first.id);
-  expect(await unused()).toEqual([`order-origin-${first.id}.json`]);
-  await fleet.ledger.jobs.forget(twin.id);
+  expect(await unused()).toEqual([`order-graph-${first.id}.json`, `order-origin-${first.id}.json`]);
+  await fleet.ledger.jobs.forget(second.id);
   expect(await unused()).toEqual([...fleet.files.files.keys()].sort());
 });
 
@@ -90,7 +82,7 @@ it('finds files unused when the record that refers to them has expired', async (
   const time = (Date.now() - JOB_TTL_SECONDS * 1000 - 60_000).toString(16).padStart(12, '0');
   const id = `${time.slice(0, 8)}-${time.slice(8)}${newId().slice(13)}`;
   await order(fleet, { ...graphJob(), id });
-  await fleet.redis.del(fleet.keys.job(id), fleet.keys.origin(id)); // as if they had expired
+  await fleet.redis.del(fleet.keys.job(id), fleet.keys.texts(id)); // as if they had expired
   await keeper.pruneIndexes();
   expect(await keeper.unusedPayloads([...fleet.files.files.keys()])).toHaveLength(2);
 });
@@ -109,9 +101,10 @@ it('keeps the source of a workflow while other keys run it, even if a key sent t
   const fleet = await openFleet();
   const graph = graphJob(10);
   await order(fleet, graph, 'mallory');
-  const served = { ...aJob(), source: graph.source as NonNullable<NewJob['source']> };
+  const { version = '' } = graph.source ?? {};
+  const served = { ...aJob({ request: { version } }), source: graph.source as NonNullable<NewJob['source']> };
   await order(fleet, served, 'anna');
   await fleet.ledger.jobs.cancel(graph.id);
   await fleet.ledger.jobs.forget(graph.id);
-  expect(await fleet.ledger.workflows.source(graph.source?.version ?? '')).toBe(graph.source?.text);
+  expect(await fleet.ledger.jobs.source(served)).toBe(graph.source?.text);
 });

@@ -1,4 +1,5 @@
 import { expect, it, onTestFinished } from 'vitest';
+import type { Asker } from '../src/index.js';
 import { anAnnouncement, type Fleet, openFleet, POOL } from './builders.js';
 
 /** Workers of one instance each, which can run jobs with these steps. */
@@ -10,8 +11,7 @@ async function openWorkers(fleet: Fleet, able: readonly (readonly number[])[]) {
     await presence.announce(anAnnouncement({ name }));
     const source = await claims(POOL);
     onTestFinished(() => source.close());
-    const fit = (_affinity: string, { inputs }: { readonly inputs: { readonly steps?: unknown } }) =>
-      steps.includes(Number(inputs.steps)) ? 0 : -1;
+    const fit: Asker['fit'] = (_affinity, { request: { inputs } }) => (steps.includes(Number(inputs.steps)) ? 0 : -1);
     return {
       /** Waits until it is woken, and then looks for a job. */
       look: async () => {

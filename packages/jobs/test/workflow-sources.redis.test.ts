@@ -33,8 +33,9 @@ async function askedDuring({ redis }: Fleet, use: () => Promise<unknown>): Promi
 it('stores the source of a job for every worker before the job is accepted', async () => {
   const fleet = await openFleet();
   const source = aSource();
-  await fleet.ledger.orders.create(orderOf([source]));
-  expect(await fleet.worker().source(source.version)).toBe(source.text);
+  const job = jobOf(source);
+  await fleet.ledger.orders.create({ jobs: [job], caller: 'anna' });
+  expect(await fleet.worker().source(job)).toBe(source.text);
 });
 
 it('stores all sources of an order of many jobs, beside those of other orders', async () => {

@@ -5,8 +5,8 @@ import {
   type InputFile,
   type PictureKind,
   type RequestLimits,
-  type ResolvedRequest,
 } from '@comfy-fleet/contracts';
+import type { JobRecord } from '@comfy-fleet/jobs';
 import {
   type Catalogue,
   type GraphOptions,
@@ -126,14 +126,15 @@ function classesOf(graph: unknown): string[] {
   return [...new Set(names.filter((name) => typeof name === 'string'))].sort();
 }
 
-/** The workflow of a request in the version that it names. Throws wrong_job_state when that version no longer exists. */
+/** The workflow of a job in the version that it names. Throws wrong_job_state when that version no longer exists. */
 export async function workflowOf(
   { workflows, ledger }: Pick<Deps, 'workflows' | 'ledger'>,
-  { workflow: name, version }: ResolvedRequest,
+  job: JobRecord,
 ): Promise<Workflow> {
+  const { workflow: name, version } = job.request;
   const served = workflows.byName.get(name);
   if (served?.version === version) return served;
-  const text = await ledger.workflows.source(version);
+  const text = await ledger.jobs.source(job);
   if (text !== undefined) return openWorkflow(name, text);
   throw new FleetError('wrong_job_state', `The version of the workflow ${name} that the job names no longer exists.`);
 }

@@ -120,8 +120,7 @@ async function circumstancesOf(
     const { records } = own;
     // Graphs that were sent with their job are only read if it may wait for a model.
     const isGraph = record.workflow === GRAPH;
-    const workflow =
-      isGraph && records.size > 0 ? await fleet.graph(record.request.version) : workflows.byName.get(record.workflow);
+    const workflow = isGraph && records.size > 0 ? await fleet.graph(record) : workflows.byName.get(record.workflow);
     if (workflow === undefined) return NOTHING;
     const abilities = await own.abilities(record.pool, workflow.classes);
     if (records.size === 0) return { ...NOTHING, abilities, choosable: abilities, workflow };

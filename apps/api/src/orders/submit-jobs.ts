@@ -9,7 +9,7 @@ import {
   type ResolvedRequest,
   type Webhook,
 } from '@comfy-fleet/contracts';
-import { type Accepted, isLargeText, type NewJob, reuseOf } from '@comfy-fleet/jobs';
+import { type Accepted, isLargeText, type NewJob, reuseOf, textsOf } from '@comfy-fleet/jobs';
 import { inSpan, setSpanAttributes, traceparentNow } from '@comfy-fleet/telemetry';
 import {
   type Catalogue,
@@ -286,10 +286,9 @@ function refuseLargeOrigins(jobs: readonly NewJob[], most: number): void {
   }
 }
 
-/** How many bytes the jobs store as files. A graph that several jobs share counts once. */
+/** How many bytes the jobs store as files. */
 function largeBytes(jobs: readonly NewJob[]): number {
-  const sources = new Map(jobs.map(({ source }) => [source?.version, source?.text ?? '']));
-  const texts = [...sources.values(), ...jobs.map(({ origin = '' }) => origin)];
+  const texts = jobs.flatMap(textsOf).map(([, text]) => text);
   return texts.reduce((sum, text) => sum + (isLargeText(text) ? Buffer.byteLength(text) : 0), 0);
 }
 

@@ -32,7 +32,7 @@ export interface FleetView {
   /** The model folders of all hosts. Throws queue_unavailable. */
   folders(): Promise<readonly FolderCopies[]>;
   /** The graph of a job, in the form of a workflow; undefined if it is gone. Throws queue_unavailable, storage_failed. */
-  graph(version: string): Promise<Workflow | undefined>;
+  graph(job: JobRecord): Promise<Workflow | undefined>;
 }
 
 /** After this time the view is read again; the old one is used until the new one arrives. */
@@ -43,14 +43,14 @@ const STALE_MS = 10_000;
 const MOST_GRAPHS = 200;
 
 export function createFleetView(
-  { fleet, models, workflows }: Pick<Ledger, 'fleet' | 'models' | 'workflows'>,
+  { fleet, jobs, models }: Pick<Ledger, 'fleet' | 'jobs' | 'models'>,
   log: Logger,
 ): FleetView {
   const folders = fresh(FRESH_MS, models.folders);
-  const graphs = new LRUCache<string, Workflow>({
+  const graphs = new LRUCache<string, Workflow, JobRecord>({
     max: MOST_GRAPHS,
-    fetchMethod: async (version) => {
-      const text = await workflows.source(version);
+    fetchMethod: async (_version, _before, { context: job }) => {
+      const text = await jobs.source(job);
       return text === undefined ? undefined : openWorkflow(GRAPH, text);
     },
   });
@@ -73,7 +73,7 @@ export function createFleetView(
       );
     },
     folders: folders.now,
-    graph: (version) => graphs.fetch(version),
+    graph: (job) => graphs.fetch(job.request.version, { context: job }),
   };
 }
 

@@ -88,9 +88,10 @@ export function createFitting({ fits, allSlots, workflows, markOf, signal, log }
     if (!known.isAble) return -1;
     return known.models.length === 0 ? NEEDS_NO_MODELS : Math.round(instance.models.loadMs(known.models));
   };
-  const learn = async (instance: Instance, affinity: string, request: ResolvedRequest): Promise<number> => {
+  const learn = async (instance: Instance, affinity: string, job: Pick<JobRecord, 'id' | 'request'>) => {
+    const { request } = job;
     // If the workflow cannot be read, the job reports why.
-    await workflows.load(request, signal).catch((error: unknown) => log.debug('could not read a workflow', { error }));
+    await workflows.load(job, signal).catch((error: unknown) => log.debug('could not read a workflow', { error }));
     const known: KnownFit = {
       request,
       models: modelsOfJob(workflows, request),
@@ -131,7 +132,7 @@ export function createFitting({ fits, allSlots, workflows, markOf, signal, log }
         name: instance.name,
         encoding: markOf(instance) ?? encodings.get(instance),
         refusals: refusalsOf(fullKeys, instance.health.refusals, of(instance).able),
-        fit: (affinity, request) => learn(instance, affinity, request),
+        fit: (affinity, job) => learn(instance, affinity, job),
       };
     },
     forget: async () => {

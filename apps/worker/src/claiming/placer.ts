@@ -42,7 +42,7 @@ export function createPlacer({ worker, allSlots, tools, adoptWaitMs, stopping }:
     const { record } = claim;
     // If it cannot be read now, submitting the job reports why.
     await tools.workflows
-      .load(record.request, stopping)
+      .load(record, stopping)
       .catch((error: unknown) => log.debug('could not read a workflow', { error }));
     const able = ({ instance }: Slots) => canRun(record, instance, tools.workflows);
     const others = () => tools.countOthers(record, record.faults);

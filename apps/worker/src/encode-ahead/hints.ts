@@ -88,9 +88,10 @@ export function createHints(options: Options): Hints {
     use(cached, signaturesOf(graph).values(), Math.min(instance.encodeAhead.mostNodes, MOST_REMEMBERED));
   };
 
-  const bind = async ({ key, request }: JobAhead, inTime: AbortSignal): Promise<JobToEncode | undefined> => {
+  const bind = async (job: JobAhead, inTime: AbortSignal): Promise<JobToEncode | undefined> => {
+    const { key, request } = job;
     try {
-      const workflow = await workflows.load(request, inTime);
+      const workflow = await workflows.load(job, inTime);
       const files = new Map(filesOf(request).map(([input, { name }]) => [input, instanceNames.input(key, name)]));
       return { graph: bindGraph(workflow, request, { files }), missing: new Set(files.values()) };
     } catch (error) {

@@ -1,5 +1,5 @@
 import { FleetError, orAborted, type ResolvedRequest } from '@comfy-fleet/contracts';
-import type { JobRecord } from '@comfy-fleet/jobs';
+import type { JobRecord, SourceOwner } from '@comfy-fleet/jobs';
 import {
   findLacks,
   modelsOf,
@@ -18,10 +18,10 @@ export interface KnownWorkflows extends Pick<Workflows, 'profiles'> {
   /** Undefined until it is loaded. */
   of(request: Named): Workflow | undefined;
   /**
-   * Reads the workflow unless it is known. Throws workflow_missing, queue_unavailable, storage_failed, or the signal's
+   * Reads the job's workflow unless it is known. Throws workflow_missing, queue_unavailable, storage_failed, or the signal's
    * reason.
    */
-  load(request: Named, signal: AbortSignal): Promise<Workflow>;
+  load(job: SourceOwner, signal: AbortSignal): Promise<Workflow>;
 }
 
 /** Versions in memory; a graph takes some 10 to 100 KB. */
@@ -29,7 +29,7 @@ const MOST_KNOWN = 200;
 const READ_TIMEOUT_MS = 10_000;
 
 export function createKnownWorkflows(
-  source: (version: string) => Promise<string | undefined>,
+  source: (job: SourceOwner) => Promise<string | undefined>,
   profiles: Workflows['profiles'],
 ): KnownWorkflows {
   const known = new LRUCache<string, Workflow>({ max: MOST_KNOWN });
@@ -38,9 +38,10 @@ export function createKnownWorkflows(
   const idOf = ({ workflow, version }: Named) => `${version} ${workflow}`;
   const of = (request: Named) => known.get(idOf(request));
 
-  const read = async ({ workflow, version }: Named): Promise<Workflow> => {
+  const read = async (job: SourceOwner): Promise<Workflow> => {
+    const { workflow, version } = job.request;
     const late = AbortSignal.timeout(READ_TIMEOUT_MS);
-    const text = await orAborted(source(version), late).catch((cause: unknown) => {
+    const text = await orAborted(source(job), late).catch((cause: unknown) => {
       if (!late.aborted) throw cause;
       throw new FleetError('queue_unavailable', 'The workflow was not read in time.', { retryAfterSeconds: 1, cause });
     });
@@ -57,11 +58,11 @@ export function createKnownWorkflows(
     }
   };
   /** Concurrent requests for a version read it once. */
-  const readOnce = (request: Named) => {
-    const id = idOf(request);
+  const readOnce = (job: SourceOwner) => {
+    const id = idOf(job.request);
     const begun =
       reading.get(id) ??
-      read(request)
+      read(job)
         .then((workflow) => {
           known.set(id, workflow);
           return workflow;
@@ -73,7 +74,7 @@ export function createKnownWorkflows(
   return {
     profiles,
     of,
-    load: async (request, signal) => of(request) ?? orAborted(readOnce(request), signal),
+    load: async (job, signal) => of(job.request) ?? orAborted(readOnce(job), signal),
   };
 }
 

@@ -91,7 +91,7 @@ interface Given {
 export async function bindJob(job: HeldJob, { promptId, origin, files }: Given, tools: Tools): Promise<BoundGraph> {
   const { request } = job.record;
   const workflow = await retryWhileStorageFails(job, 'reading the graph of the job', tools, job.signal, () =>
-    tools.workflows.load(request, job.signal),
+    tools.workflows.load(job.record, job.signal),
   );
   const prefix = tools.instanceNames.outputPrefix(promptId);
   const own = new Map(filesOf(request).map(([input, { name }]) => [input, origin.files?.[input] ?? name]));

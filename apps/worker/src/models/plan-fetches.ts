@@ -70,7 +70,7 @@ export function createFetchPlanner(options: Options) {
     const found = await models.jobOf(job);
     if (found === undefined) return undefined;
     try {
-      return { ...found, workflow: await workflows.load(found.request, signal) };
+      return { ...found, workflow: await workflows.load({ ...found, id: job }, signal) };
     } catch (error) {
       if (error instanceof FleetError && error.code === 'workflow_missing') return undefined;
       throw error;

@@ -5,6 +5,7 @@ import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { Payloads } from '../record/payloads.js';
 import { parseSnapshot } from '../record/record.js';
+import { readSource, type SourceOwner } from '../record/workflows.js';
 import { type BatchedReads, createBatchedReads } from './batched-reads.js';
 import { type JobQuery, listJobs } from './job-list.js';
 import { type JobStreamItem, jobStream } from './job-stream.js';
@@ -37,7 +38,9 @@ export function createJobs({ redis, listing, keys, subscriptions, reads, payload
     /** The key's job with this alias or id. */
     byAlias: (key: string, alias: string) => orUnavailable(() => aliased(key, alias)),
     /** The origin of the job as JSON; undefined if it has none, or if the job is gone. Also throws `storage_failed`. */
-    origin: (id: string) => orUnavailable(async () => payloads.read(await redis.get(keys.origin(id)))),
+    origin: (id: string) => orUnavailable(async () => payloads.read(await redis.hget(keys.texts(id), 'origin'))),
+    /** The source of what the job runs; undefined if it is gone. Also throws `storage_failed`. */
+    source: (job: SourceOwner) => orUnavailable(() => readSource(redis, keys, payloads, job)),
     /** Cancels the job if it has not ended. A claimed job is `canceling` until its worker has stopped it. */
     cancel: (id: string) => orUnavailable(async () => parseSnapshot(await run('cancel', id))),
     /** Returns the job when it has ended, or as it is after `timeoutMs`. */

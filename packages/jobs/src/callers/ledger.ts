@@ -71,7 +71,7 @@ export function createLedger(options: LedgerOptions) {
     assets: createAssets(redis, keys, options),
     storage: createStorage(redis, keys, options),
     fleet: createFleet(redis, keys, queues),
-    workflows: createWorkflowRegistry(redis, keys, payloads, options),
+    workflows: createWorkflowRegistry(redis, keys, options),
     models: { ...models, ...createUrlModels(models, async (...parts) => (await instanceNames()).model(...parts)) },
     /** How many ms the nodes of a version of a workflow take, by node id. */
     nodeTimes: createNodeTimes(redis, keys),

@@ -1,6 +1,6 @@
 import type { JobKind, ParentJob, ResolvedRequest, Webhook } from '@comfy-fleet/contracts';
 import { GRAPH } from '@comfy-fleet/workflows';
-import { graphFile, inlineOrReference, originFile } from '../record/payloads.js';
+import { inlineOrReference, payloadFile, type TextKind } from '../record/payloads.js';
 import { affinityKeyOf, digestsOf, signatureOf } from '../record/request-keys.js';
 import type { StoredSource } from '../record/workflows.js';
 import { levelOf } from '../scheduling/choose.js';
@@ -80,25 +80,20 @@ export function orderArguments(order: NewOrder, bounds: OrderBounds, sources: re
     bytes: jobs.reduce((sum, { bytes }) => sum + bytes, 0),
     most_bytes: bounds.keyJobBytes,
     versions: versionsOf(order),
-    sources: Object.fromEntries(
-      sources.map(({ version, text }) => [version, inlineOrReference(text, graphFile(version))]),
-    ),
+    sources: Object.fromEntries(sources.map(({ version, text }) => [version, text])),
     jobs,
   };
 }
 
-/**
- * The versions of workflows; for each, the longest time in ms that a job may wait with it, and whether it is a caller's
- * own graph.
- */
+/** The versions of workflows, except callers' own graphs, and the longest time in ms that a job may wait with each. */
 function versionsOf({ jobs }: NewOrder) {
-  const versions = new Map<string, { readonly ms: number; readonly isGraph: boolean }>();
-  for (const { source, startWithinMs, request } of jobs) {
-    if (source === undefined) continue;
-    const { ms = 0, isGraph = true } = versions.get(source.version) ?? {};
-    versions.set(source.version, { ms: Math.max(ms, startWithinMs), isGraph: isGraph && request.workflow === GRAPH });
+  const versions = new Map<string, number>();
+  for (const job of jobs) {
+    const { source, startWithinMs } = job;
+    if (source === undefined || isOwnGraph(job)) continue;
+    versions.set(source.version, Math.max(versions.get(source.version) ?? 0, startWithinMs));
   }
-  return [...versions].map(([version, { ms, isGraph }]) => [version, ms, isGraph] as const);
+  return [...versions];
 }
 
 /**
@@ -113,8 +108,11 @@ function jobArguments(job: NewJob, order: NewOrder) {
   const fields = Object.entries(record).flatMap(([name, value]) =>
     value === undefined ? [] : [name, `${value}`.toWellFormed()],
   );
-  const graph = ownGraphOf(job);
-  const text = fields.join('') + (job.origin ?? '') + (graph?.text ?? '');
+  const texts = textsOf(job);
+  const kept = ([kind, text]: readonly [TextKind, string]) => [
+    kind,
+    inlineOrReference(text, payloadFile(kind, job.id)),
+  ];
   return {
     id: job.id,
     kind: job.kind,
@@ -127,21 +125,29 @@ function jobArguments(job: NewJob, order: NewOrder) {
     signature: signatureOf(job.request),
     affinity: affinityKeyOf(job.request),
     // What every job has, its texts, its origin, and its caller's own graph.
-    bytes: JOB_BYTES + Buffer.byteLength(text),
-    graph: graph?.version,
+    bytes: JOB_BYTES + Buffer.byteLength([...fields, ...texts.map(([, text]) => text)].join('')),
+    ...Object.fromEntries(texts.map(kept)),
     models: JSON.stringify({ workflow: job.request.workflow, models: job.models ?? [] }),
     // Digests of the files that it starts from.
     files: record.files?.split(' '),
     alias: job.alias,
     client: job.client,
-    origin: job.origin === undefined ? undefined : inlineOrReference(job.origin, originFile(job.id)),
     fields,
   };
 }
 
-/** The source of a job that runs a graph of its caller's own. */
-export function ownGraphOf({ request, source }: NewJob): StoredSource | undefined {
-  return request.workflow === GRAPH ? source : undefined;
+/** Whether the job runs a graph of its caller's own, which is stored with the job. */
+export function isOwnGraph({ request }: NewJob): boolean {
+  return request.workflow === GRAPH;
+}
+
+/** The texts that are stored with the job: its caller's own graph, and its origin. */
+export function textsOf(job: NewJob): readonly (readonly [kind: TextKind, text: string])[] {
+  const { source, origin } = job;
+  return [
+    ...(source !== undefined && isOwnGraph(job) ? [['graph', source.text] as const] : []),
+    ...(origin === undefined ? [] : [['origin', origin] as const]),
+  ];
 }
 
 /** The initial fields of a record. The script adds more. */

@@ -3,10 +3,10 @@ import { batched, type Replication, retryOnTimeout } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { graphFile, isLargeText, originFile, type Payloads } from '../record/payloads.js';
+import { isLargeText, type Payloads, payloadFile } from '../record/payloads.js';
 import { type JobSnapshot, parseSnapshot } from '../record/record.js';
 import type { StoredSource } from '../record/workflows.js';
-import { type NewOrder, type OrderBounds, orderArguments, ownGraphOf } from './new-order.js';
+import { isOwnGraph, type NewOrder, type OrderBounds, orderArguments, textsOf } from './new-order.js';
 
 /** The jobs of an accepted order. */
 export interface Accepted {
@@ -46,20 +46,18 @@ export function createOrders(
     return JSON.parse(replies as string) as Reply[];
   };
   const runTogether = batched(run, { maxBatchSize: MAX_ORDERS });
-  const sendWith = async (order: NewOrder, named: readonly StoredSource[]): Promise<Reply> => {
-    const sources = [...new Map(named.map((source) => [source.version, source])).values()];
-    for (const { version, text } of sources) if (isLargeText(text)) await payloads.put(graphFile(version), text);
+  const sendWith = async (order: NewOrder, sources: readonly StoredSource[]): Promise<Reply> => {
     const text = JSON.stringify(orderArguments(order, bounds, sources));
     // Many jobs are enough for one script call.
     return order.jobs.length > 1 ? ((await run([text]))[0] as Reply) : runTogether(text);
   };
   /** Sources other than graphs of the caller's own are sent only if Redis lacks one. */
   const write = async (order: NewOrder): Promise<Reply> => {
-    const { jobs } = order;
-    for (const { id, origin = '' } of jobs) if (isLargeText(origin)) await payloads.put(originFile(id), origin);
-    const graphs = jobs.flatMap((job) => ownGraphOf(job) ?? []);
-    const sources = jobs.flatMap(({ source }) => source ?? []);
-    const reply = await sendWith(order, graphs);
+    for (const job of order.jobs)
+      for (const [kind, text] of textsOf(job))
+        if (isLargeText(text)) await payloads.put(payloadFile(kind, job.id), text);
+    const reply = await sendWith(order, []);
+    const sources = order.jobs.flatMap((job) => (isOwnGraph(job) ? [] : (job.source ?? [])));
     return reply[0] === 'unstored' ? sendWith(order, sources) : reply;
   };
   /** Undefined if the order has no jobs and was not created before. */

@@ -44,12 +44,6 @@ local function lacks_source()
     if not order.sources[named[1]] and redis.call('EXISTS', version_key(named[1])) == 0 then return true end
   end
 end
--- The versions whose sources this script stored.
-local is_new = {}
--- Called only when the order is created: a refused order must leave nothing behind.
-local function store_source(version, source)
-  if redis.call('SET', version_key(version), source, 'PX', UNUSED_SOURCE_LIFE_MS, 'NX') then is_new[version] = true end
-end
 local function count_open()
   local open = 0
   for _, pool in ipairs(redis.call('SMEMBERS', pools_key())) do open = open + redis.call('ZCARD', open_key(pool)) end
@@ -99,11 +93,7 @@ local function write(job)
   redis.call('ZADD', deadlines_key(), deadline, job.id)
   redis.call('ZADD', jobs_of_key(caller), 0, job.id)
   redis.call('ZADD', jobs_by_workflow_key(caller), 0, job.workflow .. '|' .. job.id)
-  hold_bytes(caller, job.id, job.bytes, job.graph)
-  -- A source that a workflow with the same text stored must not be deleted with the jobs of this graph.
-  if job.graph and (is_new[job.graph] or redis.call('EXISTS', graph_jobs_key(job.graph)) == 1) then
-    redis.call('SADD', graph_jobs_key(job.graph), job.id)
-  end
+  hold_bytes(caller, job.id, job.bytes)
   if job.parent then
     local siblings = children_of_key(caller, job.parent)
     redis.call('ZADD', siblings, 0, job.id)
@@ -114,8 +104,9 @@ local function write(job)
     redis.call('PEXPIRE', input_uses_key(digest), USES_LIFE_MS)
   end
   if job.alias then redis.call('SET', alias_key(caller, job.alias), job.id) end
+  if job.graph then redis.call('HSET', texts_key(job.id), 'graph', job.graph) end
   if job.origin then
-    redis.call('SET', origin_key(job.id), job.origin)
+    redis.call('HSET', texts_key(job.id), 'origin', job.origin)
     redis.call('ZADD', open_of_key(caller), now, job.id)
   end
   add_work_item(pool, job.id, now, caller, job.workflow, lod_of(signature))
@@ -155,15 +146,12 @@ local function make()
   end
   local refused = refusal()
   if refused then return {refused} end
-  for version, source in pairs(order.sources) do store_source(version, source) end
+  for version, source in pairs(order.sources) do
+    redis.call('SET', version_key(version), source, 'PX', UNUSED_SOURCE_LIFE_MS, 'NX')
+  end
   for _, job in ipairs(order.jobs) do write(job) end
   for _, named in ipairs(order.versions) do
-    local version, wait, is_graph = unpack(named)
-    -- If a workflow has the same source as a graph, the source must not go with the last job of that graph.
-    if not is_graph then
-      redis.call('DEL', graph_jobs_key(version))
-      is_new[version] = nil
-    end
+    local version, wait = unpack(named)
     outlive_version(version, wait + ended_life + INDEX_EXTRA_MS)
   end
   redis.call('HINCRBY', waiting_key(), caller, #ids)

@@ -11,11 +11,8 @@ const FILE_TIMEOUT_MS = 8000;
 
 /** Prefix of the names of these files, which distinguishes them from other inputs. */
 export const PAYLOAD_PREFIX = 'order-';
-const GRAPH_FILE = /^order-graph-([0-9a-f]{64})\.json$/;
-const ORIGIN_FILE = /^order-origin-([0-9a-f-]{36})\.json$/;
+const FILE = /^order-(graph|origin)-([0-9a-f-]{36})\.json$/;
 const REFERENCE = /^file (\S+) \d+$/;
-/** No reference is longer than this. */
-const MOST_REFERENCE_CHARS = 256;
 
 /** Where these files are stored: in the store of inputs, for the API, workers and dispatchers alike. */
 export interface PayloadFiles {
@@ -30,20 +27,11 @@ export function isLargeText(text: string): boolean {
   return Buffer.byteLength(text) > MAX_INLINE_BYTES;
 }
 
-export function graphFile(version: string): string {
-  return `${PAYLOAD_PREFIX}graph-${version}.json`;
-}
+/** A text that is stored with its job. */
+export type TextKind = 'graph' | 'origin';
 
-export function originFile(jobId: string): string {
-  return `${PAYLOAD_PREFIX}origin-${jobId}.json`;
-}
-
-/** The owner of a file: a version of a workflow or a job. */
-function ownerOfPayload(name: string): { readonly version: string } | { readonly job: string } | undefined {
-  const version = GRAPH_FILE.exec(name)?.[1];
-  if (version !== undefined) return { version };
-  const job = ORIGIN_FILE.exec(name)?.[1];
-  return job === undefined ? undefined : { job };
+export function payloadFile(kind: TextKind, jobId: string): string {
+  return `${PAYLOAD_PREFIX}${kind}-${jobId}.json`;
 }
 
 /**
@@ -52,10 +40,6 @@ function ownerOfPayload(name: string): { readonly version: string } | { readonly
  */
 export function inlineOrReference(text: string, file: string): string {
   return isLargeText(text) ? `file ${file} ${Buffer.byteLength(text)}` : text;
-}
-
-function isReference(kept: string): boolean {
-  return REFERENCE.test(kept);
 }
 
 export function createPayloads(files: PayloadFiles) {
@@ -91,11 +75,8 @@ async function withDeadline<T>(step: (signal: AbortSignal) => Promise<T>): Promi
 export async function unusedPayloads(redis: Redis, keys: Keys, names: readonly string[]): Promise<string[]> {
   const unused = await Promise.all(
     names.map(async (name) => {
-      const owner = ownerOfPayload(name);
-      if (owner === undefined) return [];
-      const key = 'version' in owner ? keys.version(owner.version) : keys.origin(owner.job);
-      // Published workflows are stored in Redis itself, no matter how large.
-      return isReference(await redis.getrange(key, 0, MOST_REFERENCE_CHARS)) ? [] : [name];
+      const [, kind = '', job = ''] = FILE.exec(name) ?? [];
+      return kind === '' || (await redis.hexists(keys.texts(job), kind)) === 1 ? [] : [name];
     }),
   );
   return unused.flat();

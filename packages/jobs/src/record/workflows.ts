@@ -1,3 +1,5 @@
+import type { ResolvedRequest } from '@comfy-fleet/contracts';
+import { GRAPH } from '@comfy-fleet/workflows';
 import type { Redis } from 'ioredis';
 import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
@@ -18,7 +20,6 @@ export type WorkflowRegistry = ReturnType<typeof createWorkflowRegistry>;
 export function createWorkflowRegistry(
   redis: Redis,
   keys: Keys,
-  payloads: Pick<Payloads, 'read'>,
   { jobTtlSeconds, maxWorkflowVersions }: { readonly jobTtlSeconds: number; readonly maxWorkflowVersions: number },
 ) {
   const run = (verb: 'publish' | 'withdraw', name: string, more: NamedArguments = {}) =>
@@ -45,8 +46,8 @@ export function createWorkflowRegistry(
     keep: (source: StoredSource) => orUnavailable(() => storeSource(redis, keys, source)),
     /** Returns whether there was a workflow with this name. */
     delete: (name: string) => orUnavailable(async () => (await run('withdraw', name)) === 1),
-    /** The source of a stored version; undefined if there is none. Also throws `storage_failed`. */
-    source: (version: string) => orUnavailable(() => readSource(redis, keys, payloads, version)),
+    /** The source of a stored version, which is not a caller's own graph; undefined if there is none. */
+    source: (version: string) => orUnavailable(async () => (await redis.get(keys.version(version))) ?? undefined),
   };
 }
 
@@ -68,12 +69,19 @@ async function storeSource(redis: Redis, keys: Keys, { version, text }: StoredSo
   await redis.pexpire(keys.version(version), life, 'GT'); // GT never shortens, and never adds an expiry
 }
 
-/** The source of a version; undefined if no record and no registry has named it for long. */
+/** What says where the source of a job's workflow is. */
+export interface SourceOwner {
+  readonly id: string;
+  readonly request: Pick<ResolvedRequest, 'workflow' | 'version'>;
+}
+
+/** The source of what a job runs; undefined if it is gone. */
 export async function readSource(
   redis: Redis,
   keys: Keys,
   payloads: Pick<Payloads, 'read'>,
-  version: string,
+  { id, request: { workflow, version } }: SourceOwner,
 ): Promise<string | undefined> {
-  return payloads.read(await redis.get(keys.version(version)));
+  if (workflow === GRAPH) return payloads.read(await redis.hget(keys.texts(id), 'graph'));
+  return (await redis.get(keys.version(version))) ?? undefined;
 }

@@ -21,7 +21,7 @@ export interface Asker {
    * How many ms it would load models for such a job; NEEDS_NO_MODELS, or -1 if it cannot run it. Call `Fits.publish`
    * again when this changes.
    */
-  fit(affinityKey: string, request: ResolvedRequest): Promise<number> | number;
+  fit(affinityKey: string, job: Pick<JobRecord, 'id' | 'request'>): Promise<number> | number;
   /** Whether it may retry a job that failed on it, because no other instance can. If absent, it may. */
   mayRetry?(record: JobRecord): Promise<boolean>;
 }
@@ -62,10 +62,10 @@ export async function askFits(
 ): Promise<Map<string, number>> {
   const requests = await orUnavailable(() => Promise.all(jobs.map(({ id }) => redis.hget(keys.job(id), 'request'))));
   const found = new Map<string, number>();
-  for (const [n, { affinity }] of jobs.entries()) {
+  for (const [n, { id, affinity }] of jobs.entries()) {
     const request = requests[n];
     // Without a request, the record is gone and the job cannot run anywhere.
-    const ask = () => asker.fit(affinity, JSON.parse(request ?? '') as ResolvedRequest);
+    const ask = () => asker.fit(affinity, { id, request: JSON.parse(request ?? '') as ResolvedRequest });
     found.set(affinity, request ? (found.get(affinity) ?? (await ask())) : -1);
   }
   if (jobs.length > 0) await fits.publish(asker.name, found);

@@ -98,7 +98,7 @@ export function createClaimHolder(options: ClaimHolderOptions) {
       isFollowed: () => isHeardOn(keys.jobChannel(record.id), ...sockets),
       preview: (preview: Preview) => report('preview', { preview: JSON.stringify(preview) }),
       /** The origin of the job as JSON, see NewJob; undefined if it has none. Also throws `storage_failed`. */
-      origin: () => orUnavailable(async () => payloads.read(await redis.get(keys.origin(record.id)))),
+      origin: () => orUnavailable(async () => payloads.read(await redis.hget(keys.texts(record.id), 'origin'))),
       /** The execution has ended; outputs are being fetched. */
       collect: () => report('collect'),
       /** ComfyUI does not have the submission any more. `faults`: the new list of faults for the record. */

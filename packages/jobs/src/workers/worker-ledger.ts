@@ -6,7 +6,7 @@ import { orUnavailable, withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createModels } from '../models/models.js';
 import { createPayloads, type PayloadFiles } from '../record/payloads.js';
-import { readSource } from '../record/workflows.js';
+import { readSource, type SourceOwner } from '../record/workflows.js';
 import { createAbilityRegistry } from './abilities.js';
 import { openClaimSource } from './claim-source.js';
 import { createCrossChecks } from './cross-checks.js';
@@ -88,8 +88,8 @@ export function createWorkerLedger(options: WorkerLedgerOptions) {
     prompts: createUnwantedPrompts(redis, keys, worker),
     /** Names of files on instances. The first worker that calls this creates the secret for them. */
     instanceNames: () => readInstanceNames(redis, keys),
-    /** The source of a version of a workflow; undefined if it is gone. Also throws `storage_failed`. */
-    source: (version: string) => orUnavailable(() => readSource(redis, keys, payloads, version)),
+    /** The source of what a job runs; undefined if it is gone. Also throws `storage_failed`. */
+    source: (job: SourceOwner) => orUnavailable(() => readSource(redis, keys, payloads, job)),
     sharedInputs: createSharedInputs(redis, keys),
     /** Resolves when Redis answers. */
     ping: async (signal: AbortSignal): Promise<void> => {

@@ -73,12 +73,12 @@ export async function cancelJob(deps: Deps, request: ApiRequest): Promise<Reply>
 export async function getJobWorkflow(deps: Deps, { params, caller }: ApiRequest): Promise<Reply> {
   const { record } = await ownJob(deps, params.id, caller);
   const { id, request, hasOrigin } = record;
-  const { jobs, workflows } = deps.ledger;
+  const { jobs } = deps.ledger;
   const wasSent = request.workflow === GRAPH && hasOrigin;
   const origin = wasSent ? await jobs.origin(id) : undefined;
-  const source = origin && (await workflows.source(request.version));
+  const source = origin && (await jobs.source(record));
   const answer = (workflow: object) => ({ status: 200, body: showJson({ workflow, format: 'api' }) });
   if (source) return answer(readGraphSource(source, readOrigin(origin)).graph);
   const files = new Map(filesOf(request).map(([input, { name }]) => [input, name]));
-  return answer(bindGraph(await workflowOf(deps, request), request, { files }));
+  return answer(bindGraph(await workflowOf(deps, record), request, { files }));
 }

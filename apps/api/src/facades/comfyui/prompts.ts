@@ -79,7 +79,7 @@ export function createPartsOf(deps: Pick<Deps, 'ledger' | 'config'>): ComfyuiDep
 /** The parts of the request that queue and history repeat, mostly as JSON. They never change. */
 async function readParts({ ledger }: Pick<Deps, 'ledger'>, record: JobRecord) {
   const { request, createdAt, client, id } = record;
-  const [text, source] = await Promise.all([ledger.jobs.origin(id), ledger.workflows.source(request.version)]);
+  const [text, source] = await Promise.all([ledger.jobs.origin(id), ledger.jobs.source(record)]);
   const origin = readOrigin(text);
   const { graph, outputs } = source === undefined ? { graph: {}, outputs: {} } : readGraphSource(source, origin);
   const wanted = Object.entries(outputs).filter(([name]) => request.outputs?.includes(name) ?? true);

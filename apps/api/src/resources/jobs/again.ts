@@ -47,7 +47,7 @@ export function retryJob(deps: Deps) {
         const gone = `The ${what} that the job started from${record.kind === 'workflow' ? ` (${input})` : ''} has been deleted; send it again.`;
         throw new FleetError('wrong_job_state', gone);
       }
-      const workflow = await workflowOf(deps, record.request);
+      const workflow = await workflowOf(deps, record);
       const parent = { id: record.id, relation: 'retry' } as const;
       const again = query.seed === undefined ? record.request : withSeed(record.request, query.seed, seedsOf(workflow));
       return { workflow, resolved: again, parent, callback: record.callback, pointers: pointersOf(workflow) };
@@ -100,7 +100,7 @@ async function refinedWorkflow(
   { lod, frame, caller }: { readonly lod: Lod; readonly frame: string; readonly caller: Caller },
 ): Promise<JobSpec> {
   const { inputs, outputs, overrides = [], priority, metadata } = record.request;
-  const workflow = await workflowOf(deps, record.request);
+  const workflow = await workflowOf(deps, record);
   if (!workflow.startsFromPicture) {
     const detail = `The workflow ${workflow.name} has no input for a picture to start from, so its jobs cannot be refined.`;
     throw new FleetError('validation_failed', detail);

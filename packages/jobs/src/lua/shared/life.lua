@@ -1,5 +1,5 @@
 --[[
-How long an ended job lives, with everything stored beside its record: its alias, its origin, its entries in lists of its
+How long an ended job lives, with everything stored beside its record: its alias, its texts, its entries in lists of its
 key, and the source of its workflow.
 ]]
 --- @include "shared/job"
@@ -9,15 +9,14 @@ key, and the source of its workflow.
 local function outlive_version(version, ms)
   local left = redis.call('PTTL', version_key(version))
   if left >= 0 and left < ms then redis.call('PEXPIRE', version_key(version), ms) end
-  outlive(graph_jobs_key(version), ms)
 end
 -- The version of the workflow that a request names. Lua cannot parse every request, such as one with half of a surrogate pair.
 local function version_in(request) return string.match(request, '^{"workflow":"[^"]*","version":"([^"]*)"') or '' end
--- Calls `act` with the keys of the job's alias and origin. The alias may belong to another job by now, see create.lua.
+-- Calls `act` with the keys of the job's alias and texts. The alias may belong to another job by now, see create.lua.
 local function each_companion(act)
-  local key, alias, origin = unpack(redis.call('HMGET', record, 'key', 'alias', 'origin'))
+  local key, alias = unpack(redis.call('HMGET', record, 'key', 'alias'))
   if alias and redis.call('GET', alias_key(key, alias)) == id then act(alias_key(key, alias)) end
-  if origin then act(origin_key(id)) end
+  act(texts_key(id))
 end
 -- Calls `act` with each list that contains the job as long as its record lives, and with the job's member in it.
 local function each_index(act)
