@@ -177,7 +177,7 @@ const FLEET_KEYS = {
   unowned: 'unowned',
   /** String: the newest preview as JSON | a minute */
   preview: 'preview:<id>',
-  /** Set: ids of the API keys that ever created a job | forever */
+  /** Hash: each API key that ever created a job → how many of its jobs have not begun | forever */
   callers: 'callers',
   /** Hash: `<kind> <lod> <outcome>` → how many jobs were created, or ended like this | forever: 40 fields */
   totals: 'totals',
@@ -198,8 +198,6 @@ const FLEET_KEYS = {
    * Sorted set: ids of ended jobs of openOf, by end | as jobsOf; an id until its record is gone or the job is hidden
    */
   endedOf: 'ended-of:<key>',
-  /** Hash: API key → how many of its jobs have not begun | a field while there are any */
-  waiting: 'waiting',
   /** Set: ids of a key's jobs in work | an id while a worker has its claim */
   takenOf: 'taken-of:<key>',
   /** String: how many requests the key sent this minute | a minute */

@@ -130,10 +130,10 @@ describe('a caller at its limit of waiting jobs', () => {
     const { claim, promptId } = await startNext(source);
     await fleet.submit(bound);
     await claim.lose(promptId, 'lost'); // waits again, beside the second
-    expect(await fleet.redis.hget(fleet.keys.waiting, 'anna')).toBe('2');
+    expect(await fleet.redis.hget(fleet.keys.callers, 'anna')).toBe('2');
     await fleet.ledger.jobs.cancel(claim.record.id);
     await claim.finish({ status: 'canceled' });
-    expect(await fleet.redis.hget(fleet.keys.waiting, 'anna')).toBe('1');
+    expect(await fleet.redis.hget(fleet.keys.callers, 'anna')).toBe('1');
   });
 });
 

@@ -171,7 +171,7 @@ describe('the figures of a level of detail', () => {
     const { claim } = await startNext(await fleet.claims());
     await claim.finish(succeeded(claim.record.id));
     expect(await fleet.redis.keys(`${fleet.keys.prefix}:*lane*`)).toEqual([]);
-    expect(await fleet.redis.exists(fleet.keys.waiting)).toBe(0);
+    expect(await fleet.redis.hvals(fleet.keys.callers)).toEqual(['0']);
   });
 });
 

@@ -48,7 +48,7 @@ it('gives an equal job copies of the outputs of the first at no charge, with its
   expect(await published()).toEqual([{ type: 'status', status: 'succeeded' }]);
   expect((await redis.xrange(keys.outbox, '-', '+'))[0]?.[1]).toContain(id);
   expect(await redis.hget(keys.schedule(POOL), 'time anonymous')).toBe(time);
-  expect([await redis.zcard(keys.open(POOL)), await redis.hgetall(keys.waiting)]).toEqual([0, {}]);
+  expect([await redis.zcard(keys.open(POOL)), await redis.hvals(keys.callers)]).toEqual([0, ['0']]);
   expect([await redis.zcard(keys.delayed(POOL)), await redis.exists(keys.workItem(POOL, id))]).toEqual([0, 0]);
   await ledger.jobs.forget(first.id);
   expect((await fleet.get(id)).record.outputs).toEqual(outputs);
@@ -149,5 +149,5 @@ it('can be canceled while it waits for the outputs, and expires as any job', asy
   expect(await statusOf(fleet, canceled)).toBe('canceled');
   const late = (await order(fleet, { startWithinMs: 0 })).record.id;
   expect(await fleet.run('expire', late)).toBe(1);
-  expect(await fleet.redis.hget(fleet.keys.waiting, 'anonymous')).toBeNull();
+  expect(await fleet.redis.hget(fleet.keys.callers, 'anonymous')).toBe('0');
 });

@@ -44,15 +44,15 @@ export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['co
         const [gpu, uploadBytes, waiting, jobsRunning] = await Promise.all([
           spent(key),
           redis.hget(usageToday(key), UPLOAD_BYTES),
-          redis.hget(keys.waiting, key),
+          redis.hget(keys.callers, key),
           redis.scard(keys.takenOf(key)),
         ]);
         return { gpu, uploadBytes: Number(uploadBytes ?? 0), jobsWaiting: Number(waiting ?? 0), jobsRunning };
       }),
     /** Ids of the keys that ever created a job, in alphabetical order. */
-    keys: () => orUnavailable(async () => (await redis.smembers(keys.callers)).sort()),
+    keys: () => orUnavailable(async () => (await redis.hkeys(keys.callers)).sort()),
     /** Whether the key ever created a job. */
-    isKnown: (key: string) => orUnavailable(async () => (await redis.sismember(keys.callers, key)) === 1),
+    isKnown: (key: string) => orUnavailable(async () => (await redis.hexists(keys.callers, key)) === 1),
   };
 }
 

@@ -75,7 +75,7 @@ export async function readFigures(redis: Redis, keys: Keys) {
 /** How many bytes the waiting and ended jobs of each key hold, the most first. */
 async function readKeyBytes(redis: Redis, keys: Keys) {
   const found: { readonly key: string; readonly bytes: number }[] = [];
-  for (const callers of inPages(await redis.smembers(keys.callers))) {
+  for (const callers of inPages(await redis.hkeys(keys.callers))) {
     const totals = await Promise.all(callers.map((caller) => redis.hget(keys.jobBytes(caller), 'total')));
     for (const [n, key] of callers.entries()) found.push({ key, bytes: Number(totals[n] ?? 0) });
   }

@@ -50,7 +50,7 @@ export async function* forgetSurplus(
 ): AsyncGenerator<readonly string[], undefined> {
   const index = keys.jobsOf(caller);
   const now = await redisTime(redis);
-  const waiting = Number((await redis.hget(keys.waiting, caller)) ?? 0);
+  const waiting = Number((await redis.hget(keys.callers, caller)) ?? 0);
   let surplus = (await redis.zcard(index)) - waiting - most.jobs;
   let held = bytesIn(await redis.hget(keys.jobBytes(caller), 'total'));
   const isTooMuch = () => surplus > 0 || held > most.bytes * KEPT_BYTES;

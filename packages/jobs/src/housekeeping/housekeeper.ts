@@ -67,7 +67,7 @@ export function createHousekeeper({ jobTtlSeconds, log, ...options }: Housekeepe
     forget: (id: string) => connected(() => forget(id, { spare: true })),
     /** See forgetSurplus, for each API key. */
     async *forgetSurplus(most: KeyBounds) {
-      for (const caller of await connected(() => redis.smembers(keys.callers))) {
+      for (const caller of await connected(() => redis.hkeys(keys.callers))) {
         const pages = forgetSurplus({ redis, keys, forget }, caller, most);
         for (;;) {
           const { done, value } = await connected(() => pages.next());

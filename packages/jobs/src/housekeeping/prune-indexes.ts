@@ -15,7 +15,7 @@ const PAGE = 500;
 export async function pruneIndexes(redis: Redis, keys: Keys, jobTtlSeconds: number): Promise<number> {
   const before = firstIdAt((await redisTime(redis)) - jobTtlSeconds * 1000);
   let pruned = 0;
-  for (const caller of await redis.smembers(keys.callers)) {
+  for (const caller of await redis.hkeys(keys.callers)) {
     for await (const ids of membersOf(redis, keys.jobsOf(caller), { to: before })) {
       pruned += await pruneJobs(redis, keys, caller, ids);
     }

@@ -50,7 +50,7 @@ local function count_open()
   return open
 end
 local function refusal()
-  local waiting = tonumber(redis.call('HGET', waiting_key(), caller) or 0) + #order.jobs
+  local waiting = tonumber(redis.call('HGET', callers_key(), caller) or 0) + #order.jobs
   -- Each key has a reserved number of waiting jobs, even if other keys fill up the rest.
   if waiting > order.reserved and count_open() + #order.jobs > order.most_open then return 'full' end
   if order.most_waiting and waiting > order.most_waiting then return 'key_full' end
@@ -154,8 +154,7 @@ local function make()
     local version, wait = unpack(named)
     outlive_version(version, wait + ended_life + INDEX_EXTRA_MS)
   end
-  redis.call('HINCRBY', waiting_key(), caller, #ids)
-  redis.call('SADD', callers_key(), caller)
+  redis.call('HINCRBY', callers_key(), caller, #ids)
   for _, index in ipairs({jobs_of_key(caller), jobs_by_workflow_key(caller), job_bytes_key(caller)}) do
     outlive(index, ended_life + INDEX_EXTRA_MS)
   end

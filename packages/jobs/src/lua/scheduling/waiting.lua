@@ -106,11 +106,11 @@ local function join_lod_backlog(job_id, pool, signature, created_at)
 end
 local function join_backlog()
   join_lod_backlog(id, get('pool'), get('signature'), get('created_at'))
-  redis.call('HINCRBY', waiting_key(), get('key'), 1)
+  redis.call('HINCRBY', callers_key(), get('key'), 1)
 end
 local function leave_backlog()
   local pool, signature = unpack(redis.call('HMGET', record, 'pool', 'signature'))
   if redis.call('ZREM', lod_backlog_key(pool, lod_of(signature)), id) == 0 then return end
   count_down(backlog_key(pool), signature)
-  count_down(waiting_key(), get('key'))
+  redis.call('HINCRBY', callers_key(), get('key'), -1)
 end
