@@ -192,12 +192,11 @@ const FLEET_KEYS = {
    * Sorted set: ids of a key's jobs that were made from this job, all with score 0 | two days longer than their records
    */
   childrenOf: 'children-of:<key>:<id>',
-  /** Sorted set: ids of a key's jobs with an origin, by creation time | an id until its job ends */
-  openOf: 'open-of:<key>',
   /**
-   * Sorted set: ids of ended jobs of openOf, by end | as jobsOf; an id until its record is gone or the job is hidden
+   * Sorted set: ids of a key's jobs with an origin: first open ones by creation time, then ended ones by ENDED_AFTER plus
+   * the time of their end | as jobsOf; an id until its record is gone or the job is hidden
    */
-  endedOf: 'ended-of:<key>',
+  listedOf: 'listed-of:<key>',
   /** Set: ids of a key's jobs in work | an id while a worker has its claim */
   takenOf: 'taken-of:<key>',
   /** String: how many requests the key sent this minute | a minute */

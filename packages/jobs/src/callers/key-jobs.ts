@@ -3,6 +3,7 @@ import { Feed, type Subscriptions } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
 import { idsOf, inPages, jobPages } from '../record/indexes.js';
 import { type JobRecord, recordOf } from '../record/record.js';
 
@@ -22,9 +23,10 @@ const PAGE = 200;
  */
 const MOST_WAITING = 1000;
 
+const { ENDED_AFTER } = LUA_CONSTANTS;
+
 /**
- * The jobs of a key that have an origin, as a list of open jobs and a list of ended jobs. A job moves from one to the
- * other atomically. Every method fails with `queue_unavailable` while Redis is away.
+ * The jobs of a key that have an origin: open ones, then ended ones, in one list in which a job moves at its end. Every method fails with `queue_unavailable` while Redis is away.
  */
 export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscriptions) {
   const records = async function* (key: string, ids: readonly string[]): AsyncGenerator<readonly JobRecord[]> {
@@ -36,6 +38,8 @@ export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscript
       yield found.flatMap((fields) => recordOf(fields) ?? []);
     }
   };
+  const countOpen = (key: string) => redis.zcount(keys.listedOf(key), 0, ENDED_AFTER);
+  const openIds = async (key: string) => idsOf(redis, keys.listedOf(key), 0, await countOpen(key));
   const readStates = async (ids: readonly string[]): Promise<KeyChange[]> => {
     const records = await Promise.all(ids.map((id) => redis.hmget(keys.job(id), 'status', 'client')));
     return records.flatMap(([status, client = null], n) => {
@@ -45,7 +49,7 @@ export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscript
   return {
     /** Open jobs, oldest first, in pages of bounded size. */
     open: async function* (key: string) {
-      yield* records(key, await orUnavailable(() => idsOf(redis, keys.openOf(key), 0)));
+      yield* records(key, await orUnavailable(() => openIds(key)));
     },
     /** The records that still exist, in the same order, in pages of bounded size with their graphs and origins. */
     records,
@@ -53,26 +57,25 @@ export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscript
     openStates: (key: string) =>
       orUnavailable(async () => {
         const states: KeyChange[] = [];
-        for (const ids of inPages(await idsOf(redis, keys.openOf(key), 0), PAGE))
-          states.push(...(await readStates(ids)));
+        for (const ids of inPages(await openIds(key), PAGE)) states.push(...(await readStates(ids)));
         return states;
       }),
-    openCount: (key: string) => orUnavailable(() => redis.zcard(keys.openOf(key))),
+    openCount: (key: string) => orUnavailable(() => countOpen(key)),
     /** Ids of ended jobs, the last to end first. Records of some may be gone. `total`: how many there are. */
     ended: (key: string, { limit, offset }: { readonly limit: number; readonly offset: number }) =>
       orUnavailable(async () => {
-        const index = keys.endedOf(key);
+        const index = keys.listedOf(key);
         const [ids, total] = await Promise.all([
-          redis.zrevrange(index, offset, offset + limit - 1),
-          redis.zcard(index),
+          redis.zrevrangebyscore(index, '+inf', ENDED_AFTER, 'LIMIT', offset, limit),
+          redis.zcount(index, ENDED_AFTER, '+inf'),
         ]);
         return { ids, total };
       }),
-    /** Removes ended jobs from the list and marks their records as hidden. Ids that are not in the list are ignored. */
+    /** Removes ended jobs from the list and marks their records as hidden. Other ids are ignored. */
     hide: (key: string, ids: readonly string[] | 'all') =>
       orUnavailable(async () => {
-        const index = keys.endedOf(key);
-        const wanted = ids === 'all' ? await idsOf(redis, index, 0) : ids;
+        const index = keys.listedOf(key);
+        const wanted = ids === 'all' ? await idsOf(redis, index, await countOpen(key)) : ids;
         for (const page of inPages(wanted, PAGE)) await runScript(redis, 'hide', index, keys.prefix, { ids: page });
       }),
     /**

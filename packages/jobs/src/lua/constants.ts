@@ -13,6 +13,8 @@ export const LUA_CONSTANTS = {
   WORK_EVENTS_KEPT: 10_000,
   /** The sequence of a waiting job is its level times this, plus a number; see lua/scheduling/waiting.lua. */
   LEVEL: 1e12,
+  /** The score of ended jobs in the list of their key is above this, that of open jobs below. */
+  ENDED_AFTER: 1e15,
   USAGE_LIFE_MS: 100 * DAY_MS,
   HOUR_MS,
   /** Longer than an hour and a minute. */

@@ -107,7 +107,7 @@ local function write(job)
   if job.graph then redis.call('HSET', texts_key(job.id), 'graph', job.graph) end
   if job.origin then
     redis.call('HSET', texts_key(job.id), 'origin', job.origin)
-    redis.call('ZADD', open_of_key(caller), now, job.id)
+    redis.call('ZADD', listed_of_key(caller), now, job.id)
   end
   add_work_item(pool, job.id, now, caller, job.workflow, lod_of(signature))
   if first then
@@ -155,7 +155,7 @@ local function make()
     outlive_version(version, wait + ended_life + INDEX_EXTRA_MS)
   end
   redis.call('HINCRBY', callers_key(), caller, #ids)
-  for _, index in ipairs({jobs_of_key(caller), jobs_by_workflow_key(caller), job_bytes_key(caller)}) do
+  for _, index in ipairs({jobs_of_key(caller), jobs_by_workflow_key(caller), listed_of_key(caller), job_bytes_key(caller)}) do
     outlive(index, ended_life + INDEX_EXTRA_MS)
   end
   redis.call('HINCRBY', usage_key(caller, day), 'jobs', #ids)

@@ -32,8 +32,7 @@ local function is_to_be_notified()
 end
 if status ~= '' and args.delivery and is_to_be_notified() then return 'open' end
 each_index(function(index, member) redis.call('ZREM', index, member) end)
-redis.call('ZREM', ended_of_key(get('key')), id)
-redis.call('ZREM', open_of_key(get('key')), id)
+redis.call('ZREM', listed_of_key(get('key')), id)
 release_bytes(get('key'), id)
 each_companion(function(key) redis.call('DEL', key) end)
 add_stored(get('key'), -bytes_in(get('outputs')))

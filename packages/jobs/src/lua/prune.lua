@@ -14,8 +14,7 @@ local pruned = 0
 for _, id in ipairs(args.ids) do
   if redis.call('EXISTS', job_key(id)) == 0 then
     pruned = pruned + redis.call('ZREM', KEYS[1], id)
-    redis.call('ZREM', open_of_key(args.key), id)
-    redis.call('ZREM', ended_of_key(args.key), id)
+    redis.call('ZREM', listed_of_key(args.key), id)
     release_bytes(args.key, id)
   end
 end

@@ -56,10 +56,7 @@ local function close_job(status, gpu_ms, pictures)
     redis.call('XADD', outbox_key(), '*', 'job', id, 'status', status, 'callback', callback)
     life = life + UNDELIVERED_EXTRA_MS
   end
-  if origin then
-    redis.call('ZREM', open_of_key(get('key')), id)
-    redis.call('ZADD', ended_of_key(get('key')), now_ms(), id)
-  end
+  if origin then redis.call('ZADD', listed_of_key(get('key')), string.format('%.0f', ENDED_AFTER + now_ms()), id) end
   live(life)
 end
 -- Ends a job and its work item, if no worker will end that. `reason` is what operators see on the work item.

@@ -33,6 +33,6 @@ local function live(ms, at_least)
   keep(attempts_key(id))
   each_companion(keep)
   each_index(function(index) outlive(index, ms + INDEX_EXTRA_MS) end)
-  for _, index in ipairs({ended_of_key(get('key')), job_bytes_key(get('key'))}) do outlive(index, ms + INDEX_EXTRA_MS) end
+  for _, index in ipairs({listed_of_key(get('key')), job_bytes_key(get('key'))}) do outlive(index, ms + INDEX_EXTRA_MS) end
   outlive_version(version_in(get('request')), ms + INDEX_EXTRA_MS)
 end
