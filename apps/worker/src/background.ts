@@ -14,8 +14,6 @@ const PROBE_MS = 1000;
 const STOP_PROMPTS_MS = 1000;
 /** How often to check that submitted prompts begin. */
 const BEGINNINGS_MS = 1000;
-/** How often cross-checks from other workers are read. */
-const CROSS_CHECKS_MS = 1000;
 /** How often to read which keys' graphs killed instances. */
 const KILLS_MS = 1000;
 /** How often to read the load times that other workers have measured. */
@@ -47,7 +45,7 @@ export function startBackground(
   { beginMs, tools: { pollMs }, announceSeconds, abilitiesSeconds, ledger: { sharedInputs }, log }: WorkerOptions,
   { stopping, ending }: Lifetimes,
 ): Promise<void>[] {
-  const { allSlots, study, crossChecks, restAfterKills, restarter, hungWatch, warmUps } = parts;
+  const { allSlots, study, restAfterKills, restarter, hungWatch, warmUps } = parts;
   const { loadTimes, modelFolders, store, presence, pauses, fitting } = parts;
   const untilEnding = { signal: ending, log };
   const untilStopping = { signal: stopping, log };
@@ -69,7 +67,6 @@ export function startBackground(
         every(CLEAN_MS, `cleaning up after ${name}`, () => clean(instance, sharedInputs, log), untilEnding),
       ];
     }),
-    every(CROSS_CHECKS_MS, 'reading cross-checks', crossChecks.receive, untilEnding),
     every(KILLS_MS, 'reading whose graphs killed instances', restAfterKills, untilEnding),
     every(STOP_PROMPTS_MS, 'stopping abandoned prompts', hungWatch.poll, untilEnding),
     every(RESTART_MS, 'restarting broken instances', async () => restartBroken(allSlots, restarter), untilEnding),

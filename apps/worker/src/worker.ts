@@ -46,6 +46,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       takeLeft().catch((error: unknown) => log.warn('could not look for jobs left behind', { error }));
     }
   });
+  await ledger.crossChecks.onReceive(parts.crossChecks.receive);
   await ledger.halts.onChange(() => {
     pauses.poll().catch((error: unknown) => log.warn('could not read what is paused or drained', { error }));
   });

@@ -126,11 +126,6 @@ const FLEET_KEYS = {
    */
   unwantedPrompts: 'unwanted-prompts:<worker>',
   /**
-   * Hash: `<instance> <job id>` → how a job that failed on this instance ended on another one | until the worker has
-   * read it, at most an hour
-   */
-  crossChecks: 'opinions:<worker>',
-  /**
    * Hash: `<workflow> <key>` → prompts that killed instances with their jobs, and until when such jobs of the key rest, as JSON; see
    * lua/shared/kills.lua | a day and an hour after the last kill
    */
@@ -276,7 +271,7 @@ const FLEET_KEYS = {
   jobChannel: 'on:<id>',
   /** Channel: each new status of a key's jobs, see callers/key-jobs.ts */
   keyChannel: 'of:<key>',
-  /** Channel: ids of jobs that a worker should check */
+  /** Channel: ids of jobs that a worker should check, and cross-checks of its instances */
   workerChannel: 'to:<name>',
   /** Channel: something was paused, drained or resumed */
   haltsChannel: 'halted',

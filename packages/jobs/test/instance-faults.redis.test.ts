@@ -1,4 +1,6 @@
+import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
+import type { CrossCheck } from '../src/index.js';
 import { openFleet, startNext } from './builders.js';
 
 const WEDGE = { instance: 'w/1', promptId: '11111111-1111-7111-8111-111111111111', node: 'KSampler', since: 1234 };
@@ -25,16 +27,21 @@ it('leaves the submission of a canceled job that may still execute to its worker
   expect(await worker.prompts.read()).toEqual([{ instance: 'w1/0', promptId }]);
 });
 
-it('gives a worker the cross-checks of its instances once, and gives them to no other worker', async () => {
+it('gives a worker the cross-checks of its instances, and no other worker', async () => {
   const fleet = await openFleet();
-  const [one, other] = [fleet.worker('gpu-1').crossChecks, fleet.worker('gpu-2').crossChecks];
-  await other.send({ instance: 'gpu-1/1', job: 'a', verdict: 'succeeded' });
-  await other.send({ instance: 'gpu-1/2', job: 'b', verdict: 'alike' });
-  expect(await fleet.redis.pttl(fleet.keys.crossChecks('gpu-1'))).toBeGreaterThan(0);
-  expect(await other.take()).toEqual([]);
-  expect(await one.take()).toEqual([
+  const [one, other] = [fleet.worker('gpu-1'), fleet.worker('gpu-2')];
+  const [received, checked, elsewhere]: [CrossCheck[], unknown[], CrossCheck[]] = [[], [], []];
+  await one.crossChecks.onReceive((crossCheck) => received.push(crossCheck));
+  await one.onAttention((job) => checked.push(job));
+  await other.crossChecks.onReceive((crossCheck) => elsewhere.push(crossCheck));
+  const sent: CrossCheck[] = [
     { instance: 'gpu-1/1', job: 'a', verdict: 'succeeded' },
     { instance: 'gpu-1/2', job: 'b', verdict: 'alike' },
-  ]);
-  expect(await one.take()).toEqual([]);
+  ];
+  for (const crossCheck of sent) await other.crossChecks.send(crossCheck);
+  await fleet.redis.publish(fleet.keys.workerChannel('gpu-1'), 'c');
+  await until('the job to be checked', () => checked.length > 0);
+  expect(received).toEqual(sent);
+  expect(checked).toEqual(['c']);
+  expect(elsewhere).toEqual([]);
 });

@@ -6,12 +6,12 @@ import type { Instance } from './instance.js';
 export interface CrossChecks {
   /** Reports a cross-check to the instance where the job failed, whichever worker has it. Never throws. */
   send(crossCheck: CrossCheck): Promise<void>;
-  /** Receives other workers' cross-checks of jobs that failed on our instances. Call it repeatedly. */
-  receive(): Promise<void>;
+  /** Takes another worker's cross-check of a job that failed on one of our instances. */
+  receive(crossCheck: CrossCheck): void;
 }
 
 interface CrossCheckOptions {
-  readonly exchange: CrossCheckExchange;
+  readonly exchange: Pick<CrossCheckExchange, 'send'>;
   readonly instances: readonly Pick<Instance, 'name' | 'health'>[];
   readonly log: Logger;
 }
@@ -25,8 +25,6 @@ export function createCrossChecks({ exchange, instances, log }: CrossCheckOption
       else
         await exchange.send(crossCheck).catch((error: unknown) => log.warn('could not send a cross-check', { error }));
     },
-    receive: async () => {
-      for (const crossCheck of await exchange.take()) ours(crossCheck)?.health.crossChecked(crossCheck);
-    },
+    receive: (crossCheck) => ours(crossCheck)?.health.crossChecked(crossCheck),
   };
 }

@@ -14,10 +14,10 @@ Output:
 local hidden = 0
 for _, id in ipairs(args.ids) do
   local record = job_key(id)
-  if tonumber(redis.call('ZSCORE', KEYS[1], id) or 0) > ENDED_AFTER then
-    redis.call('ZREM', KEYS[1], id)
-    hidden = hidden + redis.call('EXISTS', record)
-    if redis.call('EXISTS', record) == 1 then redis.call('HSET', record, 'hidden', 1) end
+  local has_ended = tonumber(redis.call('ZSCORE', KEYS[1], id) or 0) > ENDED_AFTER
+  if has_ended and redis.call('ZREM', KEYS[1], id) == 1 and redis.call('EXISTS', record) == 1 then
+    redis.call('HSET', record, 'hidden', 1)
+    hidden = hidden + 1
   end
 end
 return hidden

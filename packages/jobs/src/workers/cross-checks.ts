@@ -1,3 +1,4 @@
+import type { Subscriptions } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 
@@ -14,27 +15,24 @@ export interface CrossCheck {
   readonly verdict: CrossCheckVerdict;
 }
 
-/** Older results do not matter, because the instance has been tried again since. */
-const LIFE_MS = 3_600_000;
-
 /** How workers exchange cross-checks of each other's instances. */
 export type CrossChecks = ReturnType<typeof createCrossChecks>;
 
-export function createCrossChecks(redis: Redis, keys: Keys, worker: string) {
+export function createCrossChecks(redis: Redis, keys: Keys, worker: string, subscriptions: Subscriptions) {
   return {
-    /** Sends a cross-check to the worker of its instance. */
+    /**
+     * Sends a cross-check to the worker of its instance. One that is lost because that worker is away does no harm: what
+     * it knows of its instances' faults is lost as well when it restarts.
+     */
     send: async ({ instance, job, verdict }: CrossCheck): Promise<void> => {
-      const key = keys.crossChecks(instance.slice(0, instance.lastIndexOf('/')));
-      await redis.pipeline().hset(key, `${instance} ${job}`, verdict).pexpire(key, LIFE_MS).exec();
+      const channel = keys.workerChannel(instance.slice(0, instance.lastIndexOf('/')));
+      await redis.publish(channel, [instance, job, verdict].join(' '));
     },
-    /** Takes the cross-checks of this worker's instances. Each is returned once. */
-    take: async (): Promise<readonly CrossCheck[]> => {
-      const key = keys.crossChecks(worker);
-      const found = Object.entries(await redis.hgetall(key));
-      if (found.length > 0) await redis.hdel(key, ...found.map(([field]) => field));
-      return found.map(([field, verdict]) => {
-        const [instance = '', job = ''] = field.split(' ');
-        return { instance, job, verdict: verdict as CrossCheckVerdict };
+    /** Calls the listener with each cross-check of this worker's instances. */
+    onReceive: async (listener: (crossCheck: CrossCheck) => void): Promise<void> => {
+      await subscriptions.listen(keys.workerChannel(worker), (message = '') => {
+        const [instance = '', job = '', verdict] = message.split(' ');
+        if (verdict !== undefined) listener({ instance, job, verdict: verdict as CrossCheckVerdict });
       });
     },
   };

@@ -73,7 +73,9 @@ export function createWorkerLedger(options: WorkerLedgerOptions) {
      * then every held job must be checked.
      */
     onAttention: async (listener: (jobId: string | undefined) => void): Promise<void> => {
-      await subscriptions.listen(keys.workerChannel(worker), listener);
+      await subscriptions.listen(keys.workerChannel(worker), (message) => {
+        if (!message?.includes(' ')) listener(message);
+      });
     },
     presence: createPresence({ redis, keys, worker, lifeMs: options.announceSeconds * 3000, clock, log }),
     abilities: createAbilityRegistry(redis, keys),
@@ -82,7 +84,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions) {
     models: createModels(redis, keys),
     loadTimes: createSharedLoadTimes(redis, keys),
     nodeTimes: createNodeTimes(redis, keys),
-    crossChecks: createCrossChecks(redis, keys, worker),
+    crossChecks: createCrossChecks(redis, keys, worker, subscriptions),
     encodeAhead: createEncodeAheadLedger({ redis, keys, worker, timelineEntries }),
     kills: () => readKills(redis, keys),
     prompts: createUnwantedPrompts(redis, keys, worker),
