@@ -40,7 +40,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, place: Partial<JobSnapshot> 
 }
 
 function overview(workers: readonly WorkerAnnouncement[] = [aWorker()], halts: Partial<Halts> = {}): FleetOverview {
-  return { pools: [], workers, halts: { ...NO_HALTS, ...halts }, slowness: new Map() };
+  return { now: 0, pools: [], workers, halts: { ...NO_HALTS, ...halts }, slowness: new Map() };
 }
 
 /** The abilities of an instance that has these checkpoints. */

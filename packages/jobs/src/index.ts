@@ -3,7 +3,7 @@ export { SLOW_FACTOR } from './alerts/instance-rules.js';
 export { PROMISED_KEY_SECONDS, PROMISED_SECONDS } from './alerts/waiting-rules.js';
 export type { DayUsage } from './callers/accounts.js';
 export { type Asset, type AssetFile, isPlainPath, type KeptAsset } from './callers/assets.js';
-export { etaSeconds, type FleetOverview, type PoolOverview } from './callers/fleet.js';
+export { etaSeconds } from './callers/fleet.js';
 export type { JobFilter } from './callers/job-list.js';
 export { compareEventIds, isEventId, type JobStreamItem } from './callers/job-stream.js';
 export type { KeyChange } from './callers/key-jobs.js';
@@ -11,6 +11,7 @@ export { createLedger, type Ledger, type LedgerOptions } from './callers/ledger.
 export { type NewJob, type NewOrder, textsOf } from './callers/new-order.js';
 export type { Accepted } from './callers/orders.js';
 export type { FleetFigures } from './figures/figures.js';
+export type { FleetOverview, PoolOverview } from './figures/overview.js';
 export { inspectRedis, type RedisInspection } from './figures/redis-info.js';
 export type { StorageInventory } from './figures/storage.js';
 export type { Execution } from './history/timeline.js';

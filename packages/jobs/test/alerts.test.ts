@@ -11,6 +11,7 @@ const T = 1_800_000_000_000;
 
 function figuresOf(overrides: Partial<FleetFigures> = {}): FleetFigures {
   return {
+    now: T,
     totals: [],
     pools: [],
     workers: [],
@@ -146,7 +147,16 @@ describe('a rule', () => {
 
   it('judges pools, webhooks, disks and replicas by their numbers', () => {
     const lane = { lod: 'sketch', waiting: 1, claimed: 0, running: 0, parked: 0, oldestMs: 61_000 } as const;
-    const pool = { pool: 'big', lods: [lane], backlogMs: 0, instances: 0, workers: 1, paused: true };
+    const counts = {
+      open: 1,
+      waiting: 1,
+      running: 0,
+      backlog: { jobs: 0, ms: 0 },
+      backlogMs: 0,
+      instances: 0,
+      occupied: 0,
+    };
+    const pool = { pool: 'big', lods: [lane], ...counts, durations: new Map(), workers: 1, paused: true };
     const facts = factsOf(
       {
         pools: [pool],

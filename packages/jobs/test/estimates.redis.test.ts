@@ -110,13 +110,16 @@ describe('etaSeconds', () => {
   const overview = (overrides: Partial<PoolOverview> = {}): PoolOverview => ({
     pool: POOL,
     open: 9,
+    lods: [],
     waiting: 8,
     running: 0,
     instances: 2,
     occupied: 0,
+    workers: 1,
     paused: false,
     durations: new Map([['sketch', 10_000]]),
     backlog: { jobs: 4, ms: 80_000 },
+    backlogMs: 80_000,
     ...overrides,
   });
   const eta = async (record: object, ahead: number | null, seen: PoolOverview | undefined, now = 0) => {

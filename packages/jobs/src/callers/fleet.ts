@@ -1,48 +1,18 @@
-import type { WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { readAlerts } from '../alerts/alerts.js';
 import { orUnavailable } from '../connection.js';
+import { type PoolOverview, readOverview } from '../figures/overview.js';
 import { readHistory } from '../history/history.js';
 import { readTimeline, type TimelineQuery } from '../history/timeline.js';
 import type { Keys } from '../keys.js';
-import { countWaitingItems, type WorkQueues } from '../queue/work-queues.js';
-import { readExecuting } from '../record/jobs-in-work.js';
+import type { WorkQueues } from '../queue/work-queues.js';
 import type { JobSnapshot } from '../record/record.js';
 import { signatureOf } from '../record/request-keys.js';
-import { expectedMs, readBacklog, readDurations } from '../scheduling/durations.js';
+import { expectedMs } from '../scheduling/durations.js';
 import { countWaitingByModel, readScheduling } from '../scheduling/overview.js';
 import { createAbilityReader } from '../workers/abilities.js';
-import { type Halts, type HaltTarget, halt, isPaused, readHalts, resume } from '../workers/halts.js';
-import { instancesAtWork, readPorts, readWorkers } from '../workers/presence.js';
-import { readSlowness } from '../workers/slowness.js';
-
-export interface PoolOverview {
-  readonly pool: string;
-  /** Jobs accepted and not ended. */
-  readonly open: number;
-  /** Jobs in the queue that no worker has claimed. */
-  readonly waiting: number;
-  /** Jobs that are executing. */
-  readonly running: number;
-  /** Instances that are up or occupied, not drained, and whose worker takes jobs. */
-  readonly instances: number;
-  /** How many of these instances are occupied. */
-  readonly occupied: number;
-  /** Operators have paused the pool or the whole fleet: no jobs of it are claimed. */
-  readonly paused: boolean;
-  /** Learned durations of executions in ms, by signature, version and lod. */
-  readonly durations: ReadonlyMap<string, number>;
-  /** Jobs that have not begun and whose duration is known, and the sum of these durations in ms. */
-  readonly backlog: { readonly jobs: number; readonly ms: number };
-}
-
-export interface FleetOverview {
-  readonly pools: readonly PoolOverview[];
-  readonly workers: readonly WorkerAnnouncement[];
-  readonly halts: Halts;
-  /** How many times as long as its peers an instance takes for similar work, for instances that can be compared. */
-  readonly slowness: ReadonlyMap<string, number>;
-}
+import { type HaltTarget, halt, readHalts, resume } from '../workers/halts.js';
+import { readPorts } from '../workers/presence.js';
 
 /** The workers and their instances. Every method fails with `queue_unavailable` while Redis is away. */
 export function createFleet(redis: Redis, keys: Keys, queues: Pick<WorkQueues, 'of'>) {
@@ -73,56 +43,6 @@ export function createFleet(redis: Redis, keys: Keys, queues: Pick<WorkQueues, '
     /** Resumes the target. Changes nothing if it is not paused or drained. */
     resume: (target: HaltTarget) => orUnavailable(() => resume(redis, keys, queues, target)),
   };
-}
-
-/** Reads all pools that were ever used or that a worker serves, by name. */
-async function readOverview(redis: Redis, keys: Keys): Promise<FleetOverview> {
-  const [used, workers, halts] = await Promise.all([
-    redis.smembers(keys.pools),
-    readWorkers(redis, keys),
-    readHalts(redis, keys),
-  ]);
-  const names = [...new Set([...used, ...workers.flatMap(({ pools }) => pools)])].sort();
-  const pools = await Promise.all(names.map((pool) => readPool(redis, keys, pool, { workers, halts })));
-  return { pools, workers, halts, slowness: await readSlowness(redis, keys, names) };
-}
-
-async function readPool(
-  redis: Redis,
-  keys: Keys,
-  pool: string,
-  { workers, halts }: Pick<FleetOverview, 'workers' | 'halts'>,
-): Promise<PoolOverview> {
-  const [open, running, waiting, { backlog }, durations] = await Promise.all([
-    redis.zcard(keys.open(pool)),
-    readExecuting(redis, keys, pool),
-    countWaitingItems(redis, keys, pool),
-    readBacklog(redis, keys, pool),
-    readDurations(redis, keys, pool),
-  ]);
-  const instances = instancesAtWork(workers, halts, pool);
-  return {
-    pool,
-    open,
-    waiting,
-    running: running.length,
-    instances: instances.length,
-    occupied: instances.filter(({ state }) => state === 'occupied').length,
-    paused: isPaused(halts, pool),
-    durations,
-    backlog: sum(backlog, durations),
-  };
-}
-
-function sum(waiting: ReadonlyMap<string, number>, durations: ReadonlyMap<string, number>) {
-  const backlog = { jobs: 0, ms: 0 };
-  for (const [signature, count] of waiting) {
-    const each = expectedMs(signature, durations);
-    if (each === undefined) continue;
-    backlog.jobs += count;
-    backlog.ms += count * each;
-  }
-  return backlog;
 }
 
 /** Below this progress, the rest cannot be estimated from it. */

@@ -11,10 +11,7 @@ import type { Keys } from '../keys.js';
 import { createModelFolders } from '../models/folders.js';
 import { inPages } from '../record/indexes.js';
 import { readShares } from '../scheduling/read-shares.js';
-import { readHalts } from '../workers/halts.js';
-import { readWorkers } from '../workers/presence.js';
-import { readSlowness } from '../workers/slowness.js';
-import { readPoolFigures } from './pool-figures.js';
+import { readOverview } from './overview.js';
 import { readRedisFigures } from './redis-info.js';
 import { readStorage } from './storage.js';
 
@@ -34,11 +31,10 @@ const MOST_LOOKED_AT = 100;
 
 /** Costs Redis about a millisecond, no matter how many jobs wait. */
 export async function readFigures(redis: Redis, keys: Keys) {
-  const [now, used, workers, halts, totals, storage, server, webhooks, keyBytes, modelFaults] = await Promise.all([
-    redisTime(redis),
-    redis.smembers(keys.pools),
-    readWorkers(redis, keys),
-    readHalts(redis, keys),
+  const overview = await readOverview(redis, keys);
+  const pools = overview.pools.map(({ pool }) => pool);
+  const [shares, totals, storage, server, webhooks, keyBytes, modelFaults] = await Promise.all([
+    readShares(redis, keys, { pools, now: overview.now }),
     redis.hgetall(keys.totals),
     readStorage(redis, keys),
     readRedisFigures(redis),
@@ -46,22 +42,12 @@ export async function readFigures(redis: Redis, keys: Keys) {
     readKeyBytes(redis, keys),
     readModelFaults(redis, keys),
   ]);
-  const names = [...new Set([...used, ...workers.flatMap(({ pools }) => pools)])].sort();
-  const [pools, slowness, shares] = await Promise.all([
-    Promise.all(names.map((pool) => readPoolFigures(redis, keys, { pool, workers, halts, now }))),
-    readSlowness(redis, keys, names),
-    readShares(redis, keys, { pools: used, now }),
-  ]);
   return {
+    ...overview,
     totals: Object.entries(totals).map(([field, count]) => {
       const [kind, lod, outcome] = field.split(' ');
       return { kind, lod, outcome, count: Number(count) } as JobTotal;
     }),
-    pools,
-    workers,
-    halts,
-    /** How many times as long as its peers an instance takes for similar work, for instances that can be compared. */
-    slowness,
     /** The share of GPU time of each key that had jobs in the last hour, in no particular order. */
     shares,
     keyBytes,

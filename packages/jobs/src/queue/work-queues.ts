@@ -39,16 +39,6 @@ export function createWorkQueues(redis: Redis, keys: Keys, log: Logger) {
   };
 }
 
-/** How many work items of a pool no worker holds. */
-export async function countWaitingItems(redis: Redis, keys: Keys, pool: string): Promise<number> {
-  const counts = await Promise.all([
-    redis.zcard(keys.prioritized(pool)),
-    redis.llen(keys.waitList(pool)),
-    redis.zcard(keys.delayed(pool)),
-  ]);
-  return counts.reduce((sum, count) => sum + count, 0);
-}
-
 /** Job ids of the work items of a pool that no worker holds. An item that is taken meanwhile may be missed. */
 export async function waitingItems(redis: Redis, keys: Keys, pool: string): Promise<Set<string>> {
   return new Set([

@@ -72,7 +72,7 @@ export function createPresence({ redis, keys, worker, lifeMs, clock, log }: Pres
 }
 
 /** The workers with a current announcement, by name. */
-export async function readWorkers(redis: Redis, keys: Keys): Promise<WorkerAnnouncement[]> {
+export async function readWorkers(redis: Redis, keys: Keys): Promise<readonly WorkerAnnouncement[]> {
   const names = (await redis.zrange(keys.workers, '0', '-1')).sort();
   if (names.length === 0) return [];
   const texts = await redis.mget(names.map((name) => keys.worker(name)));

@@ -1,0 +1,129 @@
+import { LODS, type Lod, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { redisTime } from '@comfy-fleet/redis';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
+import { readInWork } from '../record/jobs-in-work.js';
+import { fieldsOf } from '../record/record.js';
+import { lodOf } from '../record/request-keys.js';
+import { expectedMs, readBacklog, readDurations } from '../scheduling/durations.js';
+import { type Halts, isPaused, readHalts } from '../workers/halts.js';
+import { instancesAtWork, readWorkers } from '../workers/presence.js';
+import { readSlowness } from '../workers/slowness.js';
+
+/**
+ * Assumed duration of an execution if nothing was learned for its signature, workflow or lod: about a mid on a common
+ * card.
+ */
+const UNKNOWN_MS = 10_000;
+
+/** The workers, what operators have paused or drained, and all pools that were ever used or that a worker serves. */
+export type FleetOverview = Awaited<ReturnType<typeof readOverview>>;
+
+export type PoolOverview = FleetOverview['pools'][number];
+
+export async function readOverview(redis: Redis, keys: Keys) {
+  const [now, used, workers, halts] = await Promise.all([
+    redisTime(redis),
+    redis.smembers(keys.pools),
+    readWorkers(redis, keys),
+    readHalts(redis, keys),
+  ]);
+  const names = [...new Set([...used, ...workers.flatMap(({ pools }) => pools)])].sort();
+  const [pools, slowness] = await Promise.all([
+    Promise.all(names.map((pool) => readPool(redis, keys, { pool, workers, halts, now }))),
+    readSlowness(redis, keys, names),
+  ]);
+  /** `slowness`: how many times as long as its peers an instance takes, for instances that can be compared. */
+  return { now, pools, workers, halts, slowness };
+}
+
+interface PoolContext {
+  readonly pool: string;
+  readonly workers: readonly WorkerAnnouncement[];
+  readonly halts: Halts;
+  readonly now: number;
+}
+
+async function readPool(redis: Redis, keys: Keys, { pool, workers, halts, now }: PoolContext) {
+  const [open, { backlog, parked, heldBack }, inWork, durations] = await Promise.all([
+    redis.zcard(keys.open(pool)),
+    readBacklog(redis, keys, pool),
+    readInWork(redis, keys, pool),
+    readDurations(redis, keys, pool),
+  ]);
+  const isHeldBack = new Set(heldBack);
+  const oldest = await Promise.all(LODS.map((lod) => readOldest(redis, keys.lodBacklog(pool, lod), keys, isHeldBack)));
+  const lods = LODS.map((lod, n) => {
+    const ofLod = inWork.filter(({ signature }) => lodOf(signature) === lod);
+    const claimed = ofLod.filter(({ startedAt }) => startedAt === undefined).length;
+    const at = oldest[n];
+    return {
+      lod,
+      /** Jobs that have not begun and that no worker has. */
+      waiting: Math.max(0, countOf(backlog, lod) - claimed),
+      /** Jobs that have not begun, but that a worker has or that wait in ComfyUI behind another prompt. */
+      claimed,
+      running: ofLod.length - claimed,
+      /** Jobs that are held back because their key is at its limit. */
+      parked: countOf(parked, lod),
+      /** Age of the oldest job that is waiting or claimed; 0 if there is none. */
+      oldestMs: at === undefined ? 0 : Math.max(0, now - at),
+    };
+  });
+  const known = backlogOf(backlog, durations);
+  const instances = instancesAtWork(workers, halts, pool);
+  return {
+    pool,
+    /** Jobs accepted and not ended. */
+    open,
+    /** The jobs of each level of detail. */
+    lods,
+    /** Jobs that have not begun and that no worker has. */
+    waiting: sum(lods.map(({ waiting, parked: held }) => waiting + held)),
+    running: sum(lods.map(({ running }) => running)),
+    /** Learned durations of executions in ms, by signature, version and lod. */
+    durations,
+    /** Jobs that are waiting or claimed and whose duration is known, and the sum of these durations in ms. */
+    backlog: known,
+    /** How many ms one instance would need for all jobs that are waiting or claimed. */
+    backlogMs: known.ms + (sum([...backlog.values()]) - known.jobs) * UNKNOWN_MS,
+    /** Instances that are up or occupied, not drained, and whose worker takes jobs. */
+    instances: instances.length,
+    /** How many of these instances are occupied. */
+    occupied: instances.filter(({ state }) => state === 'occupied').length,
+    /** Workers that serve the pool, including those that are stopping. */
+    workers: workers.filter(({ pools }) => pools.includes(pool)).length,
+    /** Operators have paused the pool or the whole fleet: no jobs of it are claimed. */
+    paused: isPaused(halts, pool),
+  };
+}
+
+function backlogOf(waiting: ReadonlyMap<string, number>, durations: ReadonlyMap<string, number>) {
+  const backlog = { jobs: 0, ms: 0 };
+  for (const [signature, count] of waiting) {
+    const each = expectedMs(signature, durations);
+    if (each === undefined) continue;
+    backlog.jobs += count;
+    backlog.ms += count * each;
+  }
+  return backlog;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function countOf(jobs: ReadonlyMap<string, number>, lod: Lod): number {
+  return sum([...jobs].map(([signature, count]) => (lodOf(signature) === lod ? count : 0)));
+}
+
+/** Jobs of a level of detail that are read to find the oldest one that is not held back. */
+const MOST_PASSED_OVER = 100;
+
+/** When the oldest job was created that is claimed or may be claimed; undefined if there is none among the first. */
+async function readOldest(redis: Redis, lane: string, keys: Keys, isHeldBack: ReadonlySet<string>) {
+  const jobs = Object.entries(fieldsOf(await redis.zrange(lane, '0', `${MOST_PASSED_OVER - 1}`, 'WITHSCORES')));
+  const records = await Promise.all(jobs.map(([id]) => redis.hmget(keys.job(id), 'key', 'phase')));
+  const first = records.findIndex(([key, phase]) => phase !== 'waiting' || !isHeldBack.has(key ?? ''));
+  return first < 0 ? undefined : Number(jobs[first]?.[1]);
+}
