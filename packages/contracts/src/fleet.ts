@@ -132,6 +132,8 @@ export interface InstanceAnnouncement {
   readonly cleansInputs: boolean;
   /** What would let a hostile graph reach other people's files there. */
   readonly exposures: readonly InstanceExposure[];
+  /** How many ms executions on it lately took on average, by the signature of the job, without loading models. */
+  readonly paces?: Readonly<Record<string, number>>;
   /** Absent in announcements of workers of an older version. */
   readonly encodeAhead?: EncodeAhead;
 }

@@ -46,7 +46,7 @@ export type {
   Progress,
   Timings,
 } from './record/record.js';
-export { affinityKeyOf, GRAPH_AFFINITY, reuseOf } from './record/request-keys.js';
+export { affinityKeyOf, GRAPH_AFFINITY, reuseOf, signatureOf } from './record/request-keys.js';
 export type { Reuse } from './record/reuse.js';
 export type { UrlSigner } from './record/url-signer.js';
 export type { PublishedVersion, SourceOwner, StoredSource, WorkflowRegistry } from './record/workflows.js';

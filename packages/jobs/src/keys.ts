@@ -94,11 +94,6 @@ const FLEET_KEYS = {
   first: 'first:<pool>',
   /** Hash: signature → learned ms of an execution | 30 days after the last change, at most 1,000 fields */
   durations: 'durations:<pool>',
-  /**
-   * Hash: `<instance>|<signature>` → learned ms, executions, and when the last one ended | a day after the last change,
-   * at most 1,000 fields
-   */
-  paces: 'paces:<pool>',
   /** Hash: model file → learned ms of loading it | 30 days after the last change, at most 1,000 fields */
   loadTimes: 'load-times',
   /**

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { Writable } from 'node:stream';
 import type { RedisSettings } from '@comfy-fleet/config';
-import { type ErrorCode, newId, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { type ErrorCode, type InstanceAnnouncement, newId, type WorkerAnnouncement } from '@comfy-fleet/contracts';
 import { workerConnection } from '@comfy-fleet/redis';
 import { createLogger } from '@comfy-fleet/telemetry';
 import {
@@ -90,6 +90,31 @@ export const failed = (code: ErrorCode = 'node_execution_error'): Outcome => ({
   error: { code, detail: 'The sampler failed.', nodeId: '3' },
 });
 
+export function anInstance(overrides: Partial<InstanceAnnouncement> = {}): InstanceAnnouncement {
+  return {
+    name: 'w1/0',
+    pools: [POOL],
+    state: 'up',
+    since: 1,
+    reason: null,
+    rests: [],
+    vram: 0,
+    drains: false,
+    running: null,
+    waiting: [],
+    collecting: [],
+    busyShare: 0,
+    done: 0,
+    failed: 0,
+    checkpoint: null,
+    models: [],
+    cleansOutputs: false,
+    cleansInputs: false,
+    exposures: [],
+    ...overrides,
+  };
+}
+
 export function anAnnouncement(overrides: Partial<WorkerAnnouncement> = {}): WorkerAnnouncement {
   return {
     name: 'w1',
@@ -99,29 +124,7 @@ export function anAnnouncement(overrides: Partial<WorkerAnnouncement> = {}): Wor
     draining: false,
     storeFault: null,
     ports: [],
-    instances: [
-      {
-        name: 'w1/0',
-        pools: overrides.pools ?? [POOL],
-        state: 'up',
-        since: 1,
-        reason: null,
-        rests: [],
-        vram: 0,
-        drains: false,
-        running: null,
-        waiting: [],
-        collecting: [],
-        busyShare: 0,
-        done: 0,
-        failed: 0,
-        checkpoint: null,
-        models: [],
-        cleansOutputs: false,
-        cleansInputs: false,
-        exposures: [],
-      },
-    ],
+    instances: [anInstance({ pools: overrides.pools ?? [POOL] })],
     ...overrides,
   };
 }

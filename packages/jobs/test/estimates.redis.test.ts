@@ -2,7 +2,18 @@ import { newId } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
 import { etaSeconds, type Outcome, type PoolOverview } from '../src/index.js';
 import { signatureOf } from '../src/record/request-keys.js';
-import { aRequest, type Fleet, failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+import {
+  anAnnouncement,
+  anInstance,
+  aRequest,
+  type Fleet,
+  failed,
+  nextClaim,
+  openFleet,
+  POOL,
+  startNext,
+  succeeded,
+} from './builders.js';
 
 const pool = async (fleet: Fleet) =>
   (await fleet.ledger.fleet.overview()).pools.find(({ pool: name }) => name === POOL);
@@ -41,19 +52,13 @@ describe('the durations of executions', () => {
 
   it('are compared between instances', async () => {
     const fleet = await openFleet();
-    const source = await fleet.claims();
-    for (let n = 0; n < 10; n += 1) {
-      await fleet.submit();
-      const claim = await nextClaim(source);
-      const promptId = newId();
-      await claim.submit(promptId, n % 2 === 0 ? 'w1/1' : 'w1/2');
-      await claim.start(promptId);
-      const outcome = { ...succeeded(claim.record.id), executedMs: n % 2 === 0 ? 1000 : 5000 } as Outcome;
-      await claim.finish(outcome, promptId);
-    }
+    const instances = [
+      anInstance({ name: 'w1/1', paces: { a: 1000 } }),
+      anInstance({ name: 'w1/2', paces: { a: 5000 } }),
+    ];
+    await fleet.worker('w1').presence.announce(anAnnouncement({ name: 'w1', instances }));
     const { slowness } = await fleet.ledger.fleet.overview();
     expect(slowness.get('w1/2')).toBe(5);
-    expect(await fleet.redis.pttl(fleet.keys.paces(POOL))).toBeGreaterThan(80_000_000);
   });
 
   it('are not learned from a failed job, or if the worker did not see its start or end', async () => {

@@ -1,40 +1,29 @@
 import { expect, it } from 'vitest';
-import { compareInstances, type Pace } from '../src/workers/slowness.js';
+import { compareInstances } from '../src/workers/slowness.js';
+import { anInstance } from './builders.js';
 
-const NOW = 10_000_000;
+const SKETCH = 'sketch|64x64x1|8|text2img|xl';
 
-const pace = (instance: string, ms: number, more: Partial<Pace> = {}): Pace => ({
-  instance,
-  signature: 'sketch|64x64x1|8|text2img|xl',
-  ms,
-  count: 10,
-  at: NOW - 1000,
-  ...more,
-});
+/** The slowness of instances that took so long, by name and signature. */
+const compare = (paces: Readonly<Record<string, Readonly<Record<string, number>>>>) =>
+  compareInstances([{ instances: Object.entries(paces).map(([name, its]) => anInstance({ name, paces: its })) }]);
 
 it('returns how many times as long as its peers an instance takes for similar work', () => {
-  const slowness = compareInstances([pace('a/1', 1000), pace('a/2', 1100), pace('b/1', 4000)], NOW);
+  const slowness = compare({ 'a/1': { [SKETCH]: 1000 }, 'a/2': { [SKETCH]: 1100 }, 'b/1': { [SKETCH]: 4000 } });
   expect(slowness.get('b/1')).toBe(4);
   expect(slowness.get('a/1')).toBeLessThan(1);
   expect(slowness.get('a/2')).toBeLessThan(1.2);
 });
 
 it('compares similar work only, so that an instance with long jobs is not slow', () => {
-  const long = { signature: 'final|1024x1024x1|40|text2img|xl' };
-  expect(compareInstances([pace('a/1', 100), pace('b/1', 9000, long)], NOW).size).toBe(0);
+  expect(compare({ 'a/1': { [SKETCH]: 100 }, 'b/1': { 'final|1024x1024x1|40|text2img|xl': 9000 } }).size).toBe(0);
 });
 
 it('takes the median of several kinds of work, so that one odd kind does not matter', () => {
-  const kinds = ['k1', 'k2', 'k3'].map((signature) => ({ signature }));
-  const paces = kinds.flatMap((kind, n) => [pace('a/1', 1000, kind), pace('b/1', n === 0 ? 9000 : 1000, kind)]);
-  expect(compareInstances(paces, NOW).get('b/1')).toBe(1);
-});
-
-it('ignores old values and those from few executions', () => {
-  expect(compareInstances([pace('a/1', 1000), pace('b/1', 4000, { count: 4 })], NOW).size).toBe(0);
-  expect(compareInstances([pace('a/1', 1000), pace('b/1', 4000, { at: NOW - 3_600_001 })], NOW).size).toBe(0);
+  const slowness = compare({ 'a/1': { k1: 1000, k2: 1000, k3: 1000 }, 'b/1': { k1: 9000, k2: 1000, k3: 1000 } });
+  expect(slowness.get('b/1')).toBe(1);
 });
 
 it('ignores differences of milliseconds', () => {
-  expect(compareInstances([pace('a/1', 2), pace('b/1', 12)], NOW).get('b/1')).toBe(1);
+  expect(compare({ 'a/1': { [SKETCH]: 2 }, 'b/1': { [SKETCH]: 12 } }).get('b/1')).toBe(1);
 });

@@ -89,6 +89,7 @@ function describe(slots: Slots): InstanceAnnouncement {
     cleansOutputs: instance.folders.output !== undefined,
     cleansInputs: instance.folders.input !== undefined,
     exposures: instance.exposures,
+    paces: slots.paces.telling,
     encodeAhead: instance.encodeAhead.state,
   };
 }

@@ -1,11 +1,12 @@
 import { filesOf, isInService, type TerminalStatus } from '@comfy-fleet/contracts';
-import type { JobRecord } from '@comfy-fleet/jobs';
+import { type JobRecord, signatureOf } from '@comfy-fleet/jobs';
 import type { Instance } from '../instance/instance.js';
 import { subjectOf } from '../instance/scope.js';
 import type { Instruments } from '../instruments.js';
 import type { Submission } from '../submission/submission.js';
 import { AHEAD_MS, GpuMeter } from './gpu-meter.js';
 import { KeptResults, type KeptResultsOptions } from './kept-results.js';
+import { Paces } from './paces.js';
 import { SlotHint } from './slot-hint.js';
 
 /** A submitted job that has not begun after this time waits behind another one of ours, or behind a foreign prompt. */
@@ -39,6 +40,7 @@ export class Slots {
   #silentAt: number | undefined;
   /** How many jobs succeeded and failed here. */
   readonly ended = { succeeded: 0, failed: 0 };
+  readonly paces = new Paces();
 
   constructor({ instance, instruments, maxKeptPixels, chargeLoads }: SlotsOptions) {
     this.instance = instance;
@@ -247,6 +249,10 @@ export class Slots {
   /** The job of this slot has left the instance. */
   left(slot: Slot): void {
     if (slot.became === 'succeeded' || slot.became === 'failed') this.ended[slot.became] += 1;
+    const { executedMs, loadedMs = 0 } = slot.submission ?? {};
+    if (slot.became === 'succeeded' && executedMs !== undefined) {
+      this.paces.learn(signatureOf(slot.record.request), Math.max(0, executedMs - loadedMs));
+    }
     this.#taken.delete(slot);
     this.instance.health.left(slot.record.id);
   }

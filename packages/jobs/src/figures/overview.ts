@@ -8,7 +8,7 @@ import { lodOf } from '../record/request-keys.js';
 import { expectedMs, readBacklog, readDurations } from '../scheduling/durations.js';
 import { type Halts, isPaused, readHalts } from '../workers/halts.js';
 import { instancesAtWork, readWorkers } from '../workers/presence.js';
-import { readSlowness } from '../workers/slowness.js';
+import { compareInstances } from '../workers/slowness.js';
 
 /**
  * Assumed duration of an execution if nothing was learned for its signature, workflow or lod: about a mid on a common
@@ -29,12 +29,8 @@ export async function readOverview(redis: Redis, keys: Keys) {
     readHalts(redis, keys),
   ]);
   const names = [...new Set([...used, ...workers.flatMap(({ pools }) => pools)])].sort();
-  const [pools, slowness] = await Promise.all([
-    Promise.all(names.map((pool) => readPool(redis, keys, { pool, workers, halts, now }))),
-    readSlowness(redis, keys, names),
-  ]);
-  /** `slowness`: how many times as long as its peers an instance takes, for instances that can be compared. */
-  return { now, pools, workers, halts, slowness };
+  const pools = await Promise.all(names.map((pool) => readPool(redis, keys, { pool, workers, halts, now })));
+  return { now, pools, workers, halts, slowness: compareInstances(workers) };
 }
 
 interface PoolContext {

@@ -32,7 +32,6 @@ end
 local NEWEST = 0.3
 local MOST_FIELDS = 1000
 local LIFE_MS = 30 * 86400000
-local PACE_LIFE_MS = 86400000
 
 local function learn_as(kind, ms)
   local key = durations_key(get('pool'))
@@ -43,22 +42,10 @@ local function learn_as(kind, ms)
   redis.call('HSET', key, kind, string.format('%d', known and known + NEWEST * (ms - known) or ms))
   redis.call('PEXPIRE', key, LIFE_MS)
 end
-local function learn_pace(signature, ms)
-  local key, field = paces_key(get('pool')), get('instance') .. '|' .. signature
-  local known, count = string.match(redis.call('HGET', key, field) or '', '^(%d+) (%d+)')
-  if not known and redis.call('HLEN', key) >= MOST_FIELDS then
-    redis.call('HDEL', key, redis.call('HRANDFIELD', key))
-  end
-  local average = known and known + NEWEST * (ms - known) or ms
-  redis.call('HSET', key, field, string.format('%d %d %s', average, (count or 0) + 1, now_ms()))
-  redis.call('PEXPIRE', key, PACE_LIFE_MS)
-end
--- Learns how long such jobs take: by signature, by version of the workflow and by level of detail, and for the instance, to
--- compare it with others. The averages move because drivers, models and cards change. If there are too many fields, a
--- random one is forgotten.
+-- Learns how long such jobs take: by signature, by version of the workflow and by level of detail. The averages move because
+-- drivers, models and cards change. If there are too many fields, a random one is forgotten.
 local function learn(ms)
   local signature = get('signature')
-  learn_pace(signature, ms)
   learn_as(signature, ms)
   local version = version_of(signature)
   if version ~= '=' then learn_as(version, ms) end
