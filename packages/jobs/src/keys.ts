@@ -251,10 +251,11 @@ const FLEET_KEYS = {
   replicated: 'replicated',
   /** Set: names of all pools that were ever used | forever */
   pools: 'pools',
-  /** Sorted set: names of workers by when they were last seen | a name for a minute */
+  /**
+   * Hash: name of a worker → until when its announcement counts, three intervals, and the announcement as JSON | a field
+   * until a reader finds it outdated
+   */
   workers: 'workers',
-  /** String: the announcement of a worker as JSON | three announcement intervals */
-  worker: 'worker:<name>',
   /**
    * Hash: `fleet`, `pool <name>` or `instance <name>` → since when it is paused or drained, and by which API key |
    * until an operator resumes it

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type InstanceAnnouncement, isInService, newId, type WorkerAnnouncement } from '@comfy-fleet/contracts';
-import { type RedisClock, takeLease } from '@comfy-fleet/redis';
+import { type RedisClock, redisTime, takeLease } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
@@ -19,9 +19,6 @@ export interface PresenceOptions {
   readonly clock: RedisClock;
   readonly log: Logger;
 }
-
-/** How long the name of a silent worker stays in the list. */
-const NAMES_LIFE_MS = 60_000;
 
 /** The presence of this worker in the fleet. */
 export function createPresence({ redis, keys, worker, lifeMs, clock, log }: PresenceOptions) {
@@ -52,31 +49,27 @@ export function createPresence({ redis, keys, worker, lifeMs, clock, log }: Pres
     announce: async (announcement: WorkerAnnouncement) => {
       if (!(await hasName())) return false;
       await clock.set();
-      await redis
-        .pipeline()
-        .set(keys.worker(announcement.name), JSON.stringify(announcement), 'PX', lifeMs)
-        .zadd(keys.workers, clock.now(), announcement.name)
-        .zremrangebyscore(keys.workers, 0, clock.now() - NAMES_LIFE_MS)
-        .exec();
+      await redis.hset(keys.workers, announcement.name, `${clock.now() + lifeMs} ${JSON.stringify(announcement)}`);
       return true;
     },
     /** Removes this worker from the list and gives up its name, unless another process has taken it since. */
     withdraw: async (): Promise<void> => {
       if (!(await hasName())) return;
-      await redis.pipeline().del(keys.worker(worker)).zrem(keys.workers, worker).exec();
-      await redis.del(name);
+      await redis.pipeline().hdel(keys.workers, worker).del(name).exec();
     },
     /** The live workers of the fleet, including this one. */
     workers: () => readWorkers(redis, keys),
   };
 }
 
-/** The workers with a current announcement, by name. */
+/** The workers with a current announcement, by name. Forgets the others. */
 export async function readWorkers(redis: Redis, keys: Keys): Promise<readonly WorkerAnnouncement[]> {
-  const names = (await redis.zrange(keys.workers, '0', '-1')).sort();
-  if (names.length === 0) return [];
-  const texts = await redis.mget(names.map((name) => keys.worker(name)));
-  return texts.filter((text) => text !== null).map((text) => JSON.parse(text) as WorkerAnnouncement);
+  const [now, texts] = await Promise.all([redisTime(redis), redis.hgetall(keys.workers)]);
+  const entries = Object.entries(texts).sort(([a], [b]) => (a < b ? -1 : 1));
+  const isLive = ([, text]: (typeof entries)[number]) => Number.parseInt(text, 10) > now;
+  const gone = entries.filter((entry) => !isLive(entry)).map(([name]) => name);
+  if (gone.length > 0) await redis.hdel(keys.workers, ...gone);
+  return entries.filter(isLive).map(([, text]) => JSON.parse(text.slice(text.indexOf(' '))) as WorkerAnnouncement);
 }
 
 /** The ports of all live workers and their instances. */

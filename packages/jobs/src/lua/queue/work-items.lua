@@ -37,7 +37,7 @@ local function is_in_queue(pool, job_id) return redis.call('ZSCORE', prioritized
 local function wake_worker(pool) redis.call('ZADD', marker_key(pool), 0, '0') end
 -- Wakes the next one, unless as many workers as there are had this wake-up and could not use it.
 local function pass_on(pool, had_it)
-  if had_it < redis.call('ZCARD', workers_key()) then redis.call('ZADD', marker_key(pool), 'LT', had_it, '0') end
+  if had_it < redis.call('HLEN', workers_key()) then redis.call('ZADD', marker_key(pool), 'LT', had_it, '0') end
 end
 -- A pool is paused exactly while BullMQ's queue of it is.
 local function is_queue_paused(pool) return redis.call('HEXISTS', queue_meta_key(pool), 'paused') == 1 end
