@@ -1,7 +1,7 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Bindings } from './bindings.js';
-import { type Catalogue, hasClass, inputSpec, isOutputClass, outputTypes } from './describe/catalogue.js';
-import { type Graph, linkAt, nodeAt, type Slot, upstreamOf } from './graph.js';
+import { type Catalogue, hasClass, isOutputClass, outputTypes } from './describe/catalogue.js';
+import { type Graph, type GraphNode, linkAt, nodeAt, type Slot, upstreamOf } from './graph.js';
 import { ascii, showJson } from './json-text.js';
 import type { LoadedFile } from './loaded-media.js';
 import { NODE_TABLE, reviewedKind } from './nodes/node-table.js';
@@ -10,6 +10,7 @@ import { followPictures } from './picture-flow.js';
 import { pixelsOf, type Side, workOn } from './picture-shapes.js';
 import { isSampler } from './sampling.js';
 import { pixelsOfSound } from './sound-flow.js';
+import { nodeInputs } from './verdict/node-inputs.js';
 
 /** A number of a graph to which a limit applies. */
 export interface Amount {
@@ -61,8 +62,6 @@ interface Known {
 const SAVES_EACH = /^(Save|Preview)(Image|Mask)|^MaskPreview|^ImageCompare/;
 const STEPS = ['steps', 'scale_steps'];
 const CFG = ['cfg', 'cfg_conds', 'cfg_cond2_negative', 'video_cfg', 'audio_cfg'];
-/** Inputs with nested inputs, such as `resize_type.width`. */
-const GROWS = /DYNAMIC|AUTOGROW/;
 /** Memory of a pixel of a latent, in pixels of an image: at most 128 numbers for 16×16 of them. */
 const LATENT_MEMORY = 1 / 6;
 /** Make latents with as many numbers as the picture has. Other nodes then make such latents of them. */
@@ -222,18 +221,16 @@ function numbersIn(text: unknown): number {
  * really does.
  */
 function withKnownInputs(graph: Graph, catalogue: Catalogue | undefined): Graph {
-  const isKnown = (className: string, input: string) => {
-    if (catalogue === undefined || !hasClass(catalogue, className)) {
-      return !NODE_TABLE.has(className) || reviewedKind(className, input) !== undefined;
-    }
-    if (inputSpec(catalogue, className, input) !== undefined) return true;
-    const [outer = '', inner] = input.split('.');
-    return inner !== undefined && GROWS.test(inputSpec(catalogue, className, outer)?.type ?? '');
+  const knownInputsOf = ({ class_type: className, inputs }: GraphNode): readonly string[] => {
+    if (catalogue !== undefined && hasClass(catalogue, className))
+      return nodeInputs(catalogue[className], inputs).map(({ name }) => name);
+    const isReviewed = NODE_TABLE.has(className);
+    return Object.keys(inputs).filter((input) => !isReviewed || reviewedKind(className, input) !== undefined);
   };
   return Object.fromEntries(
     Object.entries(graph).map(([id, node]) => {
-      const inputs = Object.entries(node.inputs).filter(([input]) => isKnown(node.class_type, input));
-      return [id, { ...node, inputs: Object.fromEntries(inputs) }];
+      const known = knownInputsOf(node).filter((input) => Object.hasOwn(node.inputs, input));
+      return [id, { ...node, inputs: Object.fromEntries(known.map((input) => [input, node.inputs[input]])) }];
     }),
   );
 }

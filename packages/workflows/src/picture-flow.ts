@@ -1,4 +1,4 @@
-import { type Catalogue, inputSpec, outputTypes } from './describe/catalogue.js';
+import { type Catalogue, outputTypes } from './describe/catalogue.js';
 import { type Graph, linkAt, linkedInputs, nodeAt } from './graph.js';
 import type { LoadedFile, Sound } from './loaded-media.js';
 import { Numbers } from './numbers.js';
@@ -6,6 +6,7 @@ import { JOINS, PICTURE_TYPES, PictureNode } from './picture-node.js';
 import { imagesOf, type Pictures, sidesOf, UNKNOWN_PICTURES } from './picture-shapes.js';
 import { isSampler } from './sampling.js';
 import { soundAfter } from './sound-flow.js';
+import { nodeInputs } from './verdict/node-inputs.js';
 
 export interface PictureFlow {
   readonly numbers: Numbers;
@@ -127,7 +128,9 @@ function picturesBefore(
   }: { readonly catalogue: Catalogue | undefined; readonly pictures: ReadonlyMap<string, Pictures> },
 ): Pictures[] {
   const node = nodeAt(graph, id);
-  const typeOf = (input: string) => catalogue && inputSpec(catalogue, node.class_type, input)?.type;
+  const inputs = nodeInputs(catalogue?.[node.class_type], node.inputs);
+  const types = new Map(inputs.map(({ name, type }) => [name, typeof type === 'string' ? type : 'COMBO']));
+  const typeOf = (input: string) => types.get(input);
   const carries = (input: string) => {
     if (isSampler(node)) return input === 'latent_image';
     const type = typeOf(input);

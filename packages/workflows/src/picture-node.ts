@@ -86,6 +86,7 @@ export class PictureNode {
       this.joined(before, sources) ??
       this.grid(before) ??
       this.sized(before) ??
+      this.matched(before) ??
       this.scaled(before);
     if (changed !== undefined) return { pictures: { ...changed, isEncoded: false }, adds: true };
     const passed = this.reshaped(before) ?? this.read(loaded);
@@ -241,6 +242,11 @@ export class PictureNode {
     const down = Math.ceil((imagesOf(before) * this.around.listed) / across);
     const width = { ...cellWidth, value: (cellWidth.value + padding) * across };
     return { width, height: { ...cellHeight, value: (cellHeight.value + padding) * down }, count: ONE, frames: 1 };
+  }
+
+  /** Pictures in the size of another one. */
+  private matched(before: Pictures | undefined): Pictures | undefined {
+    return this.inputs.get('match') === 'resize_type.match' ? before : undefined;
   }
 
   private scaled(before: Pictures | undefined): Pictures | undefined {

@@ -832,6 +832,41 @@ describe('pictures of another shape', () => {
       512 * 1024 ** 2,
     ],
     [
+      'a picture that is scaled by a factor, whatever another way to scale it would say',
+      {
+        e: picture(512, 512),
+        s: [
+          'ResizeImageMaskNode',
+          {
+            ...{ input: ['e', 0], resize_type: 'scale by multiplier', 'resize_type.multiplier': 8 },
+            ...{ 'resize_type.width': 16, 'resize_type.height': 16 },
+          },
+        ],
+      },
+      4096 ** 2,
+    ],
+    [
+      'a picture of a list that is scaled',
+      {
+        e: picture(2048, 2048),
+        l: ['CreateList', { 'inputs.input0': ['e', 0], 'inputs.scale_by': 0.0001, 'inputs.width': 1 }],
+        s: ['ImageScaleBy', { image: ['l', 0], scale_by: 2, upscale_method: 'area' }],
+      },
+      4096 ** 2,
+    ],
+    [
+      'small pictures in the size of a large one',
+      {
+        e: picture(2048, 2048),
+        f: ['EmptyImage', { width: 16, height: 16, batch_size: 100, color: 0 }],
+        s: [
+          'ResizeImageMaskNode',
+          { input: ['f', 0], resize_type: 'match size', 'resize_type.match': ['e', 0], 'resize_type.crop': 'center' },
+        ],
+      },
+      100 * 2048 ** 2,
+    ],
+    [
       'the rays of a camera for each frame of a video',
       {
         e: picture(1, 1),

@@ -62,3 +62,11 @@ it('accepts numbers and pictures that nodes pass on to inputs of their type', ()
   };
   expect(faults(graph)).toEqual([]);
 });
+
+it('refuses a link to an input that only another option has', () => {
+  const resized = { input: ['picture', 0], resize_type: 'scale by multiplier', 'resize_type.multiplier': 1 };
+  const graph = { ...SOURCES, small: node('ResizeImageMaskNode', { ...resized, 'resize_type.match': ['picture', 0] }) };
+  expect(faults(graph)).toEqual([
+    'small.resize_type.match: resize_type.match of ResizeImageMaskNode is not an input that ComfyUI lists, so it takes no link',
+  ]);
+});

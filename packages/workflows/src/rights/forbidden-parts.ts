@@ -130,9 +130,15 @@ interface Known {
   readonly isListed: (input: string) => boolean;
 }
 
-function reviewedInputFault({ class_type: className, inputs }: GraphNode, input: string, { isListed }: Known) {
+function reviewedInputFault(
+  { class_type: className, inputs }: GraphNode,
+  input: string,
+  { catalogue, isListed }: Known,
+) {
   const value = inputs[input];
   const kind = reviewedKind(className, input);
+  // It may belong to another option than the chosen one.
+  if (input.includes('.') && hasClass(catalogue ?? {}, className) && !isListed(input)) return unlistedFault(value);
   switch (kind) {
     case undefined:
       if (isListed(input)) return `is new, and nobody has reviewed it; ${HOW_TO_ALLOW}`;
