@@ -5,6 +5,9 @@ import { packetReader } from './packet-reader.js';
 /** Types of items that contain neither a coded picture nor EXIF, but combine or describe other items. */
 const NOT_CODED: ReadonlySet<string> = new Set(['grid', 'iovl', 'iden', 'tmap', 'mime', 'uri ']);
 
+/** Each picture is read with each of them. A photo has one for the picture, its thumbnail and its gain map. */
+const MOST_CONFIGURATIONS = 10;
+
 /**
  * Returns the largest sides and frame count among the coded pictures of an AVIF or HEIF, read from the coded data: ffmpeg
  * decodes the first picture even if another one is the primary one, and the sizes in the container can be wrong. Throws if the
@@ -14,17 +17,20 @@ export function measureHeif(content: Buffer): CodedFrames {
   const meta = only(content, 'meta').subarray(4);
   const properties = only(only(meta, 'iprp'), 'ipco');
   const configurations = boxesOf(properties).flatMap(([name, box]) => (name === 'hvcC' ? [box] : []));
+  if (configurations.length > MOST_CONFIGURATIONS) throw new Error('it has too many decoder configurations');
+  const hevcReaders = configurations.map((one) => packetReader('hevc', one));
   let all: CodedFrames = { width: 0, height: 0, frames: 0 };
   const exif = new ExifCheck();
   const places = itemPlaces(only(meta, 'iloc'));
+  let left = content.length;
   for (const [id, type] of itemTypes(only(meta, 'iinf'))) {
     if (NOT_CODED.has(type)) continue;
-    const item = bytesOf(places.get(id), { content, meta });
+    const item = bytesOf(places.get(id), { content, meta, most: left });
+    left -= item.length;
     // The item begins with the distance to the EXIF.
     if (type === 'Exif') exif.check(item.subarray(4 + item.readUInt32BE(0)));
     else if (type === 'av01') all = most(all, packetReader('av1', undefined)(item));
-    else if (type === 'hvc1' && configurations.length > 0)
-      for (const one of configurations) all = most(all, packetReader('hevc', one)(item));
+    else if (type === 'hvc1' && hevcReaders.length > 0) for (const read of hevcReaders) all = most(all, read(item));
     else throw new Error(`it has a picture of the type ${type}`);
   }
   return all;
@@ -102,11 +108,18 @@ function itemPlaces(locations: Buffer): ReadonlyMap<number, Place> {
   return places;
 }
 
-function bytesOf(place: Place | undefined, { content, meta }: Readonly<Record<'content' | 'meta', Buffer>>): Buffer {
+interface Source {
+  readonly content: Buffer;
+  readonly meta: Buffer;
+  /** More bytes would mean that items overlap. */
+  readonly most: number;
+}
+
+function bytesOf(place: Place | undefined, { content, meta, most }: Source): Buffer {
   if (place === undefined || place.method > 1) throw new Error('it has a picture without a location');
   const from = place.method === 0 ? content : only(meta, 'idat');
   // A length of 0 means up to the end.
-  return Buffer.concat(
-    place.parts.map(([start, length]) => from.subarray(start, length === 0 ? undefined : start + length)),
-  );
+  const parts = place.parts.map(([start, length]) => from.subarray(start, length === 0 ? undefined : start + length));
+  if (parts.reduce((sum, { length }) => sum + length, 0) > most) throw new Error('it has items that overlap');
+  return Buffer.concat(parts);
 }

@@ -66,6 +66,7 @@ function* hevcUnits(record: Uint8Array) {
   let at = 23;
   for (let arrays = byteAt(record, 22); arrays > 0; arrays -= 1) {
     const count = uint16(record, at + 1);
+    requireFew(count);
     at += 3;
     for (let n = 0; n < count; n += 1) {
       const end = at + 2 + uint16(record, at);

@@ -64,7 +64,22 @@ const HVCC = box(
   'hvcC',
   hex(`0101600000009000000000003ff000fcfdf8f800000f01210001${(SPS.length / 2).toString(16).padStart(4, '0')}${SPS}`),
 );
+const MANY_SETS = box(
+  'hvcC',
+  hex('0101600000009000000000003ff000fcfdf8f800000f01210200'),
+  ...Array.from({ length: 512 }, () => hex('0002 4001')),
+);
 const HEVC: Item = ['hvc1', hex('00000003 2801af')];
+/** Three items that are the whole file each. */
+function overlapping(): Buffer {
+  const file = heif([LARGE, LARGE, LARGE], { version: 1 });
+  const places = file.indexOf('iloc') + 12;
+  for (let item = 0; item < 3; item += 1) {
+    file.writeUInt32BE(0, places + 16 * item + 8);
+    file.writeUInt32BE(0, places + 16 * item + 12);
+  }
+  return file;
+}
 const SIZE = { width: 640, height: 368, frames: 1 };
 
 it.each([
@@ -90,6 +105,9 @@ it.each([
   ['with a picture in HEVC that lacks its configuration', heif([HEVC])],
   ['with two tables', Buffer.concat([heif([SMALL]), heif([LARGE]).subarray(24)])],
   ['that is truncated', heif([SMALL, LARGE]).subarray(0, -20)],
+  ['with more configurations than photos have', heif([HEVC], { properties: Array.from({ length: 11 }, () => HVCC) })],
+  ['with more parameter sets than photos have', heif([HEVC], { properties: [MANY_SETS] })],
+  ['with items that overlap', overlapping()],
 ])('cannot measure a file %s', (_which, file) => {
   expect(() => measureHeif(file)).toThrow();
 });
