@@ -232,6 +232,29 @@ it('lets a key save up no more when its jobs end earlier than such jobs usually 
   expect(served.filter((key) => key === 'bert').length).toBeLessThan(12);
 });
 
+it('shares an instance by what its keys use, however much keys use on instances that run none of their jobs', async () => {
+  const { fleet, claim } = await openPool();
+  const order = (key: string, checkpoint: string) =>
+    fleet.submit({ key, request: { checkpoint }, models: [checkpoint] });
+  const lengths: Readonly<Record<string, number>> = { short: 10_000, long: MINUTE_MS, alone: 10_000 };
+  const used: Record<string, number> = { short: 0, long: 0, alone: 0 };
+  const serve = async (name: string, checkpoint: string) => {
+    const { record, finish } = (await claim(name, { [checkpoint]: 0 })) as Claim;
+    const executedMs = lengths[record.key] as number;
+    await finish({ status: 'succeeded', outputs: [aFrame(record.id)], executedMs });
+    used[record.key] = (used[record.key] as number) + executedMs;
+    await order(record.key, checkpoint);
+    return executedMs;
+  };
+  await order('alone', 'b');
+  for (let n = 0; n < 2; n += 1) for (const key of ['short', 'long']) await order(key, 'a');
+  for (let [ms, aloneMs] = [0, 0]; ms < 20 * MINUTE_MS; ) {
+    ms += await serve('w/2', 'a');
+    while (aloneMs < ms) aloneMs += await serve('w/1', 'b');
+  }
+  expect(used.short).toBeGreaterThan(0.8 * (used.long as number));
+});
+
 it('gives up for a while on an instance that keeps repeating its answers', async () => {
   const { fleet, source } = await openPool();
   for (let n = 0; n < 40; n += 1) {

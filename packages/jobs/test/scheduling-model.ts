@@ -60,6 +60,8 @@ export class SchedulingModel {
   readonly #durations = new Map<string, number>();
   readonly #passedOver = new Map<string, number>();
   readonly #loaded = new Map<string, number>();
+  /** The greatest virtual time of a key that was served by each instance, and by any. */
+  readonly #presents = new Map<string, number>();
   readonly #rules: ModelRules;
   #present = 0;
   #open = 0;
@@ -202,9 +204,10 @@ export class SchedulingModel {
     this.#removeWaiting(key, job);
     if (!passedOver.includes(queue)) this.#passedOver.delete(queue.name);
     if (loadMs > 0) this.#loaded.set(instance, now);
-    const saved = this.#present - MOST_SAVED;
+    const present = this.#presents.get(instance) ?? this.#present;
+    this.#presents.set(instance, Math.max(present, key.time));
     this.#present = Math.max(this.#present, key.time);
-    key.time = Math.max(key.time, saved) + CLAIM_MS / job.weight;
+    key.time = Math.max(key.time, present - MOST_SAVED) + CLAIM_MS / job.weight;
     key.ahead += IN_WORK_MS / job.weight;
     key.taken += 1;
     if (key.taken >= (job.mostTaken ?? Number.POSITIVE_INFINITY)) key.takesTurns = false;
@@ -226,6 +229,7 @@ export class SchedulingModel {
     if (this.#open > 0) return;
     this.#keys.clear();
     this.#loaded.clear();
+    this.#presents.clear();
     this.#present = 0;
   }
 

@@ -42,6 +42,7 @@ local function take_job(token)
   return true
 end
 local function record_taken(chosen, most_taken)
+  serve(pool, chosen.key, args.instance)
   record_passed_over(pool, chosen.passed_over)
   if not chosen.leaves_first then redis.call('ZREM', passed_over_key(pool), chosen.queue) end
   if has_most_in_work(chosen.key, most_taken) then stop_serving(pool, chosen.key) end

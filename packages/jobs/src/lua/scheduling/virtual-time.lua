@@ -47,9 +47,16 @@ local function count_in_work(sign)
   local pool, key = get('pool'), get('key')
   local ahead = redis.call('HINCRBYFLOAT', schedule_key(pool), 'ahead ' .. key, exact(sign * step_of(IN_WORK_MS)))
   if tonumber(ahead) < 0.001 then redis.call('HDEL', schedule_key(pool), 'ahead ' .. key) end
+  set_time(pool, key, read_time(pool, key))
+end
+-- The instance gets a job of the key. What the key saved up is measured by the keys that were served there: if instances
+-- differ, the times of keys on other instances may pass faster.
+local function serve(pool, key, instance)
+  local schedule, here = schedule_key(pool), 'present ' .. instance
   local time, served = read_time(pool, key), read_served(pool)
-  if sign > 0 and time > served then redis.call('HSET', schedule_key(pool), 'present', exact(time)) end
-  set_time(pool, key, sign > 0 and math.max(time, served - MOST_SAVED) + step_of(CLAIM_MS) or time)
+  local served_here = tonumber(redis.call('HGET', schedule, here) or served)
+  redis.call('HSET', schedule, 'present', exact(math.max(time, served)), here, exact(math.max(time, served_here)))
+  set_time(pool, key, math.max(time, served_here - MOST_SAVED) + step_of(CLAIM_MS))
 end
 local function expected_ms(pool, signature)
   local known = redis.call('HMGET', durations_key(pool), signature, version_of(signature), lod_of(signature))
