@@ -1,6 +1,6 @@
 import { FleetError, newId } from '@comfy-fleet/contracts';
 import { createFileFrames } from '@comfy-fleet/frames';
-import { starts } from '@comfy-fleet/testing';
+import { pictureFile, starts } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { Canceled } from '../src/job/signals.js';
 import { submit } from '../src/job/submit.js';
@@ -28,8 +28,8 @@ async function setUp(script: Script = {}) {
   return {
     ...held,
     comfy,
-    submit: async () => {
-      const submitting = submit(held.job, { ...tools, logPrompts: false } as Tools);
+    submit: async (others: Partial<Tools> = {}) => {
+      const submitting = submit(held.job, { ...tools, ...others, logPrompts: false } as Tools);
       submitting.catch(() => {});
       return submitting;
     },
@@ -85,6 +85,17 @@ it('sends nothing to ComfyUI for a job that its caller has canceled', async () =
   await set.cancel();
   await expect(set.submit()).rejects.toThrow(Canceled);
   expect([set.comfy.submits, set.job.submission]).toEqual([0, undefined]);
+});
+
+it('waits for no input file when its caller has canceled', async () => {
+  const set = await setUp();
+  Object.assign(set.job.record.request.inputs, { image: pictureFile('0'.repeat(64)) });
+  // Another worker deletes the file, and does not end.
+  const use = async () => {
+    await set.cancel();
+    return false;
+  };
+  await expect(set.submit({ sharedInputs: { use, deleteUnused: async () => false } })).rejects.toThrow(Canceled);
 });
 
 it('sends nothing to ComfyUI for a workflow that it does not have', async () => {

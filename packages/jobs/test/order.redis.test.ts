@@ -175,6 +175,26 @@ it('charges a key for a long job while it runs, whatever such jobs took before',
   expect((await nextClaim(source)).record.key).toBe(key);
 });
 
+it('charges a key for the slot of a job that is not submitted yet, once', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  await addAll(fleet, [...times(4, { key: 'anna' }), ...times(4, { key: 'bert' })]);
+  const claim = await nextClaim(source);
+  const { id, key } = claim.record;
+  const waitsFor = (ms: number) => fleet.redis.hset(fleet.keys.job(id), 'claimed_at', Date.now() - ms);
+  const timeOf = async () => Number(await fleet.redis.hget(fleet.keys.schedule(POOL), `time ${key}`));
+  const before = await timeOf();
+  await waitsFor(100_000);
+  expect(await claim.check()).toBe('ok');
+  expect(await timeOf()).toBeGreaterThanOrEqual(before + 100_000);
+  await waitsFor(100_000);
+  await claim.submit(newId(), 'w/0');
+  const after = await timeOf();
+  expect(after).toBeGreaterThanOrEqual(before + 200_000);
+  expect(await claim.check()).toBe('ok');
+  expect(await timeOf()).toBe(after);
+});
+
 it('gives each pool its own order', async () => {
   const fleet = await openFleet();
   await addAll(fleet, times(5, {}));

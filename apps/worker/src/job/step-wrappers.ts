@@ -85,8 +85,8 @@ export async function retryWhileStorageFails<T>(
 const OVER = new Error('the work is over');
 /** Shorter work ends before anybody could ask about it. */
 const LATE_MS = 100;
-/** How long to wait for news before waiting again. */
-const QUIET_MS = 60_000;
+/** How often to check the ledger without news. It also charges the job's key for a slot where nothing executes yet. */
+const CHECK_MS = 1000;
 
 /**
  * Runs `work` and aborts its signal with Canceled when the caller cancels, or with another verdict of the ledger.
@@ -95,20 +95,19 @@ const QUIET_MS = 60_000;
 export async function unlessCanceled<T>(
   job: HeldJob,
   work: (signal: AbortSignal) => Promise<T>,
-  late: () => Promise<void>,
+  late?: () => Promise<void>,
 ): Promise<T> {
   const stop = joinSignals([job.signal]);
   const done = new AbortController();
   const watch = async () => {
-    let lateDone = false;
+    let step = late;
     for (;;) {
       if (job.cancelRequested) throw new Canceled();
-      const news = await job.news.next(lateDone ? QUIET_MS : LATE_MS, done.signal);
-      if (news === undefined && !lateDone) {
-        lateDone = true;
-        await late();
-      }
-      if (news?.type === 'attention') await job.checkLedger();
+      const news = await job.news.next(step === undefined ? CHECK_MS : LATE_MS, done.signal);
+      if (news === undefined && step !== undefined) {
+        await step();
+        step = undefined;
+      } else if (news === undefined || news.type === 'attention') await job.checkLedger();
     }
   };
   const watching = watch().catch((error: unknown) => stop.abort(error));

@@ -10,7 +10,7 @@ import type { BoundGraph, Submission } from '../submission/submission.js';
 import { pause } from '../waiting.js';
 import type { HeldJob } from './held-job.js';
 import { Unable } from './signals.js';
-import { retryUntilReachable, retryWhileStorageFails } from './step-wrappers.js';
+import { retryUntilReachable, retryWhileStorageFails, unlessCanceled } from './step-wrappers.js';
 import type { Tools } from './tools.js';
 
 /**
@@ -20,7 +20,8 @@ import type { Tools } from './tools.js';
 export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   const promptId = newId();
   const origin = await originOf(job, tools);
-  const bound = await bindJob(job, { promptId, origin, files: await uploadInputs(job, tools) }, tools);
+  const files = await unlessCanceled(job, (signal) => uploadInputs(job, tools, signal));
+  const bound = await bindJob(job, { promptId, origin, files }, tools);
   if (tools.logPrompts) {
     const { prompt, negative_prompt } = job.record.request.inputs;
     job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt });
@@ -139,13 +140,14 @@ const DELETING_MS = 20;
  * Uploads the input files of a job to its instance. A key's file is stored there once, however often it is used.
  * Answers ComfyUI's names of the files, by input.
  */
-async function uploadInputs(job: HeldJob, tools: Tools): Promise<Map<string, string>> {
+async function uploadInputs(job: HeldJob, tools: Tools, signal: AbortSignal): Promise<Map<string, string>> {
   const files = filesOf(job.record.request);
   const uploaded = new Map<string, string>();
   for (const [, file] of files) {
     if (uploaded.has(file.name)) continue;
     const what = 'reading an input file of the job';
-    uploaded.set(file.name, await retryWhileStorageFails(job, what, tools, job.signal, () => upload(job, file, tools)));
+    const step = () => upload(job, file, tools, signal);
+    uploaded.set(file.name, await retryWhileStorageFails(job, what, tools, signal, step));
   }
   return new Map(files.map(([input, { name }]) => [input, uploaded.get(name) ?? name]));
 }
@@ -157,12 +159,13 @@ async function upload(
   job: HeldJob,
   { name, bytes: told }: InputFile,
   { inputs, sharedInputs, instanceNames }: Tools,
+  signal: AbortSignal,
 ): Promise<string> {
   const nameThere = instanceNames.input(job.record.key, name);
   // From now on no worker deletes the file there.
   while (!(await sharedInputs.use(inputDigest(nameThere), job.record.id))) {
     await delay(DELETING_MS);
-    job.signal.throwIfAborted();
+    signal.throwIfAborted();
   }
   const look = async () => {
     // The recorded size is preferred, because the store would read the whole file for its digest.
@@ -171,11 +174,11 @@ async function upload(
     return stream && bytes !== undefined ? { stream, bytes } : undefined;
   };
   // Housekeeping that is about to delete an old file moves it aside for a moment, even if somebody uses it again.
-  const stored = (await look()) ?? (await pause(INPUT_RECHECK_MS, job.signal).then(look));
+  const stored = (await look()) ?? (await pause(INPUT_RECHECK_MS, signal).then(look));
   if (stored === undefined) {
     const detail = 'An input file of this job is no longer stored. Upload it again.';
     throw new FleetError('input_missing', detail);
   }
   const { stream, bytes } = stored;
-  return job.instance.ask((client) => client.upload(nameThere, stream, { bytes, signal: job.signal }));
+  return job.instance.ask((client) => client.upload(nameThere, stream, { bytes, signal }));
 }

@@ -40,6 +40,7 @@ if what == 'collect' then enter(COLLECTING) end
 -- The submission `prompt_id` killed its instance, or ignores its interrupt and is given up. This counts as a kill by the
 -- job's key at once, no matter how the job ends. A repeat does not count again.
 if what == 'kill' and is_current then record_kill(args.prompt_id) end
+if what == 'check' and get('phase') == CLAIMED then charge_claimed() end
 if what == 'check' and get('phase') == EXECUTING then charge_running() end
 if what ~= 'check' or get('status') == CANCELING then return verdict() end
 -- `expected_start` (ms since 1970), if the prompt turned out to wait behind another: an idle instance may then recall it.

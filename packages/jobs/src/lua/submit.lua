@@ -11,6 +11,7 @@ Output:
   is a newer claim
 ]]
 --- @include "shared/kills"
+--- @include "scheduling/virtual-time"
 
 local prompt_id = args.prompt_id
 if not held_by(args.claim) then return 'superseded' end
@@ -19,6 +20,8 @@ if get('prompt_id') ~= prompt_id then
   if get('workflow') == 'graph' and are_graphs_held_back(get('key')) then return 'recalled' end
   set('prompt_id', prompt_id, 'instance', args.instance)
   enter(SUBMITTED)
+  charge_claimed()
+  redis.call('HDEL', record, 'claimed_at')
   redis.call('HINCRBY', record, 'submissions', 1)
   if args.expected_start then redis.call('ZADD', behind_others_key(get('pool')), args.expected_start, id) end
 end

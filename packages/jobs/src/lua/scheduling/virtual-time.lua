@@ -69,6 +69,13 @@ local function executing_ms() return math.max(0, now_ms() - (tonumber(get('start
 local function record_time(field)
   redis.call('HINCRBY', record, field, string.format('%d', executing_ms()))
 end
+-- Charges a claimed job for its slot until it is submitted, because the instance may have nothing else to do meanwhile.
+local function charge_claimed()
+  local since = tonumber(get('claimed_at'))
+  if not since then return end
+  advance(get('pool'), get('key'), math.max(0, now_ms() - since))
+  set('claimed_at', now_ms())
+end
 -- Charges what the job has used beyond what it was charged before.
 local function charge(gpu_ms)
   local used = (tonumber(get('used_ms')) or 0) + gpu_ms

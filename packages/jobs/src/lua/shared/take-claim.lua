@@ -28,5 +28,6 @@ local function take_claim(worker, token)
   if redis.call('SADD', taken_of_key(key), id) == 1 then count_in_work(1) end
   enter(CLAIMED)
   set('worker', worker, 'claimed_with', token)
+  if (prompt_id or '') == '' then set('claimed_at', now_ms()) end
   redis.call('HDEL', record, 'wanted_by', 'reused_from')
 end
