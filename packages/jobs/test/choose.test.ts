@@ -35,7 +35,7 @@ function aQueue(jobs: readonly NearJob[], over: Partial<Weighed> = {}): Weighed 
 }
 
 function aKey(name: string, queues: readonly NearQueue[], over: Partial<NearKey> = {}): NearKey {
-  return { name, time: 0, removed: 0, inWork: 0, queues, ...over };
+  return { name, time: 0, inWorkMs: 10_000, removed: 0, inWork: 0, queues, ...over };
 }
 
 function aSnapshot(keys: readonly NearKey[], over: Partial<NearSnapshot> = {}): NearSnapshot {

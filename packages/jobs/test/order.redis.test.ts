@@ -175,6 +175,22 @@ it('charges a key for a long job while it runs, whatever such jobs took before',
   expect((await nextClaim(source)).record.key).toBe(key);
 });
 
+it('gives a key whose jobs take long fewer of them at once', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  await addAll(fleet, [...times(20, { key: 'anna' }), { key: 'bert' }]);
+  for (const executedMs of [1, 60_000]) {
+    const { finish, record } = await nextClaim(source);
+    await finish({ status: 'succeeded', outputs: [aFrame(record.id)], executedMs });
+  }
+  await addAll(fleet, times(20, { key: 'bert' }));
+  // Both have used the same, so only what their jobs in work count for makes a difference.
+  await fleet.redis.hset(fleet.keys.schedule(POOL), 'time anna', '60000', 'time bert', '60000');
+  const keys: string[] = [];
+  for (let n = 0; n < 14; n++) keys.push((await nextClaim(source)).record.key);
+  expect(keys.filter((key) => key === 'bert')).toHaveLength(2);
+});
+
 it('charges a key for the slot of a job that is not submitted yet, once', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();

@@ -49,12 +49,13 @@ const NEWEST = 0.3;
 const UNKNOWN_MS = 10_000;
 const MOST_SAVED = 60_000;
 const CLAIM_MS = 50;
+const MOST_IN_WORK_MS = 120_000;
 const { IN_WORK_MS } = LUA_CONSTANTS;
 
 /** The state of one pool between two choices, in plain memory; the scripts keep it in Redis. */
 export class SchedulingModel {
   readonly #keys = new Map<string, Key>();
-  readonly #held = new Map<string, Waiting>();
+  readonly #held = new Map<string, Waiting & { readonly ahead: number }>();
   readonly #resting: { readonly job: Waiting; readonly key: Key }[] = [];
   /** By lod, and by lod and checkpoint. */
   readonly #durations = new Map<string, number>();
@@ -121,10 +122,12 @@ export class SchedulingModel {
   succeed(id: string, gpuMs: number): void {
     const { job } = this.#letGo(id, gpuMs);
     this.#end();
-    for (const kind of [like(job), job.lod]) {
-      const known = this.#durations.get(kind);
-      this.#durations.set(kind, Math.trunc(known === undefined ? gpuMs : known + NEWEST * (gpuMs - known)));
-    }
+    for (const kind of [like(job), job.lod]) this.#learn(kind, gpuMs);
+  }
+
+  #learn(kind: string, gpuMs: number): void {
+    const known = this.#durations.get(kind);
+    this.#durations.set(kind, Math.trunc(known === undefined ? gpuMs : known + NEWEST * (gpuMs - known)));
   }
 
   /** Ends the job without having used a GPU. */
@@ -158,6 +161,7 @@ export class SchedulingModel {
       name,
       time: placeOf(key),
       removed,
+      inWorkMs: this.#inWorkMs(name),
       inWork: taken,
       queues: [...queues].map(([queue, jobs]) => this.#nearQueue(queue, jobs, instance)),
     };
@@ -208,10 +212,11 @@ export class SchedulingModel {
     this.#presents.set(instance, Math.max(present, key.time));
     this.#present = Math.max(this.#present, key.time);
     key.time = Math.max(key.time, present - MOST_SAVED) + CLAIM_MS / job.weight;
-    key.ahead += IN_WORK_MS / job.weight;
+    const ahead = this.#inWorkMs(name) / job.weight;
+    key.ahead += ahead;
     key.taken += 1;
     if (key.taken >= (job.mostTaken ?? Number.POSITIVE_INFINITY)) key.takesTurns = false;
-    this.#held.set(id, job);
+    this.#held.set(id, { ...job, ahead });
     return job;
   }
 
@@ -233,6 +238,11 @@ export class SchedulingModel {
     this.#present = 0;
   }
 
+  #inWorkMs(key: string): number {
+    const usual = this.#durations.get(`key ${key}`) ?? 0;
+    return Math.max(IN_WORK_MS, Math.min(MOST_IN_WORK_MS, usual));
+  }
+
   #expectedMs(job: ModelJob): number {
     return this.#durations.get(like(job)) ?? this.#durations.get(job.lod) ?? UNKNOWN_MS;
   }
@@ -245,7 +255,8 @@ export class SchedulingModel {
     this.#held.delete(id);
     key.taken -= 1;
     key.time += gpuMs / job.weight;
-    key.ahead = key.taken === 0 ? 0 : key.ahead - IN_WORK_MS / job.weight;
+    key.ahead = key.taken === 0 ? 0 : key.ahead - job.ahead;
+    if (gpuMs > 0) this.#learn(`key ${job.key}`, gpuMs);
     if (key.waiting.length > 0) this.#beginTurns(key);
     return { job, key };
   }

@@ -3,7 +3,7 @@ const DAY_MS = 24 * HOUR_MS;
 
 /** Numbers that scripts share with each other or with TypeScript. */
 export const LUA_CONSTANTS = {
-  /** How much virtual time each job in work counts for, besides what it has used. About a mid on a common card. */
+  /** The least that each job in work counts for, in virtual time, besides what it has used. About a mid on a common card. */
   IN_WORK_MS: 10_000,
   /** The BullMQ priority of all work items. */
   PRIORITY: 1,

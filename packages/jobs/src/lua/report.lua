@@ -35,8 +35,11 @@ if what == 'preview' and get('status') == RUNNING
   and redis.call('PUBLISH', job_channel(id), 'preview ' .. args.preview) > 0 then
   redis.call('SET', preview_key(id), args.preview, 'PX', PREVIEW_LIFE_MS)
 end
--- The execution ended; its outputs are being fetched.
-if what == 'collect' then enter(COLLECTING) end
+-- The execution ended; its outputs are being fetched. The instance is free for other keys.
+if what == 'collect' then
+  enter(COLLECTING)
+  count_no_more()
+end
 -- The submission `prompt_id` killed its instance, or ignores its interrupt and is given up. This counts as a kill by the
 -- job's key at once, no matter how the job ends. A repeat does not count again.
 if what == 'kill' and is_current then record_kill(args.prompt_id) end

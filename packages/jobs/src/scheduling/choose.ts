@@ -323,7 +323,7 @@ function withoutJob(snapshot: NearSnapshot, choice: ChosenJob): NearSnapshot {
   const shorter = { ...queue, jobs };
   const served = {
     ...key,
-    time: key.time + LUA_CONSTANTS.IN_WORK_MS / job.weight,
+    time: key.time + key.inWorkMs / job.weight,
     removed: key.removed + 1,
     inWork: key.inWork + 1,
     queues: key.queues.flatMap((one) => (one !== queue ? [one] : jobs.length === 0 ? [] : [shorter])),

@@ -33,8 +33,10 @@ export interface NearQueue {
 
 export interface NearKey {
   readonly name: string;
-  /** Its virtual time. */
+  /** Its virtual time, and what its jobs in work count for. */
   readonly time: number;
+  /** What one more job in work would count for, before it is divided by the weight. */
+  readonly inWorkMs: number;
   /** How many of its jobs were claimed from the queues, or ended while they waited. */
   readonly removed: number;
   /** Jobs in work. */

@@ -148,7 +148,8 @@ local function read_key(key, virtual_time)
   if may_be_overtaken and read_queue(oldest, key) then read[#read + 1] = oldest end
   if is_held and not args.reads_all then held = held + 1 end
   local in_work = read[1] and read[1].jobs[1].mostTaken and redis.call('SCARD', taken_of_key(key)) or 0
-  return {name = key, time = virtual_time, removed = removed, inWork = in_work, queues = read}, is_able
+  return {name = key, time = virtual_time, inWorkMs = in_work_ms(pool, key), removed = removed, inWork = in_work,
+    queues = read}, is_able
 end
 
 if args.from == 0 then requeue_returned(pool, args.worker_clock) end

@@ -1,7 +1,7 @@
 --[[
 A key's virtual time in a pool is the GPU time that its jobs have used, in ms, divided by its weight. The key with the least
 virtual time is served next, so that in the long run keys share GPU time by their weights, no matter what they send. Each job
-in work counts for IN_WORK_MS more until it ends: what it will use is unknown, and any estimate could be influenced.
+in work counts besides, for as long as jobs of its key took lately: only the key itself can influence that.
 ]]
 --- @include "shared/job"
 --- @include "constants"
@@ -12,6 +12,9 @@ local UNKNOWN_MS = 10000
 -- other keys waiting for as long. More than the patience and a usual job, by which a key falls behind when others are served
 -- first for their models.
 local MOST_SAVED = 60000
+
+-- The most that a job in work counts for; IN_WORK_MS is the least.
+local MOST_IN_WORK_MS = 120000
 
 -- What each claim costs besides, since an instance is busy with every job for a moment: otherwise a key could keep it for
 -- itself with jobs that fail at once.
@@ -42,12 +45,27 @@ local function step_of(gpu_ms) return gpu_ms / (tonumber(get('weight')) or 1) en
 local function advance(pool, key, gpu_ms)
   if gpu_ms ~= 0 then set_time(pool, key, read_time(pool, key) + step_of(gpu_ms)) end
 end
--- The job enters (1) or leaves (-1) the work of its key.
-local function count_in_work(sign)
-  local pool, key = get('pool'), get('key')
-  local ahead = redis.call('HINCRBYFLOAT', schedule_key(pool), 'ahead ' .. key, exact(sign * step_of(IN_WORK_MS)))
+-- What a job of the key counts for while it is in work, in ms.
+local function in_work_ms(pool, key)
+  local usual = tonumber(redis.call('HGET', durations_key(pool), 'key ' .. key) or 0)
+  return math.max(IN_WORK_MS, math.min(MOST_IN_WORK_MS, usual))
+end
+local function add_ahead(pool, key, step)
+  local ahead = redis.call('HINCRBYFLOAT', schedule_key(pool), 'ahead ' .. key, exact(step))
   if tonumber(ahead) < 0.001 then redis.call('HDEL', schedule_key(pool), 'ahead ' .. key) end
   set_time(pool, key, read_time(pool, key))
+end
+local function count_in_work()
+  local pool, key = get('pool'), get('key')
+  local ahead = step_of(in_work_ms(pool, key))
+  set('ahead', exact(ahead))
+  add_ahead(pool, key, ahead)
+end
+local function count_no_more()
+  local ahead = tonumber(get('ahead'))
+  if not ahead then return end
+  add_ahead(get('pool'), get('key'), -ahead)
+  redis.call('HDEL', record, 'ahead')
 end
 -- The instance gets a job of the key. What the key saved up is measured by the keys that were served there: if instances
 -- differ, the times of keys on other instances may pass faster.
@@ -82,8 +100,11 @@ local function charge(gpu_ms)
   advance(get('pool'), get('key'), used - (tonumber(get('charged')) or 0))
   set('charged', string.format('%d', used))
 end
--- Charges a running job, so that a long one counts before it ends.
+-- Charges a running job, so that a long one counts before it ends. The next jobs of its key count for at least as long.
 local function charge_running()
-  local ms = executing_ms()
+  local ms, pool, kind = executing_ms(), get('pool'), 'key ' .. get('key')
+  if ms > IN_WORK_MS and ms > tonumber(redis.call('HGET', durations_key(pool), kind) or 0) then
+    redis.call('HSET', durations_key(pool), kind, string.format('%d', ms))
+  end
   if (tonumber(get('used_ms')) or 0) + ms > (tonumber(get('charged')) or 0) then charge(ms) end
 end

@@ -92,7 +92,7 @@ end
 local function leave_work()
   local key = get('key')
   if redis.call('SREM', taken_of_key(key), id) == 0 then return end
-  count_in_work(-1)
+  count_no_more()
   for _, pool in ipairs(redis.call('SMEMBERS', pools_key())) do
     if redis.call('SREM', keys_at_limit_key(pool), key) == 1 then
       begin_serving(pool, key)

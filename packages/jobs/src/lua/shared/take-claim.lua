@@ -25,7 +25,7 @@ local function take_claim(worker, token)
   leave_waiting()
   redis.call('LREM', first_key(pool), 0, id)
   redis.call('SADD', held_key(worker), id)
-  if redis.call('SADD', taken_of_key(key), id) == 1 then count_in_work(1) end
+  if redis.call('SADD', taken_of_key(key), id) == 1 then count_in_work() end
   enter(CLAIMED)
   set('worker', worker, 'claimed_with', token)
   if (prompt_id or '') == '' then set('claimed_at', now_ms()) end
