@@ -2,739 +2,6 @@
 
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "GenerateRequest".
- */
-export interface GenerateRequest {
-  /**
-   * What the picture shows.
-   */
-  prompt: string;
-  /**
-   * What it must not show.
-   */
-  negative_prompt?: string;
-  /**
-   * Level of detail; its profile sets the fields that you leave out. Default: mid.
-   */
-  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
-  /**
-   * Sampling steps.
-   */
-  steps?: number;
-  /**
-   * Classifier-free guidance scale.
-   */
-  cfg?: number;
-  /**
-   * Sampler, as ComfyUI names it (euler_ancestral, dpmpp_2m, …).
-   */
-  sampler?: string;
-  /**
-   * Noise schedule, as ComfyUI names it (normal, karras, …).
-   */
-  scheduler?: string;
-  /**
-   * 0 to 2^64−1: a number up to 2^53−1, a decimal string above. Random by default.
-   */
-  seed?: number | string;
-  /**
-   * Pixels, a multiple of 8.
-   */
-  width?: number;
-  /**
-   * Pixels, a multiple of 8.
-   */
-  height?: number;
-  /**
-   * Number of pictures, made as one batch with one seed. Default: 1.
-   */
-  count?: number;
-  /**
-   * Checkpoint file, as ComfyUI lists it.
-   */
-  checkpoint?: string;
-  /**
-   * Higher goes first among your own jobs. Default: 0.
-   */
-  priority?: number;
-  /**
-   * Seconds after which the job expires if it has not started.
-   */
-  start_within_seconds?: number;
-  /**
-   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
-   */
-  reuse?: boolean;
-  /**
-   * Your own string pairs, returned with the job.
-   */
-  metadata?: {
-    [k: string]: string;
-  };
-  webhook?: Webhook;
-  /**
-   * http(s) address that is called.
-   */
-  webhook_url?: string;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "Webhook".
- */
-export interface Webhook {
-  /**
-   * http(s) address that is called.
-   */
-  url: string;
-  /**
-   * The ends that it is called for; all by default.
-   *
-   * @minItems 1
-   */
-  events?: ('job.succeeded' | 'job.failed' | 'job.canceled' | 'job.expired')[];
-  /**
-   * whsec_ and 24 to 64 bytes in base64: signs this webhook in place of the secrets of the API key.
-   */
-  secret?: string;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "Img2ImgRequest".
- */
-export interface Img2ImgRequest {
-  /**
-   * What the picture shows.
-   */
-  prompt: string;
-  /**
-   * What it must not show.
-   */
-  negative_prompt?: string;
-  /**
-   * Level of detail; its profile sets the fields that you leave out. Default: mid.
-   */
-  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
-  /**
-   * Sampling steps.
-   */
-  steps?: number;
-  /**
-   * Classifier-free guidance scale.
-   */
-  cfg?: number;
-  /**
-   * Sampler, as ComfyUI names it (euler_ancestral, dpmpp_2m, …).
-   */
-  sampler?: string;
-  /**
-   * Noise schedule, as ComfyUI names it (normal, karras, …).
-   */
-  scheduler?: string;
-  /**
-   * 0 to 2^64−1: a number up to 2^53−1, a decimal string above. Random by default.
-   */
-  seed?: number | string;
-  /**
-   * Pixels, a multiple of 8.
-   */
-  width?: number;
-  /**
-   * Pixels, a multiple of 8.
-   */
-  height?: number;
-  /**
-   * Number of pictures, made as one batch with one seed. Default: 1.
-   */
-  count?: number;
-  /**
-   * Checkpoint file, as ComfyUI lists it.
-   */
-  checkpoint?: string;
-  /**
-   * Higher goes first among your own jobs. Default: 0.
-   */
-  priority?: number;
-  /**
-   * Seconds after which the job expires if it has not started.
-   */
-  start_within_seconds?: number;
-  /**
-   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
-   */
-  reuse?: boolean;
-  /**
-   * Your own string pairs, returned with the job.
-   */
-  metadata?: {
-    [k: string]: string;
-  };
-  webhook?: Webhook;
-  /**
-   * http(s) address that is called.
-   */
-  webhook_url?: string;
-  /**
-   * How much of the picture changes: 0 keeps it, 1 replaces it.
-   */
-  denoise?: number;
-  /**
-   * The picture as base64 or as a data URL.
-   */
-  image?: string;
-  /**
-   * http(s) address of the picture, which is fetched at once.
-   */
-  image_url?: string;
-  /**
-   * Name of a picture that this service made.
-   */
-  source?: string;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "RefineRequest".
- */
-export interface RefineRequest {
-  /**
-   * A higher level of detail: sketch, mid, final.
-   */
-  lod: 'sketch' | 'mid' | 'final' | 'direct_final';
-  /**
-   * Which picture of the job; 0 is the first. Default: 0.
-   */
-  index?: number;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "RunOptions".
- */
-export interface RunOptions {
-  /**
-   * A stored version instead of the newest one or, for keys with the scope admin, one that was only tried with `PUT /workflows/{name}?dry_run=try`.
-   */
-  version?: string;
-  /**
-   * Level of detail; without it, the workflow runs as it was saved, except for the inputs that you set.
-   */
-  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
-  /**
-   * The outputs that you want; all by default. Nodes that only other outputs need are not executed.
-   *
-   * @minItems 1
-   * @maxItems 100
-   *
-   * Items: Name of an output.
-   */
-  outputs?: string[];
-  /**
-   * Your comfy.org key, for paid nodes. It is never shown, and deleted when the job ends.
-   */
-  api_key_comfy_org?: string;
-  /**
-   * Higher goes first among your own jobs. Default: 0.
-   */
-  priority?: number;
-  /**
-   * Seconds after which the job expires if it has not started.
-   */
-  start_within_seconds?: number;
-  /**
-   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
-   */
-  reuse?: boolean;
-  /**
-   * Your own string pairs, returned with the job.
-   */
-  metadata?: {
-    [k: string]: string;
-  };
-  webhook?: Webhook;
-  /**
-   * http(s) address that is called.
-   */
-  webhook_url?: string;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "BatchRequest".
- */
-export interface BatchRequest {
-  /**
-   * @minItems 1
-   * @maxItems 1000
-   */
-  jobs: (
-    | BatchText2ImgJob
-    | BatchImg2ImgJob
-    | {
-        kind: 'workflow';
-        /**
-         * Name of the workflow.
-         */
-        workflow: string;
-        /**
-         * The inputs of the workflow by name, as GET /workflows/:name describes them.
-         */
-        inputs?: {
-          [k: string]: unknown;
-        };
-        /**
-         * Level of detail; without it, the workflow runs as it was saved, except for the inputs that you set.
-         */
-        lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
-        /**
-         * The outputs that you want; all by default. Nodes that only other outputs need are not executed.
-         *
-         * @minItems 1
-         * @maxItems 100
-         *
-         * Items: Name of an output.
-         */
-        outputs?: string[];
-        /**
-         * Your comfy.org key, for paid nodes. It is never shown, and deleted when the job ends.
-         */
-        api_key_comfy_org?: string;
-        /**
-         * Higher goes first among your own jobs. Default: 0.
-         */
-        priority?: number;
-        /**
-         * Seconds after which the job expires if it has not started.
-         */
-        start_within_seconds?: number;
-        /**
-         * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
-         */
-        reuse?: boolean;
-        /**
-         * Your own string pairs, returned with the job.
-         */
-        metadata?: {
-          [k: string]: string;
-        };
-        webhook?: Webhook;
-        /**
-         * http(s) address that is called.
-         */
-        webhook_url?: string;
-      }
-    | {
-        kind: 'graph';
-        /**
-         * A workflow in ComfyUI's API format, run once as it is.
-         */
-        graph: {
-          [k: string]: unknown;
-        };
-        /**
-         * The outputs that you want; all by default. Nodes that only other outputs need are not executed.
-         *
-         * @minItems 1
-         * @maxItems 100
-         *
-         * Items: Name of an output.
-         */
-        outputs?: string[];
-        /**
-         * Your comfy.org key, for paid nodes. It is never shown, and deleted when the job ends.
-         */
-        api_key_comfy_org?: string;
-        /**
-         * Higher goes first among your own jobs. Default: 0.
-         */
-        priority?: number;
-        /**
-         * Seconds after which the job expires if it has not started.
-         */
-        start_within_seconds?: number;
-        /**
-         * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
-         */
-        reuse?: boolean;
-        /**
-         * Your own string pairs, returned with the job.
-         */
-        metadata?: {
-          [k: string]: string;
-        };
-        webhook?: Webhook;
-        /**
-         * http(s) address that is called.
-         */
-        webhook_url?: string;
-      }
-  )[];
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "BatchText2ImgJob".
- */
-export interface BatchText2ImgJob {
-  kind?: 'text2img';
-  /**
-   * What the picture shows.
-   */
-  prompt: string;
-  /**
-   * What it must not show.
-   */
-  negative_prompt?: string;
-  /**
-   * Level of detail; its profile sets the fields that you leave out. Default: mid.
-   */
-  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
-  /**
-   * Sampling steps.
-   */
-  steps?: number;
-  /**
-   * Classifier-free guidance scale.
-   */
-  cfg?: number;
-  /**
-   * Sampler, as ComfyUI names it (euler_ancestral, dpmpp_2m, …).
-   */
-  sampler?: string;
-  /**
-   * Noise schedule, as ComfyUI names it (normal, karras, …).
-   */
-  scheduler?: string;
-  /**
-   * 0 to 2^64−1: a number up to 2^53−1, a decimal string above. Random by default.
-   */
-  seed?: number | string;
-  /**
-   * Pixels, a multiple of 8.
-   */
-  width?: number;
-  /**
-   * Pixels, a multiple of 8.
-   */
-  height?: number;
-  /**
-   * Number of pictures, made as one batch with one seed. Default: 1.
-   */
-  count?: number;
-  /**
-   * Checkpoint file, as ComfyUI lists it.
-   */
-  checkpoint?: string;
-  /**
-   * Higher goes first among your own jobs. Default: 0.
-   */
-  priority?: number;
-  /**
-   * Seconds after which the job expires if it has not started.
-   */
-  start_within_seconds?: number;
-  /**
-   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
-   */
-  reuse?: boolean;
-  /**
-   * Your own string pairs, returned with the job.
-   */
-  metadata?: {
-    [k: string]: string;
-  };
-  webhook?: Webhook;
-  /**
-   * http(s) address that is called.
-   */
-  webhook_url?: string;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "BatchImg2ImgJob".
- */
-export interface BatchImg2ImgJob {
-  kind: 'img2img';
-  /**
-   * What the picture shows.
-   */
-  prompt: string;
-  /**
-   * What it must not show.
-   */
-  negative_prompt?: string;
-  /**
-   * Level of detail; its profile sets the fields that you leave out. Default: mid.
-   */
-  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
-  /**
-   * Sampling steps.
-   */
-  steps?: number;
-  /**
-   * Classifier-free guidance scale.
-   */
-  cfg?: number;
-  /**
-   * Sampler, as ComfyUI names it (euler_ancestral, dpmpp_2m, …).
-   */
-  sampler?: string;
-  /**
-   * Noise schedule, as ComfyUI names it (normal, karras, …).
-   */
-  scheduler?: string;
-  /**
-   * 0 to 2^64−1: a number up to 2^53−1, a decimal string above. Random by default.
-   */
-  seed?: number | string;
-  /**
-   * Pixels, a multiple of 8.
-   */
-  width?: number;
-  /**
-   * Pixels, a multiple of 8.
-   */
-  height?: number;
-  /**
-   * Number of pictures, made as one batch with one seed. Default: 1.
-   */
-  count?: number;
-  /**
-   * Checkpoint file, as ComfyUI lists it.
-   */
-  checkpoint?: string;
-  /**
-   * Higher goes first among your own jobs. Default: 0.
-   */
-  priority?: number;
-  /**
-   * Seconds after which the job expires if it has not started.
-   */
-  start_within_seconds?: number;
-  /**
-   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
-   */
-  reuse?: boolean;
-  /**
-   * Your own string pairs, returned with the job.
-   */
-  metadata?: {
-    [k: string]: string;
-  };
-  webhook?: Webhook;
-  /**
-   * http(s) address that is called.
-   */
-  webhook_url?: string;
-  /**
-   * How much of the picture changes: 0 keeps it, 1 replaces it.
-   */
-  denoise?: number;
-  /**
-   * Name of a picture that this service made.
-   */
-  source: string;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "Asset".
- */
-export interface Asset {
-  /**
-   * To use it as an input, pass `asset:<id>`.
-   */
-  id: string;
-  /**
-   * Determined from the bytes. An image is a PNG, JPEG, WebP or GIF.
-   */
-  kind: 'image' | 'video' | 'audio' | 'file';
-  content_type: string;
-  bytes: number;
-  /**
-   * Hash of the content.
-   */
-  hash: string;
-  /**
-   * The name with which it was uploaded.
-   */
-  filename: string | null;
-  /**
-   * Pixels, of an image.
-   */
-  width?: number;
-  /**
-   * Pixels, of an image.
-   */
-  height?: number;
-  /**
-   * Address of its content, for the same API key.
-   */
-  url: string;
-  created_at: string;
-  /**
-   * When it was last uploaded or used by an order.
-   */
-  used_at: string;
-  /**
-   * When it is deleted, unless it is used before then.
-   */
-  expires_at: string;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "AssetList".
- */
-export interface AssetList {
-  data: Asset[];
-  has_more: boolean;
-  next_cursor: string | null;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "Job".
- */
-export interface Job {
-  /**
-   * A UUID. Ids sort by the time of creation.
-   */
-  id: string;
-  /**
-   * Whether it was ordered as `text2img`, as `img2img`, or as any other workflow or graph.
-   */
-  kind: 'text2img' | 'img2img' | 'workflow';
-  /**
-   * Level of detail; null if a workflow or graph runs as it was saved.
-   */
-  lod: ('sketch' | 'mid' | 'final' | 'direct_final') | null;
-  /**
-   * A job ends as succeeded, failed, canceled or expired. Its status never changes after that.
-   */
-  status: 'queued' | 'running' | 'canceling' | 'succeeded' | 'failed' | 'canceled' | 'expired';
-  /**
-   * When the job was accepted.
-   */
-  created_at: string;
-  /**
-   * When its execution began; null until then.
-   */
-  started_at: string | null;
-  /**
-   * When it ended; null until then.
-   */
-  finished_at: string | null;
-  /**
-   * A job that is still queued at this time expires.
-   */
-  start_deadline: string;
-  progress: JobProgress;
-  /**
-   * Estimated number of jobs that run before it; null unless it is waiting.
-   */
-  queue_position: number | null;
-  /**
-   * Estimated seconds until it ends; null if unknown.
-   */
-  eta_seconds: number | null;
-  /**
-   * What it is waiting for; null unless it is queued.
-   */
-  waiting_for: WaitingFor | null;
-  request: JobParameters;
-  /**
-   * Every file, text and value that the job made, including its pictures, once it has ended. A failed job lists the outputs of the nodes that had finished.
-   */
-  outputs: JobOutput[];
-  /**
-   * The pictures among its outputs.
-   */
-  images: JobImage[];
-  /**
-   * URL of the first picture.
-   */
-  image_url: string | null;
-  /**
-   * As in `request`; null if the workflow has no such input.
-   */
-  steps: number | null;
-  /**
-   * As in `request`; null if the workflow has no such input.
-   */
-  cfg: number | null;
-  /**
-   * As in `request`; null if the workflow has no such input.
-   */
-  sampler: string | null;
-  /**
-   * As in `request`; null if the workflow has no such input.
-   */
-  scheduler: string | null;
-  /**
-   * As in `request`; null if the workflow has no such input. A number up to 2^53−1, a decimal string above.
-   */
-  seed: (number | string) | null;
-  /**
-   * From acceptance to the start of execution.
-   */
-  queue_ms: number | null;
-  /**
-   * From the start of execution to the end.
-   */
-  duration_ms: number | null;
-  /**
-   * Name of the ComfyUI instance that runs or ran it, `<worker>/<n>`.
-   */
-  instance: string | null;
-  /**
-   * How often its execution began.
-   */
-  attempts: number;
-  /**
-   * Why it failed; null unless it did.
-   */
-  error: JobError | null;
-  /**
-   * How long each node took, as far as this was observed; null until the job has ended.
-   */
-  timings: {
-    nodes: {
-      node_id: string;
-      title: string;
-      class_type: string;
-      ms: number | null;
-      steps: number | null;
-      cached: boolean;
-    }[];
-    model_load_ms: number | null;
-    encode_ahead_ms?: number;
-  } | null;
-  /**
-   * The metadata that the request gave.
-   */
-  metadata: {
-    [k: string]: unknown;
-  };
-  /**
-   * The job that this one repeats or refines; null if there is none.
-   */
-  parent: ParentJob | null;
-  /**
-   * With `reuse`: the job whose outputs it got, or gets while it is queued; null if it is rendered itself.
-   */
-  reused_from: string | null;
-  /**
-   * Where its end is reported. The secret is never shown.
-   */
-  webhook: {
-    url: string;
-    events: string[];
-  } | null;
-  /**
-   * Where to read, follow and cancel the job. `events` can be opened without a key.
-   */
-  urls: {
-    self: string;
-    events: string;
-    cancel: string;
-    webhooks?: string;
-  };
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
  * via the `definition` "JobProgress".
  */
 export interface JobProgress {
@@ -971,6 +238,710 @@ export interface ParentJob {
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Job".
+ */
+export interface Job {
+  /**
+   * A UUID. Ids sort by the time of creation.
+   */
+  id: string;
+  /**
+   * Whether it was ordered as `text2img`, as `img2img`, or as any other workflow or graph.
+   */
+  kind: 'text2img' | 'img2img' | 'workflow';
+  /**
+   * Level of detail; null if a workflow or graph runs as it was saved.
+   */
+  lod: ('sketch' | 'mid' | 'final' | 'direct_final') | null;
+  /**
+   * A job ends as succeeded, failed, canceled or expired. Its status never changes after that.
+   */
+  status: 'queued' | 'running' | 'canceling' | 'succeeded' | 'failed' | 'canceled' | 'expired';
+  /**
+   * When the job was accepted.
+   */
+  created_at: string;
+  /**
+   * When its execution began; null until then.
+   */
+  started_at: string | null;
+  /**
+   * When it ended; null until then.
+   */
+  finished_at: string | null;
+  /**
+   * A job that is still queued at this time expires.
+   */
+  start_deadline: string;
+  progress: JobProgress;
+  /**
+   * Estimated number of jobs that run before it; null unless it is waiting.
+   */
+  queue_position: number | null;
+  /**
+   * Estimated seconds until it ends; null if unknown.
+   */
+  eta_seconds: number | null;
+  /**
+   * What it is waiting for; null unless it is queued.
+   */
+  waiting_for: WaitingFor | null;
+  request: JobParameters;
+  /**
+   * Every file, text and value that the job made, including its pictures, once it has ended. A failed job lists the outputs of the nodes that had finished.
+   */
+  outputs: JobOutput[];
+  /**
+   * The pictures among its outputs.
+   */
+  images: JobImage[];
+  /**
+   * URL of the first picture.
+   */
+  image_url: string | null;
+  /**
+   * As in `request`; null if the workflow has no such input.
+   */
+  steps: number | null;
+  /**
+   * As in `request`; null if the workflow has no such input.
+   */
+  cfg: number | null;
+  /**
+   * As in `request`; null if the workflow has no such input.
+   */
+  sampler: string | null;
+  /**
+   * As in `request`; null if the workflow has no such input.
+   */
+  scheduler: string | null;
+  /**
+   * As in `request`; null if the workflow has no such input. A number up to 2^53−1, a decimal string above.
+   */
+  seed: (number | string) | null;
+  /**
+   * From acceptance to the start of execution.
+   */
+  queue_ms: number | null;
+  /**
+   * From the start of execution to the end.
+   */
+  duration_ms: number | null;
+  /**
+   * Name of the ComfyUI instance that runs or ran it, `<worker>/<n>`.
+   */
+  instance: string | null;
+  /**
+   * How often its execution began.
+   */
+  attempts: number;
+  /**
+   * Why it failed; null unless it did.
+   */
+  error: JobError | null;
+  /**
+   * How long each node took, as far as this was observed; null until the job has ended.
+   */
+  timings: {
+    nodes: {
+      node_id: string;
+      title: string;
+      class_type: string;
+      ms: number | null;
+      steps: number | null;
+      cached: boolean;
+    }[];
+    model_load_ms: number | null;
+    encode_ahead_ms?: number;
+  } | null;
+  /**
+   * The metadata that the request gave.
+   */
+  metadata: {
+    [k: string]: unknown;
+  };
+  /**
+   * The job that this one repeats or refines; null if there is none.
+   */
+  parent: ParentJob | null;
+  /**
+   * With `reuse`: the job whose outputs it got, or gets while it is queued; null if it is rendered itself.
+   */
+  reused_from: string | null;
+  /**
+   * Where its end is reported. The secret is never shown.
+   */
+  webhook: {
+    url: string;
+    events: string[];
+  } | null;
+  /**
+   * Where to read, follow and cancel the job. `events` can be opened without a key.
+   */
+  urls: {
+    self: string;
+    events: string;
+    cancel: string;
+    webhooks?: string;
+  };
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WebhookMessage".
+ */
+export interface WebhookMessage {
+  type: 'job.succeeded' | 'job.failed' | 'job.canceled' | 'job.expired';
+  /**
+   * When the job ended, which is the same in every attempt.
+   */
+  timestamp: string;
+  data: Job;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Webhook".
+ */
+export interface Webhook {
+  /**
+   * http(s) address that is called.
+   */
+  url: string;
+  /**
+   * The ends that it is called for; all by default.
+   *
+   * @minItems 1
+   */
+  events?: ('job.succeeded' | 'job.failed' | 'job.canceled' | 'job.expired')[];
+  /**
+   * whsec_ and 24 to 64 bytes in base64: signs this webhook in place of the secrets of the API key.
+   */
+  secret?: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "GenerateRequest".
+ */
+export interface GenerateRequest {
+  /**
+   * What the picture shows.
+   */
+  prompt: string;
+  /**
+   * What it must not show.
+   */
+  negative_prompt?: string;
+  /**
+   * Level of detail; its profile sets the fields that you leave out. Default: mid.
+   */
+  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
+  /**
+   * Sampling steps.
+   */
+  steps?: number;
+  /**
+   * Classifier-free guidance scale.
+   */
+  cfg?: number;
+  /**
+   * Sampler, as ComfyUI names it (euler_ancestral, dpmpp_2m, …).
+   */
+  sampler?: string;
+  /**
+   * Noise schedule, as ComfyUI names it (normal, karras, …).
+   */
+  scheduler?: string;
+  /**
+   * 0 to 2^64−1: a number up to 2^53−1, a decimal string above. Random by default.
+   */
+  seed?: number | string;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  width?: number;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  height?: number;
+  /**
+   * Number of pictures, made as one batch with one seed. Default: 1.
+   */
+  count?: number;
+  /**
+   * Checkpoint file, as ComfyUI lists it.
+   */
+  checkpoint?: string;
+  /**
+   * Higher goes first among your own jobs. Default: 0.
+   */
+  priority?: number;
+  /**
+   * Seconds after which the job expires if it has not started.
+   */
+  start_within_seconds?: number;
+  /**
+   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
+   */
+  reuse?: boolean;
+  /**
+   * Your own string pairs, returned with the job.
+   */
+  metadata?: {
+    [k: string]: string;
+  };
+  webhook?: Webhook;
+  /**
+   * http(s) address that is called.
+   */
+  webhook_url?: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "FieldError".
+ */
+export interface FieldError {
+  pointer: string;
+  detail: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Problem".
+ */
+export interface Problem {
+  /**
+   * `urn:comfy-fleet:problem:` and the code.
+   */
+  type: string;
+  /**
+   * The meaning of the code, always the same for one code.
+   */
+  title: string;
+  /**
+   * The HTTP status.
+   */
+  status: number;
+  /**
+   * What is wrong with this request, and how to fix it.
+   */
+  detail: string;
+  /**
+   * The path of the request.
+   */
+  instance: string;
+  /**
+   * The code for programs: one of those listed with the response.
+   */
+  code: string;
+  /**
+   * One entry for each invalid field, with a JSON pointer into the body, or a slash and the name of the parameter.
+   */
+  errors?: FieldError[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Img2ImgRequest".
+ */
+export interface Img2ImgRequest {
+  /**
+   * What the picture shows.
+   */
+  prompt: string;
+  /**
+   * What it must not show.
+   */
+  negative_prompt?: string;
+  /**
+   * Level of detail; its profile sets the fields that you leave out. Default: mid.
+   */
+  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
+  /**
+   * Sampling steps.
+   */
+  steps?: number;
+  /**
+   * Classifier-free guidance scale.
+   */
+  cfg?: number;
+  /**
+   * Sampler, as ComfyUI names it (euler_ancestral, dpmpp_2m, …).
+   */
+  sampler?: string;
+  /**
+   * Noise schedule, as ComfyUI names it (normal, karras, …).
+   */
+  scheduler?: string;
+  /**
+   * 0 to 2^64−1: a number up to 2^53−1, a decimal string above. Random by default.
+   */
+  seed?: number | string;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  width?: number;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  height?: number;
+  /**
+   * Number of pictures, made as one batch with one seed. Default: 1.
+   */
+  count?: number;
+  /**
+   * Checkpoint file, as ComfyUI lists it.
+   */
+  checkpoint?: string;
+  /**
+   * Higher goes first among your own jobs. Default: 0.
+   */
+  priority?: number;
+  /**
+   * Seconds after which the job expires if it has not started.
+   */
+  start_within_seconds?: number;
+  /**
+   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
+   */
+  reuse?: boolean;
+  /**
+   * Your own string pairs, returned with the job.
+   */
+  metadata?: {
+    [k: string]: string;
+  };
+  webhook?: Webhook;
+  /**
+   * http(s) address that is called.
+   */
+  webhook_url?: string;
+  /**
+   * How much of the picture changes: 0 keeps it, 1 replaces it.
+   */
+  denoise?: number;
+  /**
+   * The picture as base64 or as a data URL.
+   */
+  image?: string;
+  /**
+   * http(s) address of the picture, which is fetched at once.
+   */
+  image_url?: string;
+  /**
+   * Name of a picture that this service made.
+   */
+  source?: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "BatchAnswer".
+ */
+export interface BatchAnswer {
+  data: {
+    id: string;
+    urls: {
+      self: string;
+    };
+  }[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "BatchText2ImgJob".
+ */
+export interface BatchText2ImgJob {
+  kind?: 'text2img';
+  /**
+   * What the picture shows.
+   */
+  prompt: string;
+  /**
+   * What it must not show.
+   */
+  negative_prompt?: string;
+  /**
+   * Level of detail; its profile sets the fields that you leave out. Default: mid.
+   */
+  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
+  /**
+   * Sampling steps.
+   */
+  steps?: number;
+  /**
+   * Classifier-free guidance scale.
+   */
+  cfg?: number;
+  /**
+   * Sampler, as ComfyUI names it (euler_ancestral, dpmpp_2m, …).
+   */
+  sampler?: string;
+  /**
+   * Noise schedule, as ComfyUI names it (normal, karras, …).
+   */
+  scheduler?: string;
+  /**
+   * 0 to 2^64−1: a number up to 2^53−1, a decimal string above. Random by default.
+   */
+  seed?: number | string;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  width?: number;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  height?: number;
+  /**
+   * Number of pictures, made as one batch with one seed. Default: 1.
+   */
+  count?: number;
+  /**
+   * Checkpoint file, as ComfyUI lists it.
+   */
+  checkpoint?: string;
+  /**
+   * Higher goes first among your own jobs. Default: 0.
+   */
+  priority?: number;
+  /**
+   * Seconds after which the job expires if it has not started.
+   */
+  start_within_seconds?: number;
+  /**
+   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
+   */
+  reuse?: boolean;
+  /**
+   * Your own string pairs, returned with the job.
+   */
+  metadata?: {
+    [k: string]: string;
+  };
+  webhook?: Webhook;
+  /**
+   * http(s) address that is called.
+   */
+  webhook_url?: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "BatchImg2ImgJob".
+ */
+export interface BatchImg2ImgJob {
+  kind: 'img2img';
+  /**
+   * What the picture shows.
+   */
+  prompt: string;
+  /**
+   * What it must not show.
+   */
+  negative_prompt?: string;
+  /**
+   * Level of detail; its profile sets the fields that you leave out. Default: mid.
+   */
+  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
+  /**
+   * Sampling steps.
+   */
+  steps?: number;
+  /**
+   * Classifier-free guidance scale.
+   */
+  cfg?: number;
+  /**
+   * Sampler, as ComfyUI names it (euler_ancestral, dpmpp_2m, …).
+   */
+  sampler?: string;
+  /**
+   * Noise schedule, as ComfyUI names it (normal, karras, …).
+   */
+  scheduler?: string;
+  /**
+   * 0 to 2^64−1: a number up to 2^53−1, a decimal string above. Random by default.
+   */
+  seed?: number | string;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  width?: number;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  height?: number;
+  /**
+   * Number of pictures, made as one batch with one seed. Default: 1.
+   */
+  count?: number;
+  /**
+   * Checkpoint file, as ComfyUI lists it.
+   */
+  checkpoint?: string;
+  /**
+   * Higher goes first among your own jobs. Default: 0.
+   */
+  priority?: number;
+  /**
+   * Seconds after which the job expires if it has not started.
+   */
+  start_within_seconds?: number;
+  /**
+   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
+   */
+  reuse?: boolean;
+  /**
+   * Your own string pairs, returned with the job.
+   */
+  metadata?: {
+    [k: string]: string;
+  };
+  webhook?: Webhook;
+  /**
+   * http(s) address that is called.
+   */
+  webhook_url?: string;
+  /**
+   * How much of the picture changes: 0 keeps it, 1 replaces it.
+   */
+  denoise?: number;
+  /**
+   * Name of a picture that this service made.
+   */
+  source: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "BatchRequest".
+ */
+export interface BatchRequest {
+  /**
+   * @minItems 1
+   * @maxItems 1000
+   */
+  jobs: (
+    | BatchText2ImgJob
+    | BatchImg2ImgJob
+    | {
+        kind: 'workflow';
+        /**
+         * Name of the workflow.
+         */
+        workflow: string;
+        /**
+         * The inputs of the workflow by name, as GET /workflows/:name describes them.
+         */
+        inputs?: {
+          [k: string]: unknown;
+        };
+        /**
+         * Level of detail; without it, the workflow runs as it was saved, except for the inputs that you set.
+         */
+        lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
+        /**
+         * The outputs that you want; all by default. Nodes that only other outputs need are not executed.
+         *
+         * @minItems 1
+         * @maxItems 100
+         *
+         * Items: Name of an output.
+         */
+        outputs?: string[];
+        /**
+         * Your comfy.org key, for paid nodes. It is never shown, and deleted when the job ends.
+         */
+        api_key_comfy_org?: string;
+        /**
+         * Higher goes first among your own jobs. Default: 0.
+         */
+        priority?: number;
+        /**
+         * Seconds after which the job expires if it has not started.
+         */
+        start_within_seconds?: number;
+        /**
+         * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
+         */
+        reuse?: boolean;
+        /**
+         * Your own string pairs, returned with the job.
+         */
+        metadata?: {
+          [k: string]: string;
+        };
+        webhook?: Webhook;
+        /**
+         * http(s) address that is called.
+         */
+        webhook_url?: string;
+      }
+    | {
+        kind: 'graph';
+        /**
+         * A workflow in ComfyUI's API format, run once as it is.
+         */
+        graph: {
+          [k: string]: unknown;
+        };
+        /**
+         * The outputs that you want; all by default. Nodes that only other outputs need are not executed.
+         *
+         * @minItems 1
+         * @maxItems 100
+         *
+         * Items: Name of an output.
+         */
+        outputs?: string[];
+        /**
+         * Your comfy.org key, for paid nodes. It is never shown, and deleted when the job ends.
+         */
+        api_key_comfy_org?: string;
+        /**
+         * Higher goes first among your own jobs. Default: 0.
+         */
+        priority?: number;
+        /**
+         * Seconds after which the job expires if it has not started.
+         */
+        start_within_seconds?: number;
+        /**
+         * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
+         */
+        reuse?: boolean;
+        /**
+         * Your own string pairs, returned with the job.
+         */
+        metadata?: {
+          [k: string]: string;
+        };
+        webhook?: Webhook;
+        /**
+         * http(s) address that is called.
+         */
+        webhook_url?: string;
+      }
+  )[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "RefineRequest".
+ */
+export interface RefineRequest {
+  /**
+   * A higher level of detail: sketch, mid, final.
+   */
+  lod: 'sketch' | 'mid' | 'final' | 'direct_final';
+  /**
+   * Which picture of the job; 0 is the first. Default: 0.
+   */
+  index?: number;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "JobList".
+ */
+export interface JobList {
+  data: Job[];
+  has_more: boolean;
+  next_cursor: string | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
  * via the `definition` "JobPreview".
  */
 export interface JobPreview {
@@ -996,296 +967,18 @@ export interface JobOutputs {
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "JobList".
+ * via the `definition` "WorkflowFault".
  */
-export interface JobList {
-  data: Job[];
-  has_more: boolean;
-  next_cursor: string | null;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "BatchAnswer".
- */
-export interface BatchAnswer {
-  data: {
-    id: string;
-    urls: {
-      self: string;
-    };
-  }[];
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "WebhookMessage".
- */
-export interface WebhookMessage {
-  type: 'job.succeeded' | 'job.failed' | 'job.canceled' | 'job.expired';
+export interface WorkflowFault {
   /**
-   * When the job ended, which is the same in every attempt.
+   * `folder`: a file of the server; `registry`: published with PUT.
    */
-  timestamp: string;
-  data: Job;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "WebhookDelivery".
- */
-export interface WebhookDelivery {
+  source: 'folder' | 'registry';
+  name: string | null;
   /**
-   * The `webhook-id`, which is the same for every attempt.
+   * What is wrong with it.
    */
-  id: string;
-  /**
-   * Address of the receiver.
-   */
-  url: string;
-  /**
-   * The events that are sent.
-   */
-  events: ('job.succeeded' | 'job.failed' | 'job.canceled' | 'job.expired')[];
-  /**
-   * `waiting`: the job has not ended. `pending`: an attempt is due or in progress. `skipped`: the job ended in a way that `events` does not include.
-   */
-  state: 'waiting' | 'pending' | 'delivered' | 'failed' | 'skipped';
-  /**
-   * When the next attempt is due; null if there is none.
-   */
-  next_attempt_at: string | null;
-  /**
-   * All attempts, oldest first.
-   */
-  attempts: WebhookAttempt[];
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "WebhookAttempt".
- */
-export interface WebhookAttempt {
-  /**
-   * When the attempt began.
-   */
-  at: string;
-  /**
-   * HTTP status of the answer; null if there was none.
-   */
-  status: number | null;
-  /**
-   * Time until the answer or the timeout.
-   */
-  duration_ms: number;
-  /**
-   * The first KiB of the answer’s body as text, or why there was no answer.
-   */
-  answer: string;
-  /**
-   * Whether the receiver accepted it, with a status of 200 to 299.
-   */
-  delivered: boolean;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "Usage".
- */
-export interface Usage {
-  data: UsageDay[];
-  now: UsageNow;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "UsageDay".
- */
-export interface UsageDay {
-  /**
-   * UTC.
-   */
-  day: string;
-  /**
-   * Jobs accepted in this time. The other numbers count jobs that ended in it.
-   */
-  jobs: number;
-  /**
-   * Jobs that succeeded.
-   */
-  succeeded: number;
-  /**
-   * Jobs that failed.
-   */
-  failed: number;
-  /**
-   * Jobs that were canceled.
-   */
-  canceled: number;
-  /**
-   * Jobs that expired.
-   */
-  expired: number;
-  /**
-   * Pictures made by these jobs.
-   */
-  pictures: number;
-  /**
-   * GPU time of these jobs.
-   */
-  gpu_seconds: number;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "UsageNow".
- */
-export interface UsageNow {
-  /**
-   * GPU time of jobs that ended today (UTC).
-   */
-  gpu_seconds: number;
-  /**
-   * GPU time that the waiting jobs are expected to take. It counts towards the daily limit.
-   */
-  gpu_seconds_expected: number;
-  /**
-   * Bytes uploaded today (UTC).
-   */
-  upload_bytes: number;
-  /**
-   * Size of all files of the key: outputs of its jobs, and uploads.
-   */
-  storage_bytes: number;
-  /**
-   * The share of the storage that the key is entitled to; null until the housekeeping has computed it. A key may use more while others use less.
-   */
-  storage_share_bytes: number | null;
-  /**
-   * Jobs that have not begun.
-   */
-  jobs_waiting: number;
-  /**
-   * Jobs held by workers.
-   */
-  jobs_running: number;
-  /**
-   * Seconds until the daily limits start again.
-   */
-  resets_in_seconds: number;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "KeyUsageList".
- */
-export interface KeyUsageList {
-  /**
-   * The counted days (UTC), today first.
-   */
-  days: string[];
-  data: KeyUsage[];
-  has_more: boolean;
-  next_cursor: string | null;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "KeyUsage".
- */
-export interface KeyUsage {
-  /**
-   * Its id. Revoked keys are included.
-   */
-  key: string;
-  /**
-   * Jobs accepted in this time. The other numbers count jobs that ended in it.
-   */
-  jobs: number;
-  /**
-   * Jobs that succeeded.
-   */
-  succeeded: number;
-  /**
-   * Jobs that failed.
-   */
-  failed: number;
-  /**
-   * Jobs that were canceled.
-   */
-  canceled: number;
-  /**
-   * Jobs that expired.
-   */
-  expired: number;
-  /**
-   * Pictures made by these jobs.
-   */
-  pictures: number;
-  /**
-   * GPU time of these jobs.
-   */
-  gpu_seconds: number;
-  /**
-   * In the order of `days`.
-   */
-  gpu_seconds_by_day: number[];
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "Me".
- */
-export interface Me {
-  key: string | null;
-  /**
-   * `jobs`: its own jobs; `graphs`: its own graphs; `models`: its own models, by URL; `admin`: the fleet, the workflows and the keys.
-   */
-  rights: ('jobs' | 'admin' | 'graphs' | 'models')[];
-  /**
-   * Its share of GPU time relative to other keys with waiting jobs; 1 by default.
-   */
-  weight: number;
-  max_priority: number | null;
-  workflows: string[] | null;
-  limits: KeyLimits;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "KeyLimits".
- */
-export interface KeyLimits {
-  requests_per_minute: number | null;
-  jobs_waiting: number | null;
-  jobs_running: number | null;
-  upload_bytes_per_day: number | null;
-  max_gpu_seconds_per_day: number | null;
-  max_gpu_seconds: number | null;
-  max_steps: number | null;
-  max_size: number | null;
-  max_count: number | null;
-  max_pixels: number | null;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "KeyList".
- */
-export interface KeyList {
-  data: Key[];
-  has_more: boolean;
-  next_cursor: string | null;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "Key".
- */
-export interface Key {
-  /**
-   * Its id.
-   */
-  key: string;
-  created_at: string | null;
-  /**
-   * `jobs`: its own jobs; `graphs`: its own graphs; `models`: its own models, by URL; `admin`: the fleet, the workflows and the keys.
-   */
-  rights: ('jobs' | 'admin' | 'graphs' | 'models')[];
-  /**
-   * Its share of GPU time relative to other keys with waiting jobs; 1 by default.
-   */
-  weight: number;
-  max_priority: number | null;
-  workflows: string[] | null;
-  limits: KeyLimits;
+  detail: string;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
@@ -1320,18 +1013,20 @@ export interface WorkflowList {
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "WorkflowFault".
+ * via the `definition` "WorkflowNote".
  */
-export interface WorkflowFault {
+export interface WorkflowNote {
   /**
-   * `folder`: a file of the server; `registry`: published with PUT.
+   * `refused`: ComfyUI would refuse it as it is; `unsettled`: an input or output is missing, because it is not clear which node it means; `odd_default`: a default value that its input does not allow.
    */
-  source: 'folder' | 'registry';
-  name: string | null;
-  /**
-   * What is wrong with it.
-   */
+  kind: 'refused' | 'unsettled' | 'odd_default';
   detail: string;
+  /**
+   * The nodes that it concerns.
+   */
+  node_ids: string[];
+  widget: string | null;
+  input: string | null;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
@@ -1462,37 +1157,21 @@ export interface Workflow {
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "WorkflowNote".
+ * via the `definition` "WorkflowChange".
  */
-export interface WorkflowNote {
+export interface WorkflowChange {
   /**
-   * `refused`: ComfyUI would refuse it as it is; `unsettled`: an input or output is missing, because it is not clear which node it means; `odd_default`: a default value that its input does not allow.
+   * `minimum`, `title`, the name of a widget, …
    */
-  kind: 'refused' | 'unsettled' | 'odd_default';
-  detail: string;
+  what: string;
   /**
-   * The nodes that it concerns.
+   * Null if it did not exist.
    */
-  node_ids: string[];
-  widget: string | null;
-  input: string | null;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "WorkflowVersions".
- */
-export interface WorkflowVersions {
+  before: unknown;
   /**
-   * Newest first; new jobs run that one. A workflow of the folder has one version.
+   * Null if it was removed.
    */
-  data: {
-    /**
-     * The hash of its content, which its jobs name.
-     */
-    version: string;
-    published_at: string | null;
-    published_by: string | null;
-  }[];
+  after: unknown;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
@@ -1537,24 +1216,6 @@ export interface WorkflowChanges {
      */
     changes: WorkflowChange[];
   }[];
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "WorkflowChange".
- */
-export interface WorkflowChange {
-  /**
-   * `minimum`, `title`, the name of a widget, …
-   */
-  what: string;
-  /**
-   * Null if it did not exist.
-   */
-  before: unknown;
-  /**
-   * Null if it was removed.
-   */
-  after: unknown;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
@@ -1610,64 +1271,20 @@ export interface WorkflowInspection {
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "Model".
+ * via the `definition` "WorkflowVersions".
  */
-export interface Model {
-  kind:
-    | 'checkpoints'
-    | 'diffusion_models'
-    | 'loras'
-    | 'vae'
-    | 'text_encoders'
-    | 'clip_vision'
-    | 'controlnet'
-    | 'upscale_models'
-    | 'latent_upscale_models'
-    | 'style_models'
-    | 'embeddings'
-    | 'hypernetworks'
-    | 'gligen'
-    | 'photomaker'
-    | 'model_patches'
-    | 'audio_encoders';
-  name: string;
+export interface WorkflowVersions {
   /**
-   * Its size; null while it is unknown.
+   * Newest first; new jobs run that one. A workflow of the folder has one version.
    */
-  bytes: number | null;
-  /**
-   * Its SHA-256 in hex; null while it is unknown.
-   */
-  sha256: string | null;
-  /**
-   * Whether a request named it by a URL.
-   */
-  by_url: boolean;
-  created_at: string;
-  /**
-   * When a job last used a copy; null if none did.
-   */
-  used_at: string | null;
-  /**
-   * Waiting jobs that need it: your own; for operators those of all keys.
-   */
-  jobs_waiting: number;
-  /**
-   * Only for operators.
-   */
-  sources?: string[];
-  /**
-   * The API keys that may use it. Only for operators.
-   */
-  keys?: string[] | null;
-  /**
-   * Only for operators.
-   */
-  pinned_in?: string[];
-  /**
-   * The copies in the model folders.
-   */
-  copies: ModelCopy[];
+  data: {
+    /**
+     * The hash of its content, which its jobs name.
+     */
+    version: string;
+    published_at: string | null;
+    published_by: string | null;
+  }[];
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
@@ -1729,6 +1346,67 @@ export interface ModelCopy {
     detail: string;
     at: string;
   } | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Model".
+ */
+export interface Model {
+  kind:
+    | 'checkpoints'
+    | 'diffusion_models'
+    | 'loras'
+    | 'vae'
+    | 'text_encoders'
+    | 'clip_vision'
+    | 'controlnet'
+    | 'upscale_models'
+    | 'latent_upscale_models'
+    | 'style_models'
+    | 'embeddings'
+    | 'hypernetworks'
+    | 'gligen'
+    | 'photomaker'
+    | 'model_patches'
+    | 'audio_encoders';
+  name: string;
+  /**
+   * Its size; null while it is unknown.
+   */
+  bytes: number | null;
+  /**
+   * Its SHA-256 in hex; null while it is unknown.
+   */
+  sha256: string | null;
+  /**
+   * Whether a request named it by a URL.
+   */
+  by_url: boolean;
+  created_at: string;
+  /**
+   * When a job last used a copy; null if none did.
+   */
+  used_at: string | null;
+  /**
+   * Waiting jobs that need it: your own; for operators those of all keys.
+   */
+  jobs_waiting: number;
+  /**
+   * Only for operators.
+   */
+  sources?: string[];
+  /**
+   * The API keys that may use it. Only for operators.
+   */
+  keys?: string[] | null;
+  /**
+   * Only for operators.
+   */
+  pinned_in?: string[];
+  /**
+   * The copies in the model folders.
+   */
+  copies: ModelCopy[];
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
@@ -1794,14 +1472,113 @@ export interface ModelRequest {
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "LodList".
+ * via the `definition` "Asset".
  */
-export interface LodList {
-  data: LodProfile[];
+export interface Asset {
   /**
-   * The level of requests that name none.
+   * To use it as an input, pass `asset:<id>`.
    */
-  default: 'sketch' | 'mid' | 'final' | 'direct_final';
+  id: string;
+  /**
+   * Determined from the bytes. An image is a PNG, JPEG, WebP or GIF.
+   */
+  kind: 'image' | 'video' | 'audio' | 'file';
+  content_type: string;
+  bytes: number;
+  /**
+   * Hash of the content.
+   */
+  hash: string;
+  /**
+   * The name with which it was uploaded.
+   */
+  filename: string | null;
+  /**
+   * Pixels, of an image.
+   */
+  width?: number;
+  /**
+   * Pixels, of an image.
+   */
+  height?: number;
+  /**
+   * Address of its content, for the same API key.
+   */
+  url: string;
+  created_at: string;
+  /**
+   * When it was last uploaded or used by an order.
+   */
+  used_at: string;
+  /**
+   * When it is deleted, unless it is used before then.
+   */
+  expires_at: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "AssetList".
+ */
+export interface AssetList {
+  data: Asset[];
+  has_more: boolean;
+  next_cursor: string | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WebhookAttempt".
+ */
+export interface WebhookAttempt {
+  /**
+   * When the attempt began.
+   */
+  at: string;
+  /**
+   * HTTP status of the answer; null if there was none.
+   */
+  status: number | null;
+  /**
+   * Time until the answer or the timeout.
+   */
+  duration_ms: number;
+  /**
+   * The first KiB of the answer’s body as text, or why there was no answer.
+   */
+  answer: string;
+  /**
+   * Whether the receiver accepted it, with a status of 200 to 299.
+   */
+  delivered: boolean;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WebhookDelivery".
+ */
+export interface WebhookDelivery {
+  /**
+   * The `webhook-id`, which is the same for every attempt.
+   */
+  id: string;
+  /**
+   * Address of the receiver.
+   */
+  url: string;
+  /**
+   * The events that are sent.
+   */
+  events: ('job.succeeded' | 'job.failed' | 'job.canceled' | 'job.expired')[];
+  /**
+   * `waiting`: the job has not ended. `pending`: an attempt is due or in progress. `skipped`: the job ended in a way that `events` does not include.
+   */
+  state: 'waiting' | 'pending' | 'delivered' | 'failed' | 'skipped';
+  /**
+   * When the next attempt is due; null if there is none.
+   */
+  next_attempt_at: string | null;
+  /**
+   * All attempts, oldest first.
+   */
+  attempts: WebhookAttempt[];
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
@@ -1833,311 +1610,242 @@ export interface LodProfile {
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "AdminStatus".
+ * via the `definition` "LodList".
  */
-export interface AdminStatus {
+export interface LodList {
+  data: LodProfile[];
   /**
-   * The whole fleet: no worker claims anything.
+   * The level of requests that name none.
    */
-  paused: Halt | null;
-  /**
-   * Pools that are paused individually.
-   */
-  pools: {
-    name: string;
-    since: string;
-    /**
-     * The id of the API key that ordered it; `BullMQ` if a pool was paused with a BullMQ tool.
-     */
-    by: string;
-  }[];
-  /**
-   * Instances that get no more prompts.
-   */
-  instances: {
-    /**
-     * `<worker>/<n>`.
-     */
-    name: string;
-    /**
-     * `draining`: it still executes, or its outputs are being collected. `drained`: it has no jobs. `gone`: its worker is not running; when it starts, it gives the instance no jobs.
-     */
-    state: 'draining' | 'drained' | 'gone';
-    since: string;
-    /**
-     * The id of the API key that ordered it; `BullMQ` if a pool was paused with a BullMQ tool.
-     */
-    by: string;
-  }[];
+  default: 'sketch' | 'mid' | 'final' | 'direct_final';
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "Halt".
+ * via the `definition` "KeyLimits".
  */
-export interface Halt {
-  since: string;
-  /**
-   * The id of the API key that ordered it; `BullMQ` if a pool was paused with a BullMQ tool.
-   */
-  by: string;
+export interface KeyLimits {
+  requests_per_minute: number | null;
+  jobs_waiting: number | null;
+  jobs_running: number | null;
+  upload_bytes_per_day: number | null;
+  max_gpu_seconds_per_day: number | null;
+  max_gpu_seconds: number | null;
+  max_steps: number | null;
+  max_size: number | null;
+  max_count: number | null;
+  max_pixels: number | null;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "Drain".
+ * via the `definition` "Me".
  */
-export interface Drain {
-  /**
-   * `draining`: it still executes, or its outputs are being collected. `drained`: it has no jobs.
-   */
-  state: 'draining' | 'drained';
-  since: string;
-  /**
-   * The id of the API key that ordered it; `BullMQ` if a pool was paused with a BullMQ tool.
-   */
-  by: string;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "FleetStatus".
- */
-export interface FleetStatus {
-  paused: Halt | null;
-  pools: PoolStatus[];
-  workers: WorkerStatus[];
-  shares: KeyShare[];
-  notes: string[];
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "PoolStatus".
- */
-export interface PoolStatus {
-  name: string;
-  open: number;
-  waiting: number;
-  running: number;
-  paused: Halt | null;
-  instances: number;
-  backlog_seconds: number | null;
-  waiting_for_models: PoolWaitingForModels[];
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "PoolWaitingForModels".
- */
-export interface PoolWaitingForModels {
-  workflow: string;
-  models: string[];
-  jobs: number;
-  oldest_wait_seconds: number | null;
-  held_by: string[];
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "WorkerStatus".
- */
-export interface WorkerStatus {
-  name: string;
-  started_at: string;
-  seen_at: string;
-  pools: string[];
-  draining: boolean;
-  storage_fault: {
-    reason: string;
-    since: string;
-  } | null;
-  instances: InstanceStatus[];
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "InstanceStatus".
- */
-export interface InstanceStatus {
-  name: string;
-  pools: string[];
-  state: 'up' | 'occupied' | 'down' | 'resting' | 'wedged' | 'warming' | 'unknown';
-  since: string;
-  reason: string | null;
-  rests: {
-    workflow: string | null;
-    checkpoint: string | null;
-    one_key: boolean;
-    until: string;
-    code: string;
-    error: string;
-  }[];
-  slowness: number | null;
-  drain: Drain | null;
-  vram_bytes: number | null;
-  running: {
-    job: string;
-    since: string;
-  } | null;
-  waiting: string[];
-  collecting: string[];
-  busy_share: number;
-  jobs_done: number;
-  jobs_failed: number;
-  checkpoint: string | null;
-  models: string[];
-  encode_ahead: {
-    state: 'on' | 'trial' | 'off';
-    saves_seconds_per_job: number | null;
-    why: ('setting' | 'cache_mode' | 'no_preview_any' | 'no_effect' | 'fits' | 'unknown') | null;
-    text: string;
-  } | null;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "KeyShare".
- */
-export interface KeyShare {
-  key: string;
-  weight: number;
-  gpu_seconds_minute: number;
-  gpu_seconds_hour: number;
-  share_minute: number;
-  share_hour: number;
-  fair_share: number;
-  waiting: number;
-  oldest_wait_seconds: number | null;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "FleetTimeline".
- */
-export interface FleetTimeline {
-  from: string;
-  to: string;
-  /**
-   * By name.
-   */
-  instances: InstanceTimeline[];
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "InstanceTimeline".
- */
-export interface InstanceTimeline {
-  /**
-   * `<worker>/<n>`. An instance that is gone is listed as long as it executed something in this time.
-   */
-  instance: string;
-  /**
-   * Oldest first, without overlaps. Between them the instance executed nothing.
-   */
-  stretches: TimelineStretch[];
-  /**
-   * The beginning of the time is missing, because only 720 executions are kept.
-   */
-  cut: boolean;
-}
-/**
- * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "TimelineStretch".
- */
-export interface TimelineStretch {
-  from: string;
-  to: string;
-  /**
-   * How many executions it includes; more than 1 if there are more than fit on a screen.
-   */
-  jobs: number;
-  job_id: string | null;
-  workflow: string | null;
-  lod: ('sketch' | 'mid' | 'final' | 'direct_final') | null;
+export interface Me {
   key: string | null;
   /**
-   * `stopped`: it did not end there, and its job was retried. `encoded`: it encoded the texts of several jobs before the prompt of this one. For several executions, the first of these words that applies to one.
+   * `jobs`: its own jobs; `graphs`: its own graphs; `models`: its own models, by URL; `admin`: the fleet, the workflows and the keys.
    */
-  outcome: 'running' | 'failed' | 'stopped' | 'canceled' | 'completed' | 'encoded';
+  rights: ('jobs' | 'admin' | 'graphs' | 'models')[];
   /**
-   * How much of this time went into loading models, as far as that was observed; 0 while it runs.
+   * Its share of GPU time relative to other keys with waiting jobs; 1 by default.
    */
-  loading_seconds: number;
+  weight: number;
+  max_priority: number | null;
+  workflows: string[] | null;
+  limits: KeyLimits;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "FleetHistory".
+ * via the `definition` "UsageDay".
  */
-export interface FleetHistory {
+export interface UsageDay {
   /**
-   * Seconds between samples; more when no dispatcher ran.
+   * UTC.
    */
-  step_seconds: number;
+  day: string;
   /**
-   * Oldest first.
+   * Jobs accepted in this time. The other numbers count jobs that ended in it.
    */
-  samples: FleetSample[];
+  jobs: number;
+  /**
+   * Jobs that succeeded.
+   */
+  succeeded: number;
+  /**
+   * Jobs that failed.
+   */
+  failed: number;
+  /**
+   * Jobs that were canceled.
+   */
+  canceled: number;
+  /**
+   * Jobs that expired.
+   */
+  expired: number;
+  /**
+   * Pictures made by these jobs.
+   */
+  pictures: number;
+  /**
+   * GPU time of these jobs.
+   */
+  gpu_seconds: number;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "FleetSample".
+ * via the `definition` "UsageNow".
  */
-export interface FleetSample {
-  at: string;
+export interface UsageNow {
+  /**
+   * GPU time of jobs that ended today (UTC).
+   */
+  gpu_seconds: number;
+  /**
+   * GPU time that the waiting jobs are expected to take. It counts towards the daily limit.
+   */
+  gpu_seconds_expected: number;
+  /**
+   * Bytes uploaded today (UTC).
+   */
+  upload_bytes: number;
+  /**
+   * Size of all files of the key: outputs of its jobs, and uploads.
+   */
+  storage_bytes: number;
+  /**
+   * The share of the storage that the key is entitled to; null until the housekeeping has computed it. A key may use more while others use less.
+   */
+  storage_share_bytes: number | null;
   /**
    * Jobs that have not begun.
    */
-  waiting: number;
-  running: number;
+  jobs_waiting: number;
   /**
-   * Jobs that ended since the previous sample; the same holds for `failed` and `canceled`.
+   * Jobs held by workers.
    */
-  completed: number;
+  jobs_running: number;
+  /**
+   * Seconds until the daily limits start again.
+   */
+  resets_in_seconds: number;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Usage".
+ */
+export interface Usage {
+  data: UsageDay[];
+  now: UsageNow;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "KeyUsage".
+ */
+export interface KeyUsage {
+  /**
+   * Its id. Revoked keys are included.
+   */
+  key: string;
+  /**
+   * Jobs accepted in this time. The other numbers count jobs that ended in it.
+   */
+  jobs: number;
+  /**
+   * Jobs that succeeded.
+   */
+  succeeded: number;
+  /**
+   * Jobs that failed.
+   */
   failed: number;
+  /**
+   * Jobs that were canceled.
+   */
   canceled: number;
   /**
-   * Instances that get work.
+   * Jobs that expired.
    */
-  instances_up: number;
+  expired: number;
   /**
-   * GPU seconds per step by API key, averaged over the minute before. The eight largest; the rest is `other`.
+   * Pictures made by these jobs.
    */
-  gpu_seconds: {
-    [k: string]: number;
-  };
+  pictures: number;
+  /**
+   * GPU time of these jobs.
+   */
+  gpu_seconds: number;
+  /**
+   * In the order of `days`.
+   */
+  gpu_seconds_by_day: number[];
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "FleetAlerts".
+ * via the `definition` "KeyUsageList".
  */
-export interface FleetAlerts {
+export interface KeyUsageList {
   /**
-   * When a dispatcher last evaluated the rules; null if none ever did.
+   * The counted days (UTC), today first.
    */
-  judged_at: string | null;
-  /**
-   * Critical ones first, then oldest first.
-   */
-  alerts: FleetAlert[];
+  days: string[];
+  data: KeyUsage[];
+  has_more: boolean;
+  next_cursor: string | null;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "FleetAlert".
+ * via the `definition` "Key".
  */
-export interface FleetAlert {
+export interface Key {
+  /**
+   * Its id.
+   */
+  key: string;
+  created_at: string | null;
+  /**
+   * `jobs`: its own jobs; `graphs`: its own graphs; `models`: its own models, by URL; `admin`: the fleet, the workflows and the keys.
+   */
+  rights: ('jobs' | 'admin' | 'graphs' | 'models')[];
+  /**
+   * Its share of GPU time relative to other keys with waiting jobs; 1 by default.
+   */
+  weight: number;
+  max_priority: number | null;
+  workflows: string[] | null;
+  limits: KeyLimits;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "KeyList".
+ */
+export interface KeyList {
+  data: Key[];
+  has_more: boolean;
+  next_cursor: string | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "ServiceIndex".
+ */
+export interface ServiceIndex {
   name: string;
-  /**
-   * When its condition began; it is reported after that has lasted for a while.
-   */
-  since: string;
-  severity: 'critical' | 'warning';
-  /**
-   * For people.
-   */
-  summary: string;
-  subject: {
-    instance?: string;
-    pool?: string;
-    key?: string;
-    lod?: string;
-    code?: string;
+  description: string;
+  links: {
+    docs: string;
+    openapi: string;
+    studio?: string;
   };
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Probe".
+ */
+export interface Probe {
+  status: 'ok' | 'unavailable';
   /**
-   * Path of the runbook entry that says what to do.
+   * Why it is unavailable, or what is missing, in sentences.
    */
-  runbook: string;
+  reasons: string[];
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
@@ -2223,67 +1931,359 @@ export interface Health {
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "Probe".
+ * via the `definition` "Halt".
  */
-export interface Probe {
-  status: 'ok' | 'unavailable';
+export interface Halt {
+  since: string;
   /**
-   * Why it is unavailable, or what is missing, in sentences.
+   * The id of the API key that ordered it; `BullMQ` if a pool was paused with a BullMQ tool.
    */
-  reasons: string[];
+  by: string;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "ServiceIndex".
+ * via the `definition` "PoolWaitingForModels".
  */
-export interface ServiceIndex {
+export interface PoolWaitingForModels {
+  workflow: string;
+  models: string[];
+  jobs: number;
+  oldest_wait_seconds: number | null;
+  held_by: string[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "PoolStatus".
+ */
+export interface PoolStatus {
   name: string;
-  description: string;
-  links: {
-    docs: string;
-    openapi: string;
-    studio?: string;
+  open: number;
+  waiting: number;
+  running: number;
+  paused: Halt | null;
+  instances: number;
+  backlog_seconds: number | null;
+  waiting_for_models: PoolWaitingForModels[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Drain".
+ */
+export interface Drain {
+  /**
+   * `draining`: it still executes, or its outputs are being collected. `drained`: it has no jobs.
+   */
+  state: 'draining' | 'drained';
+  since: string;
+  /**
+   * The id of the API key that ordered it; `BullMQ` if a pool was paused with a BullMQ tool.
+   */
+  by: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "InstanceStatus".
+ */
+export interface InstanceStatus {
+  name: string;
+  pools: string[];
+  state: 'up' | 'occupied' | 'down' | 'resting' | 'wedged' | 'warming' | 'unknown';
+  since: string;
+  reason: string | null;
+  rests: {
+    workflow: string | null;
+    checkpoint: string | null;
+    one_key: boolean;
+    until: string;
+    code: string;
+    error: string;
+  }[];
+  slowness: number | null;
+  drain: Drain | null;
+  vram_bytes: number | null;
+  running: {
+    job: string;
+    since: string;
+  } | null;
+  waiting: string[];
+  collecting: string[];
+  busy_share: number;
+  jobs_done: number;
+  jobs_failed: number;
+  checkpoint: string | null;
+  models: string[];
+  encode_ahead: {
+    state: 'on' | 'trial' | 'off';
+    saves_seconds_per_job: number | null;
+    why: ('setting' | 'cache_mode' | 'no_preview_any' | 'no_effect' | 'fits' | 'unknown') | null;
+    text: string;
+  } | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WorkerStatus".
+ */
+export interface WorkerStatus {
+  name: string;
+  started_at: string;
+  seen_at: string;
+  pools: string[];
+  draining: boolean;
+  storage_fault: {
+    reason: string;
+    since: string;
+  } | null;
+  instances: InstanceStatus[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "KeyShare".
+ */
+export interface KeyShare {
+  key: string;
+  weight: number;
+  gpu_seconds_minute: number;
+  gpu_seconds_hour: number;
+  share_minute: number;
+  share_hour: number;
+  fair_share: number;
+  waiting: number;
+  oldest_wait_seconds: number | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "FleetStatus".
+ */
+export interface FleetStatus {
+  paused: Halt | null;
+  pools: PoolStatus[];
+  workers: WorkerStatus[];
+  shares: KeyShare[];
+  notes: string[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "TimelineStretch".
+ */
+export interface TimelineStretch {
+  from: string;
+  to: string;
+  /**
+   * How many executions it includes; more than 1 if there are more than fit on a screen.
+   */
+  jobs: number;
+  job_id: string | null;
+  workflow: string | null;
+  lod: ('sketch' | 'mid' | 'final' | 'direct_final') | null;
+  key: string | null;
+  /**
+   * `stopped`: it did not end there, and its job was retried. `encoded`: it encoded the texts of several jobs before the prompt of this one. For several executions, the first of these words that applies to one.
+   */
+  outcome: 'running' | 'failed' | 'stopped' | 'canceled' | 'completed' | 'encoded';
+  /**
+   * How much of this time went into loading models, as far as that was observed; 0 while it runs.
+   */
+  loading_seconds: number;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "InstanceTimeline".
+ */
+export interface InstanceTimeline {
+  /**
+   * `<worker>/<n>`. An instance that is gone is listed as long as it executed something in this time.
+   */
+  instance: string;
+  /**
+   * Oldest first, without overlaps. Between them the instance executed nothing.
+   */
+  stretches: TimelineStretch[];
+  /**
+   * The beginning of the time is missing, because only 720 executions are kept.
+   */
+  cut: boolean;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "FleetTimeline".
+ */
+export interface FleetTimeline {
+  from: string;
+  to: string;
+  /**
+   * By name.
+   */
+  instances: InstanceTimeline[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "FleetSample".
+ */
+export interface FleetSample {
+  at: string;
+  /**
+   * Jobs that have not begun.
+   */
+  waiting: number;
+  running: number;
+  /**
+   * Jobs that ended since the previous sample; the same holds for `failed` and `canceled`.
+   */
+  completed: number;
+  failed: number;
+  canceled: number;
+  /**
+   * Instances that get work.
+   */
+  instances_up: number;
+  /**
+   * GPU seconds per step by API key, averaged over the minute before. The eight largest; the rest is `other`.
+   */
+  gpu_seconds: {
+    [k: string]: number;
   };
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "Problem".
+ * via the `definition` "FleetHistory".
  */
-export interface Problem {
+export interface FleetHistory {
   /**
-   * `urn:comfy-fleet:problem:` and the code.
+   * Seconds between samples; more when no dispatcher ran.
    */
-  type: string;
+  step_seconds: number;
   /**
-   * The meaning of the code, always the same for one code.
+   * Oldest first.
    */
-  title: string;
-  /**
-   * The HTTP status.
-   */
-  status: number;
-  /**
-   * What is wrong with this request, and how to fix it.
-   */
-  detail: string;
-  /**
-   * The path of the request.
-   */
-  instance: string;
-  /**
-   * The code for programs: one of those listed with the response.
-   */
-  code: string;
-  /**
-   * One entry for each invalid field, with a JSON pointer into the body, or a slash and the name of the parameter.
-   */
-  errors?: FieldError[];
+  samples: FleetSample[];
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
- * via the `definition` "FieldError".
+ * via the `definition` "FleetAlert".
  */
-export interface FieldError {
-  pointer: string;
-  detail: string;
+export interface FleetAlert {
+  name: string;
+  /**
+   * When its condition began; it is reported after that has lasted for a while.
+   */
+  since: string;
+  severity: 'critical' | 'warning';
+  /**
+   * For people.
+   */
+  summary: string;
+  subject: {
+    instance?: string;
+    pool?: string;
+    key?: string;
+    lod?: string;
+    code?: string;
+  };
+  /**
+   * Path of the runbook entry that says what to do.
+   */
+  runbook: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "FleetAlerts".
+ */
+export interface FleetAlerts {
+  /**
+   * When a dispatcher last evaluated the rules; null if none ever did.
+   */
+  judged_at: string | null;
+  /**
+   * Critical ones first, then oldest first.
+   */
+  alerts: FleetAlert[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "AdminStatus".
+ */
+export interface AdminStatus {
+  /**
+   * The whole fleet: no worker claims anything.
+   */
+  paused: Halt | null;
+  /**
+   * Pools that are paused individually.
+   */
+  pools: {
+    name: string;
+    since: string;
+    /**
+     * The id of the API key that ordered it; `BullMQ` if a pool was paused with a BullMQ tool.
+     */
+    by: string;
+  }[];
+  /**
+   * Instances that get no more prompts.
+   */
+  instances: {
+    /**
+     * `<worker>/<n>`.
+     */
+    name: string;
+    /**
+     * `draining`: it still executes, or its outputs are being collected. `drained`: it has no jobs. `gone`: its worker is not running; when it starts, it gives the instance no jobs.
+     */
+    state: 'draining' | 'drained' | 'gone';
+    since: string;
+    /**
+     * The id of the API key that ordered it; `BullMQ` if a pool was paused with a BullMQ tool.
+     */
+    by: string;
+  }[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "RunOptions".
+ */
+export interface RunOptions {
+  /**
+   * A stored version instead of the newest one or, for keys with the scope admin, one that was only tried with `PUT /workflows/{name}?dry_run=try`.
+   */
+  version?: string;
+  /**
+   * Level of detail; without it, the workflow runs as it was saved, except for the inputs that you set.
+   */
+  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
+  /**
+   * The outputs that you want; all by default. Nodes that only other outputs need are not executed.
+   *
+   * @minItems 1
+   * @maxItems 100
+   *
+   * Items: Name of an output.
+   */
+  outputs?: string[];
+  /**
+   * Your comfy.org key, for paid nodes. It is never shown, and deleted when the job ends.
+   */
+  api_key_comfy_org?: string;
+  /**
+   * Higher goes first among your own jobs. Default: 0.
+   */
+  priority?: number;
+  /**
+   * Seconds after which the job expires if it has not started.
+   */
+  start_within_seconds?: number;
+  /**
+   * If an equal job of yours (same version, inputs, files and seeds), ordered with `reuse`, succeeded in the last week, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal. Default: false.
+   */
+  reuse?: boolean;
+  /**
+   * Your own string pairs, returned with the job.
+   */
+  metadata?: {
+    [k: string]: string;
+  };
+  webhook?: Webhook;
+  /**
+   * http(s) address that is called.
+   */
+  webhook_url?: string;
 }

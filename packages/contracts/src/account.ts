@@ -1,11 +1,11 @@
 import Type, { type Static } from 'typebox';
 import { SCOPES } from './api-keys.js';
-import { nullable } from './schema-parts.js';
+import { named, nullable } from './schema-parts.js';
 
 const most = (description: string) => nullable(Type.Integer({ description: `${description} Null: no limit.` }));
 
 /** The limits of a key, under their names in the keys file. */
-export const keyLimitsSchema = Type.Object({
+export const keyLimitsSchema = named('KeyLimits', {
   requests_per_minute: most('Requests in a minute.'),
   jobs_waiting: most('Jobs that wait for a worker.'),
   jobs_running: most('Jobs held by workers; further jobs are accepted and wait.'),
@@ -37,15 +37,15 @@ const keyFields = {
 };
 
 /** The calling key and its rights, as `GET /me` answers. */
-export const meSchema = Type.Object({
+export const meSchema = named('Me', {
   key: nullable(Type.String({ description: 'The id of the API key; null if there are no keys.' })),
   ...keyFields,
 });
 
 /** A page of `GET /keys`, in alphabetical order, without the keys themselves and their webhook secrets. */
-export const keyListSchema = Type.Object({
+export const keyListSchema = named('KeyList', {
   data: Type.Array(
-    Type.Object({
+    named('Key', {
       key: Type.String({ description: 'Its id.' }),
       created_at: nullable(Type.String({ description: 'From the keys file.' })),
       ...keyFields,

@@ -1,11 +1,12 @@
 import Type, { type Static } from 'typebox';
+import { named } from './schema-parts.js';
 
 /** The kinds of files that inputs of workflows distinguish; `file` is any other file. */
 export const ASSET_KINDS = ['image', 'video', 'audio', 'file'] as const;
 export type AssetKind = (typeof ASSET_KINDS)[number];
 
 /** A file that the caller uploaded. */
-export const assetSchema = Type.Object({
+export const assetSchema = named('Asset', {
   id: Type.String({ format: 'uuid', description: 'To use it as an input, pass `asset:<id>`.' }),
   kind: Type.Enum([...ASSET_KINDS], {
     description: 'Determined from the bytes. An image is a PNG, JPEG, WebP or GIF.',
@@ -23,7 +24,7 @@ export const assetSchema = Type.Object({
 });
 
 /** A page of `GET /assets`, newest first. */
-export const assetListSchema = Type.Object({
+export const assetListSchema = named('AssetList', {
   data: Type.Array(assetSchema),
   has_more: Type.Boolean(),
   next_cursor: Type.Union([Type.String(), Type.Null()]),

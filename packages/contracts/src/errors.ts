@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { named } from './schema-parts.js';
 
 interface ErrorEntry {
   /** HTTP status of a request that fails with it; for errors of jobs, the status that a request would get. */
@@ -140,7 +141,7 @@ export class FleetError extends Error {
 }
 
 /** RFC 9457 problem details with our `code` and, for validation, one entry per invalid field. */
-export const problemSchema = Type.Object({
+export const problemSchema = named('Problem', {
   type: Type.String({ description: '`urn:comfy-fleet:problem:` and the code.' }),
   title: Type.String({ description: 'The meaning of the code, always the same for one code.' }),
   status: Type.Integer({ description: 'The HTTP status.' }),
@@ -148,7 +149,7 @@ export const problemSchema = Type.Object({
   instance: Type.String({ description: 'The path of the request.' }),
   code: Type.String({ description: 'The code for programs: one of those listed with the response.' }),
   errors: Type.Optional(
-    Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), {
+    Type.Array(named('FieldError', { pointer: Type.String(), detail: Type.String() }), {
       description:
         'One entry for each invalid field, with a JSON pointer into the body, or a slash and the name of the parameter.',
     }),

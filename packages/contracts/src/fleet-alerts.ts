@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { time } from './schema-parts.js';
+import { named, time } from './schema-parts.js';
 
 const label = () => Type.Optional(Type.String());
 
@@ -15,7 +15,7 @@ const subjectSchema = Type.Object({
   code: label(),
 });
 
-const alertSchema = Type.Object({
+const alertSchema = named('FleetAlert', {
   name: Type.String(),
   since: Type.String({
     format: 'date-time',
@@ -28,7 +28,8 @@ const alertSchema = Type.Object({
 });
 
 /** The current alerts, as `GET /fleet/alerts` answers them. */
-export const fleetAlertsSchema = Type.Object(
+export const fleetAlertsSchema = named(
+  'FleetAlerts',
   {
     judged_at: Type.Union([time(), Type.Null()], {
       description: 'When a dispatcher last evaluated the rules; null if none ever did.',

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { LODS } from './parameters.js';
-import { nullable, time } from './schema-parts.js';
+import { named, nullable, time } from './schema-parts.js';
 
 /** How far back the history of the fleet goes. */
 export const MOST_HISTORY_MINUTES = 60;
@@ -24,7 +24,7 @@ export const fleetHistoryQuerySchema = Type.Object(
 export const EXECUTION_OUTCOMES = ['running', 'failed', 'stopped', 'canceled', 'completed', 'encoded'] as const;
 export type ExecutionOutcome = (typeof EXECUTION_OUTCOMES)[number];
 
-const spanSchema = Type.Object({
+const spanSchema = named('TimelineStretch', {
   from: time(),
   to: time(),
   jobs: Type.Integer({
@@ -44,12 +44,13 @@ const spanSchema = Type.Object({
 });
 
 /** What each instance executed and when, as `GET /fleet/timeline` answers it. */
-export const fleetTimelineSchema = Type.Object(
+export const fleetTimelineSchema = named(
+  'FleetTimeline',
   {
     from: time(),
     to: time(),
     instances: Type.Array(
-      Type.Object({
+      named('InstanceTimeline', {
         instance: Type.String({
           description:
             '`<worker>/<n>`. An instance that is gone is listed as long as it executed something in this time.',
@@ -93,7 +94,7 @@ export const fleetTimelineSchema = Type.Object(
   },
 );
 
-const sampleSchema = Type.Object({
+const sampleSchema = named('FleetSample', {
   at: time(),
   waiting: Type.Integer({ description: 'Jobs that have not begun.' }),
   running: Type.Integer(),
@@ -112,7 +113,8 @@ const sampleSchema = Type.Object({
 });
 
 /** The recent numbers of the fleet, as `GET /fleet/history` answers them. */
-export const fleetHistorySchema = Type.Object(
+export const fleetHistorySchema = named(
+  'FleetHistory',
   {
     step_seconds: Type.Number({ description: 'Seconds between samples; more when no dispatcher ran.' }),
     samples: Type.Array(sampleSchema, { description: 'Oldest first.' }),

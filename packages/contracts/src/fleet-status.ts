@@ -1,11 +1,11 @@
 import Type, { type Static } from 'typebox';
 import { ENCODE_AHEAD_OFF, ENCODE_AHEAD_STATES, INSTANCE_STATES } from './fleet.js';
 import { drainSchema, pauseSchema } from './pauses.js';
-import { nullable, time } from './schema-parts.js';
+import { named, nullable, time } from './schema-parts.js';
 
 const ids = () => Type.Array(Type.String());
 
-const instanceStatusSchema = Type.Object({
+const instanceStatusSchema = named('InstanceStatus', {
   /** `<worker>/<n>`, or the name from the settings after the slash. */
   name: Type.String(),
   /** The pools whose jobs it takes. */
@@ -63,7 +63,7 @@ const instanceStatusSchema = Type.Object({
   ),
 });
 
-const workerStatusSchema = Type.Object({
+const workerStatusSchema = named('WorkerStatus', {
   name: Type.String(),
   started_at: time(),
   seen_at: time(),
@@ -75,7 +75,7 @@ const workerStatusSchema = Type.Object({
   instances: Type.Array(instanceStatusSchema),
 });
 
-const waitingForModelsSchema = Type.Object({
+const waitingForModelsSchema = named('PoolWaitingForModels', {
   workflow: Type.String(),
   /** The files that its graph loads. */
   models: Type.Array(Type.String()),
@@ -87,7 +87,7 @@ const waitingForModelsSchema = Type.Object({
   held_by: Type.Array(Type.String()),
 });
 
-const shareSchema = Type.Object({
+const shareSchema = named('KeyShare', {
   key: Type.String(),
   weight: Type.Number(),
   /** GPU time of its jobs in the last minute and hour; running jobs count up to now. */
@@ -107,7 +107,7 @@ const shareSchema = Type.Object({
   oldest_wait_seconds: nullable(Type.Number()),
 });
 
-const poolStatusSchema = Type.Object({
+const poolStatusSchema = named('PoolStatus', {
   name: Type.String(),
   /** Jobs that are accepted and have not ended. */
   open: Type.Integer(),
@@ -125,7 +125,7 @@ const poolStatusSchema = Type.Object({
 });
 
 /** The fleet as `GET /fleet` answers it. */
-export const fleetStatusSchema = Type.Object({
+export const fleetStatusSchema = named('FleetStatus', {
   /** Set while an operator has paused the whole fleet. */
   paused: nullable(pauseSchema),
   pools: Type.Array(poolStatusSchema),

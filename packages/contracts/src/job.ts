@@ -3,7 +3,7 @@ import Type from 'typebox';
 import { v4, v7 } from 'uuid';
 import { JOB_STATUSES } from './job-states.js';
 import { FILE_KINDS, JOB_KINDS, LODS } from './parameters.js';
-import { nullable, time } from './schema-parts.js';
+import { named, nullable, time } from './schema-parts.js';
 import { waitingForSchema } from './waiting-for.js';
 
 /** A UUIDv7 in canonical lower-case form: sortable by creation time, and a prompt id that every ComfyUI accepts. */
@@ -51,7 +51,7 @@ const fileFields = {
   sha256: Type.String({ description: 'SHA-256 of the file in hexadecimal, which is also its ETag.' }),
 };
 
-const jobImageSchema = Type.Object({
+const jobImageSchema = named('JobImage', {
   image_url: Type.String({
     description:
       'URL of the picture. If the service has keys, it is signed: anyone who has it can open it until it expires.',
@@ -65,7 +65,7 @@ const jobImageSchema = Type.Object({
 export const OUTPUT_KINDS = ['image', 'animation', 'video', 'audio', 'model', 'text', 'latent', 'file'] as const;
 export type OutputKind = (typeof OUTPUT_KINDS)[number];
 
-const jobOutputSchema = Type.Object({
+const jobOutputSchema = named('JobOutput', {
   name: Type.String({ description: 'Name of the output in the workflow. All files of one node share it.' }),
   node_id: Type.String({ description: 'Id of the node that made it.' }),
   kind: Type.Enum([...OUTPUT_KINDS], {
@@ -85,7 +85,7 @@ const jobOutputSchema = Type.Object({
   ),
 });
 
-const jobProgressSchema = Type.Object({
+const jobProgressSchema = named('JobProgress', {
   fraction: Type.Number({ description: '0 to 1 over the whole workflow.' }),
   step: nullable(Type.Integer(), 'Current step of the executing node; null if it has none.'),
   steps: nullable(Type.Integer(), 'Number of steps of the executing node; null if it has none.'),
@@ -93,9 +93,9 @@ const jobProgressSchema = Type.Object({
 });
 
 /** The job that this one repeats or refines. */
-const parentJobSchema = Type.Object({ id: Type.String(), relation: Type.Enum(['retry', 'refine']) });
+const parentJobSchema = named('ParentJob', { id: Type.String(), relation: Type.Enum(['retry', 'refine']) });
 
-const jobErrorSchema = Type.Object({
+const jobErrorSchema = named('JobError', {
   code: Type.String(),
   title: Type.String(),
   detail: Type.String(),
@@ -135,7 +135,7 @@ const lod = (description?: string) => nullable(Type.Enum([...LODS]), description
 const inRequest = (more = '') => `As in \`request\`; null if the workflow has no such input.${more}`;
 
 /** The flat fields are those of text2img and img2img. */
-const jobRequestSchema = Type.Object({
+const jobRequestSchema = named('JobParameters', {
   workflow: Type.String(),
   /** SHA-256 of the workflow's source: the job runs this version even if the workflow changes. */
   version: Type.String(),
@@ -180,7 +180,7 @@ const jobRequestSchema = Type.Object({
 });
 
 /** A job as `GET /jobs/:id` answers it. */
-export const jobSchema = Type.Object({
+export const jobSchema = named('Job', {
   id: Type.String({ description: 'A UUID. Ids sort by the time of creation.' }),
   kind: Type.Enum([...JOB_KINDS], {
     description: 'Whether it was ordered as `text2img`, as `img2img`, or as any other workflow or graph.',
@@ -248,14 +248,14 @@ export type ParentJob = Static<typeof parentJobSchema>;
 export type JobProgress = Static<typeof jobProgressSchema>;
 
 /** A page of `GET /jobs`, newest first. */
-export const jobListSchema = Type.Object({
+export const jobListSchema = named('JobList', {
   data: Type.Array(jobSchema),
   has_more: Type.Boolean(),
   next_cursor: Type.Union([Type.String(), Type.Null()]),
 });
 
 /** The answer of `POST /jobs/batch`, in the order of the request. */
-export const batchAnswerSchema = Type.Object({
+export const batchAnswerSchema = named('BatchAnswer', {
   data: Type.Array(Type.Object({ id: Type.String(), urls: Type.Object({ self: Type.String() }) })),
 });
 
@@ -269,9 +269,9 @@ export const jobEventSchemas = {
   status: jobSchema,
   progress,
   /** The unfinished picture. */
-  preview: Type.Object({
+  preview: named('JobPreview', {
     content_type: Type.String(),
     data: Type.String({ contentEncoding: 'base64', description: 'The picture in base64.' }),
   }),
-  output: Type.Object({ outputs, images }),
+  output: named('JobOutputs', { outputs, images }),
 };

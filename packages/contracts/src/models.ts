@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { POOL_PATTERN } from './fleet.js';
-import { nullable, time } from './schema-parts.js';
+import { named, nullable, time } from './schema-parts.js';
 
 /** ComfyUI's folders of models, as folder_paths.py names them. */
 export const MODEL_KINDS = [
@@ -146,7 +146,8 @@ export const MODEL_SOURCE_PATTERN =
 const SHA256_PATTERN = '^[0-9a-f]{64}$';
 
 /** The body of `PUT /models/:kind/:name`. Of a registered model, absent fields keep their values. */
-export const modelRequestSchema = Type.Object(
+export const modelRequestSchema = named(
+  'ModelRequest',
   {
     sources: Type.Array(Type.String({ pattern: MODEL_SOURCE_PATTERN, maxLength: 2048 }), {
       minItems: 1,
@@ -179,7 +180,7 @@ export const fetchModelSchema = Type.Object(
   { additionalProperties: false },
 );
 
-const modelCopySchema = Type.Object({
+const modelCopySchema = named('ModelCopy', {
   folder: Type.Optional(Type.String({ description: 'Id of the model folder. Only for operators.' })),
   worker: Type.Optional(Type.String({ description: 'The worker that manages the folder. Only for operators.' })),
   instances: Type.Array(Type.String(), { description: 'The instances that use the folder.' }),
@@ -200,7 +201,7 @@ const modelCopySchema = Type.Object({
 });
 
 /** A registered model, as the API shows it. */
-export const modelSchema = Type.Object({
+export const modelSchema = named('Model', {
   kind: Type.Enum([...MODEL_KINDS]),
   name: Type.String(),
   bytes: nullable(Type.Integer(), 'Its size; null while it is unknown.'),
@@ -215,7 +216,7 @@ export const modelSchema = Type.Object({
   copies: Type.Array(modelCopySchema, { description: 'The copies in the model folders.' }),
 });
 
-const modelFolderSchema = Type.Object({
+const modelFolderSchema = named('ModelFolder', {
   id: Type.String(),
   worker: Type.String({ description: 'The worker that manages it.' }),
   instances: Type.Array(Type.String()),
@@ -227,7 +228,7 @@ const modelFolderSchema = Type.Object({
 });
 
 /** The answer to `GET /models`: every model that the caller may use. */
-export const modelListSchema = Type.Object({
+export const modelListSchema = named('ModelList', {
   data: Type.Array(modelSchema),
   folders: Type.Array(modelFolderSchema, { description: 'The model folders of all hosts. Only for operators.' }),
 });

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { named } from './schema-parts.js';
 
 /** Levels of detail, from a quick sketch to the finished picture. */
 export const LODS = ['sketch', 'mid', 'final', 'direct_final'] as const;
@@ -146,7 +147,7 @@ export function filesOf({ inputs }: Pick<ResolvedRequest, 'inputs'>): [input: st
   return Object.entries(inputs).filter((entry): entry is [string, InputFile] => isInputFile(entry[1]));
 }
 
-const lodProfileSchema = Type.Object({
+const lodProfileSchema = named('LodProfile', {
   lod: Type.Enum([...LODS]),
   description: Type.String(),
   steps: Type.Integer(),
@@ -160,7 +161,7 @@ const lodProfileSchema = Type.Object({
 });
 
 /** The levels of detail, quickest first, as `GET /lods` answers them. */
-export const lodListSchema = Type.Object({
+export const lodListSchema = named('LodList', {
   default: Type.Enum([...LODS], { description: 'The level of requests that name none.' }),
   data: Type.Array(lodProfileSchema),
 });

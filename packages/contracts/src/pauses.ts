@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { POOL_PATTERN } from './fleet.js';
+import { named } from './schema-parts.js';
 
 const pause = {
   since: Type.String({ format: 'date-time' }),
@@ -9,10 +10,10 @@ const pause = {
 };
 
 /** Since when an operator has paused something, and with which key. */
-export const pauseSchema = Type.Object(pause);
+export const pauseSchema = named('Halt', pause);
 
 /** The drain of an instance. */
-export const drainSchema = Type.Object({
+export const drainSchema = named('Drain', {
   state: Type.Enum(['draining', 'drained'], {
     description: '`draining`: it still executes, or its outputs are being collected. `drained`: it has no jobs.',
   }),
@@ -20,7 +21,7 @@ export const drainSchema = Type.Object({
 });
 
 /** What operators have paused and drained, as `GET /admin` and its changes answer it. */
-export const adminStatusSchema = Type.Object({
+export const adminStatusSchema = named('AdminStatus', {
   paused: Type.Union([pauseSchema, Type.Null()], { description: 'The whole fleet: no worker claims anything.' }),
   pools: Type.Array(Type.Object({ name: Type.String(), ...pause }), {
     description: 'Pools that are paused individually.',

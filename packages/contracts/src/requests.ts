@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { JOB_STATUSES } from './job-states.js';
 import { JOB_KINDS, LODS, MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './parameters.js';
+import { named } from './schema-parts.js';
 import { WAIT_CODES } from './waiting-for.js';
 import { webhookSchema, webhookUrlSchema } from './webhook.js';
 import { VERSION_PATTERN } from './workflows.js';
@@ -94,7 +95,7 @@ function sharedFields(limits: RequestLimits) {
 
 /** Body of `POST /generate`. */
 export const generateRequestSchema = (limits: RequestLimits) =>
-  Type.Object(sharedFields(limits), { additionalProperties: false });
+  named('GenerateRequest', sharedFields(limits), { additionalProperties: false });
 
 /** Far more than a graph has for people to look at. */
 const MAX_OUTPUTS = 100;
@@ -153,7 +154,7 @@ export const runRequestSchema = (limits: RequestLimits) =>
 
 /** The same without `inputs`: the fields that all workflows share. */
 export const runOptionsSchema = (limits: RequestLimits) =>
-  Type.Object({ version: version(), ...workflowFields(limits) });
+  named('RunOptions', { version: version(), ...workflowFields(limits) });
 
 /** Body of `POST /graphs`. */
 export const graphRequestSchema = (limits: RequestLimits) => {
@@ -191,7 +192,8 @@ function img2imgFields(limits: RequestLimits) {
  * `image`.
  */
 export const img2imgRequestSchema = (limits: RequestLimits) =>
-  Type.Object(
+  named(
+    'Img2ImgRequest',
     {
       ...img2imgFields(limits),
       image: Type.Optional(Type.String({ minLength: 1, description: 'The picture as base64 or as a data URL.' })),
@@ -210,12 +212,14 @@ export const img2imgRequestSchema = (limits: RequestLimits) =>
 /** One job of `POST /jobs/batch`: as in `POST /generate`, or as in `POST /img2img` with a `source`. */
 export const batchJobSchema = {
   text2img: (limits: RequestLimits) =>
-    Type.Object(
+    named(
+      'BatchText2ImgJob',
       { kind: Type.Optional(Type.Literal('text2img')), ...sharedFields(limits) },
       { additionalProperties: false },
     ),
   img2img: (limits: RequestLimits) =>
-    Type.Object(
+    named(
+      'BatchImg2ImgJob',
       { kind: Type.Literal('img2img'), ...img2imgFields(limits), source: source() },
       { additionalProperties: false },
     ),
@@ -247,7 +251,8 @@ const batchEntrySchemas = (limits: RequestLimits) => [
 
 /** Body of `POST /jobs/batch`. */
 export const batchRequestSchema = (limits: RequestLimits, maxJobs: number) =>
-  Type.Object(
+  named(
+    'BatchRequest',
     {
       jobs: Type.Array(Type.Union(batchEntrySchemas(limits)), {
         minItems: 1,
@@ -259,7 +264,8 @@ export const batchRequestSchema = (limits: RequestLimits, maxJobs: number) =>
 
 /** Body of `POST /jobs/:id/refine`. */
 export const refineRequestSchema = (limits: RequestLimits) =>
-  Type.Object(
+  named(
+    'RefineRequest',
     {
       lod: Type.Enum([...LODS], { description: 'A higher level of detail: sketch, mid, final.' }),
       index: Type.Optional(

@@ -1,9 +1,9 @@
 import Type, { type Static } from 'typebox';
 import { INSTANCE_STATES } from './fleet.js';
-import { nullable, time } from './schema-parts.js';
+import { named, nullable, time } from './schema-parts.js';
 
 /** Where the service is described, as `GET /` answers it. */
-export const serviceIndexSchema = Type.Object({
+export const serviceIndexSchema = named('ServiceIndex', {
   name: Type.String(),
   description: Type.String(),
   links: Type.Object({
@@ -14,7 +14,7 @@ export const serviceIndexSchema = Type.Object({
 });
 
 /** Whether a process lives and can work, as `GET /livez` and `GET /readyz` answer it. */
-export const probeSchema = Type.Object({
+export const probeSchema = named('Probe', {
   status: Type.Enum(['ok', 'unavailable']),
   reasons: Type.Array(Type.String(), { description: 'Why it is unavailable, or what is missing, in sentences.' }),
 });
@@ -39,7 +39,7 @@ const healthInstanceSchema = Type.Object({
 });
 
 /** The state of the service for people, as `GET /health` answers it. */
-export const healthSchema = Type.Object({
+export const healthSchema = named('Health', {
   status: Type.Enum(['ok', 'degraded', 'down'], {
     description: '`degraded`: something is missing, and jobs may wait. `down`: no jobs are accepted.',
   }),

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { nullable } from './schema-parts.js';
+import { named, nullable } from './schema-parts.js';
 
 const MAX_DAYS = 90;
 const days = () =>
@@ -18,10 +18,10 @@ const counts = {
 };
 
 /** The answer of `GET /usage` and `GET /usage/keys/:key`: one entry a day (UTC), today first. */
-export const usageSchema = Type.Object({
-  data: Type.Array(Type.Object({ day: Type.String({ format: 'date', description: 'UTC.' }), ...counts })),
+export const usageSchema = named('Usage', {
+  data: Type.Array(named('UsageDay', { day: Type.String({ format: 'date', description: 'UTC.' }), ...counts })),
   /** The current values of what the key's limits bound. */
-  now: Type.Object({
+  now: named('UsageNow', {
     gpu_seconds: Type.Number({ description: 'GPU time of jobs that ended today (UTC).' }),
     gpu_seconds_expected: Type.Number({
       description: 'GPU time that the waiting jobs are expected to take. It counts towards the daily limit.',
@@ -40,10 +40,10 @@ export const usageSchema = Type.Object({
 });
 
 /** A page of `GET /usage/keys`, in alphabetical order. */
-export const keyUsageListSchema = Type.Object({
+export const keyUsageListSchema = named('KeyUsageList', {
   days: Type.Array(Type.String({ format: 'date' }), { description: 'The counted days (UTC), today first.' }),
   data: Type.Array(
-    Type.Object({
+    named('KeyUsage', {
       key: Type.String({ description: 'Its id. Revoked keys are included.' }),
       ...counts,
       gpu_seconds_by_day: Type.Array(Type.Number(), { description: 'In the order of `days`.' }),

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { MODEL_KINDS } from './models.js';
-import { nullable, time } from './schema-parts.js';
+import { named, nullable, time } from './schema-parts.js';
 
 /** Why a queued job waits, in order of precedence. */
 export const WAIT_CODES = [
@@ -36,7 +36,7 @@ const awaitedModelSchema = Type.Object({
 });
 
 /** What a job waits for while it is `queued`. */
-export const waitingForSchema = Type.Object({
+export const waitingForSchema = named('WaitingFor', {
   code: Type.Enum([...WAIT_CODES], {
     description: [
       'The first reason that applies.',

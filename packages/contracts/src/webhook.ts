@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { jobSchema } from './job.js';
 import { TERMINAL_STATUSES, type TerminalStatus } from './job-states.js';
-import { nullable, time } from './schema-parts.js';
+import { named, nullable, time } from './schema-parts.js';
 
 /** The event of a webhook: how the job ended. */
 export type WebhookEvent = `job.${TerminalStatus}`;
@@ -22,7 +22,8 @@ export const webhookEventsSchema = () =>
   });
 
 /** The webhook of a job request. */
-export const webhookSchema = Type.Object(
+export const webhookSchema = named(
+  'Webhook',
   {
     url: webhookUrlSchema(),
     events: Type.Optional(webhookEventsSchema()),
@@ -40,7 +41,7 @@ export const webhookSchema = Type.Object(
 export type Webhook = Static<typeof webhookSchema>;
 
 /** One attempt to deliver a webhook, as `GET /jobs/:id/webhooks` shows it. */
-export const webhookAttemptSchema = Type.Object({
+export const webhookAttemptSchema = named('WebhookAttempt', {
   at: time('When the attempt began.'),
   status: nullable(Type.Integer(), 'HTTP status of the answer; null if there was none.'),
   duration_ms: Type.Integer({ description: 'Time until the answer or the timeout.' }),
@@ -49,7 +50,7 @@ export const webhookAttemptSchema = Type.Object({
 });
 
 /** The delivery of a job's webhook, as `GET /jobs/:id/webhooks` answers it. */
-export const webhookDeliverySchema = Type.Object({
+export const webhookDeliverySchema = named('WebhookDelivery', {
   id: Type.String({ description: 'The `webhook-id`, which is the same for every attempt.' }),
   url: Type.String({ description: 'Address of the receiver.' }),
   events: Type.Array(Type.Enum([...WEBHOOK_EVENTS]), { description: 'The events that are sent.' }),
@@ -66,7 +67,7 @@ export type WebhookAttempt = Static<typeof webhookAttemptSchema>;
 export type WebhookDelivery = Static<typeof webhookDeliverySchema>;
 
 /** The body of a webhook, in the format of Standard Webhooks. */
-export const webhookMessageSchema = Type.Object({
+export const webhookMessageSchema = named('WebhookMessage', {
   type: Type.Enum([...WEBHOOK_EVENTS]),
   timestamp: Type.String({
     format: 'date-time',

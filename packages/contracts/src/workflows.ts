@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { nullable, time } from './schema-parts.js';
+import { named, nullable, time } from './schema-parts.js';
 
 /** Names for published workflows. They are part of addresses; `graph` is reserved for graphs that are not published. */
 export const WORKFLOW_NAME_PATTERN = '^(?!graph$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$';
@@ -14,7 +14,7 @@ const place = () =>
 
 const publisher = () => nullable(Type.String({ description: 'The id of the API key.' }));
 
-const workflowFaultSchema = Type.Object({
+const workflowFaultSchema = named('WorkflowFault', {
   source: place(),
   name: nullable(Type.String({ description: 'The workflow; null for a file of another kind.' })),
   detail: Type.String({ description: 'What is wrong with it.' }),
@@ -22,7 +22,7 @@ const workflowFaultSchema = Type.Object({
 export type WorkflowFault = Static<typeof workflowFaultSchema>;
 
 /** As `GET /workflows` answers. */
-export const workflowListSchema = Type.Object({
+export const workflowListSchema = named('WorkflowList', {
   data: Type.Array(
     Type.Object({
       name: Type.String(),
@@ -56,7 +56,7 @@ const ableSchema = Type.Object({
   ),
 });
 
-const noteSchema = Type.Object({
+const noteSchema = named('WorkflowNote', {
   kind: Type.Enum(['refused', 'unsettled', 'odd_default'], {
     description:
       '`refused`: ComfyUI would refuse it as it is; `unsettled`: an input or output is missing, because it is not clear which ' +
@@ -69,7 +69,7 @@ const noteSchema = Type.Object({
 });
 
 /** As `GET /workflows/:name` answers. */
-export const workflowSchema = Type.Object({
+export const workflowSchema = named('Workflow', {
   name: Type.String(),
   version: version(),
   description: nullable(Type.String()),
@@ -130,7 +130,7 @@ export const workflowSchema = Type.Object({
 });
 
 /** As `GET /workflows/:name/versions` answers. */
-export const workflowVersionsSchema = Type.Object({
+export const workflowVersionsSchema = named('WorkflowVersions', {
   data: Type.Array(
     Type.Object({
       version: version(),
@@ -141,7 +141,7 @@ export const workflowVersionsSchema = Type.Object({
   ),
 });
 
-const changeSchema = Type.Object({
+const changeSchema = named('WorkflowChange', {
   what: Type.String({ description: '`minimum`, `title`, the name of a widget, …' }),
   before: Type.Unknown({ description: 'Null if it did not exist.' }),
   after: Type.Unknown({ description: 'Null if it was removed.' }),
@@ -152,7 +152,7 @@ const difference = {
 };
 
 /** As `GET /workflows/:name/changes` answers. */
-export const workflowChangesSchema = Type.Object({
+export const workflowChangesSchema = named('WorkflowChanges', {
   from: version(),
   to: version(),
   whole: Type.Array(changeSchema, { description: 'Changes of the workflow as a whole: description, pool, …' }),
@@ -171,7 +171,7 @@ export const workflowChangesSchema = Type.Object({
 const optionalJson = (description: string) => nullable(Type.Object({}, { additionalProperties: true, description }));
 
 /** The answer to `PUT /workflows/:name?dry_run=`. */
-export const workflowInspectionSchema = Type.Object({
+export const workflowInspectionSchema = named('WorkflowInspection', {
   outcome: Type.Enum(['new', 'changed', 'same'], { description: 'What publishing it would do.' }),
   workflow: workflowSchema,
   source: Type.Object(

@@ -1,17 +1,10 @@
-import type { RequestLimits } from '@comfy-fleet/contracts';
+import { type RequestLimits, runOptionsSchema, webhookMessageSchema } from '@comfy-fleet/contracts';
 import { version } from '@comfy-fleet/telemetry';
-import type {
-  ContentObject,
-  OpenAPIObject,
-  OperationObject,
-  PathsObject,
-  ReferenceObject,
-  SchemaObject,
-} from 'openapi3-ts/oas31';
+import type { ContentObject, OpenAPIObject, OperationObject, PathsObject, SchemaObject } from 'openapi3-ts/oas31';
 import { RESPONSE_HEADERS } from './headers.js';
 import { jsonParts, operationObject, SECURITY_SCHEMES } from './operation.js';
 import type { ApiRoute } from './route.js';
-import { namedSchemas, nameSchemas } from './schemas.js';
+import { nameSchemas } from './schemas.js';
 
 /** The introduction of the document, in Markdown. */
 const INTRODUCTION = `
@@ -32,7 +25,6 @@ status 429, 503 or 507 the same request may succeed later; \`Retry-After\` says 
 
 export interface DocumentOptions {
   readonly limits: RequestLimits;
-  readonly maxBatchJobs: number;
   /** The base URL of the service; undefined if it is the URL of the document. */
   readonly publicUrl: string | undefined;
   /** The service has no API keys and accepts every caller. */
@@ -53,14 +45,17 @@ export interface DocumentedWorkflow {
 export function openApiDocument(
   routes: readonly ApiRoute[],
   workflows: readonly DocumentedWorkflow[],
-  { limits, maxBatchJobs, publicUrl, anonymous }: DocumentOptions,
+  { limits, publicUrl, anonymous }: DocumentOptions,
 ): OpenAPIObject {
-  const { naming, definitions } = nameSchemas(namedSchemas(limits, maxBatchJobs));
+  const { naming, definitions } = nameSchemas();
+  naming(webhookMessageSchema); // no answer has one, but receivers need its type
   const paths: PathsObject = {};
   for (const route of routes) {
     const path = route.path.replaceAll(/:(\w+)/g, '{$1}');
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationObject(route, naming, anonymous) };
   }
+  const runOptions = runOptionsSchema(limits);
+  const options = { names: Object.keys(runOptions.properties), schema: naming(runOptions) };
   const anyWorkflow = paths['/workflows/{name}'];
   if (anyWorkflow?.post === undefined) throw new Error('running workflows is not documented');
   const { run, responses } = withSharedResponses(anyWorkflow.post);
@@ -75,7 +70,7 @@ export function openApiDocument(
     },
     servers: [{ url: publicUrl ?? '/' }],
     tags: [...new Set(routes.map(({ tag }) => tag))],
-    paths: { ...paths, ...workflowPaths(workflows, run, definitions.RunOptions ?? {}) },
+    paths: { ...paths, ...workflowPaths(workflows, run, options) },
     components: { schemas: definitions, headers: RESPONSE_HEADERS, securitySchemes: SECURITY_SCHEMES, responses },
   };
 }
@@ -91,11 +86,17 @@ function withSharedResponses(operation: OperationObject) {
   };
 }
 
+/** The fields that requests of all workflows have besides inputs. */
+interface RunOptions {
+  readonly names: readonly string[];
+  readonly schema: SchemaObject;
+}
+
 /** The path of each workflow, with its own inputs. The rest is copied from the operation that runs any workflow. */
 function workflowPaths(
   workflows: readonly DocumentedWorkflow[],
   { responses, security, parameters = [] }: OperationObject,
-  options: SchemaObject,
+  options: RunOptions,
 ): PathsObject {
   const shared = parameters.filter((one) => !('in' in one && one.in === 'path'));
   const sorted = [...workflows].sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -118,8 +119,11 @@ function workflowPaths(
   ) as PathsObject;
 }
 
-function workflowBodies(inputs: SchemaObject, example: object, options: SchemaObject): ContentObject {
-  const runOptions: ReferenceObject = { $ref: '#/components/schemas/RunOptions' };
+function workflowBodies(
+  inputs: SchemaObject,
+  example: object,
+  { names, schema: runOptions }: RunOptions,
+): ContentObject {
   const isRequired = (inputs.required ?? []).length > 0;
   const jsonSchema: SchemaObject = {
     type: 'object',
@@ -127,7 +131,7 @@ function workflowBodies(inputs: SchemaObject, example: object, options: SchemaOb
     ...(isRequired ? { required: ['inputs'] } : {}),
   };
   // In a form, an input with the same name as a run option can only be given in `inputs`.
-  const isField = (name: string) => name === 'inputs' || Object.hasOwn(options.properties ?? {}, name);
+  const isField = (name: string) => name === 'inputs' || names.includes(name);
   const own = Object.entries(inputs.properties ?? {}).filter(([name]) => !isField(name));
   const properties = own.map(([name, schema]) => [
     name,

@@ -1,4 +1,4 @@
-import { ERROR_CATALOGUE, type ErrorCode } from '@comfy-fleet/contracts';
+import { ERROR_CATALOGUE, type ErrorCode, problemSchema } from '@comfy-fleet/contracts';
 import type {
   ContentObject,
   EncodingPropertyObject,
@@ -62,7 +62,7 @@ export function operationObject(route: ApiRoute, naming: Naming, anonymous: bool
     ...(description === '' ? {} : { description }),
     parameters: parametersOf(route, naming),
     ...(body === undefined ? {} : { requestBody: requestBody(body, naming) }),
-    responses: { ...problemAnswers(codesOf(route, anonymous), common), ...Object.fromEntries(responses) },
+    responses: { ...problemAnswers(codesOf(route, anonymous), common, naming), ...Object.fromEntries(responses) },
     security: securityOf(route, anonymous),
   };
 }
@@ -189,7 +189,11 @@ const PROBLEM_HEADERS: Readonly<Record<number, HeaderUse>> = {
 };
 
 /** The error answers, by status. Each lists its possible codes. */
-function problemAnswers(codes: readonly ErrorCode[], common: HeaderUse): Record<string, ResponseObject> {
+function problemAnswers(
+  codes: readonly ErrorCode[],
+  common: HeaderUse,
+  naming: Naming,
+): Record<string, ResponseObject> {
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of new Set(codes)) {
     const { status } = ERROR_CATALOGUE[code];
@@ -199,7 +203,7 @@ function problemAnswers(codes: readonly ErrorCode[], common: HeaderUse): Record<
     [...byStatus].map(([status, of]) => {
       const description = of.map((code) => `- \`${code}\`: ${ERROR_CATALOGUE[code].title}.`).join('\n');
       const headers = answerHeaders({ ...common, ...PROBLEM_HEADERS[status] });
-      const schema = { allOf: [{ $ref: '#/components/schemas/Problem' }, { properties: { code: { enum: of } } }] };
+      const schema = { allOf: [naming(problemSchema), { properties: { code: { enum: of } } }] };
       return [status, { description, headers, content: { 'application/problem+json': { schema } } }];
     }),
   );

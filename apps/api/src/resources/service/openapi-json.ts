@@ -23,7 +23,7 @@ const MOST_DOCUMENTS = 20;
 export function openApiJson(deps: Deps, routes: () => readonly ApiRoute[]): Handler {
   const { http, limits } = deps.config;
   const anonymous = deps.keys === undefined;
-  const options = { publicUrl: http.publicUrl, anonymous, limits, maxBatchJobs: http.maxBatchJobs };
+  const options = { publicUrl: http.publicUrl, anonymous, limits };
   const documents = new LRUCache<string, { readonly text: string; readonly etag: string }, readonly Workflow[]>({
     max: MOST_DOCUMENTS,
     ttl: FRESH_MS,
