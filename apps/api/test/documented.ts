@@ -80,8 +80,8 @@ function createCheck(document: OpenAPIObject): DocumentCheck {
   const header = (name: string, spec: HeaderObject, answer: SentAnswer): string[] => {
     const known = spec.$ref === undefined ? spec : document.components?.headers?.[spec.$ref.split('/').at(-1) ?? ''];
     const value = answer.headers[name.toLowerCase()];
-    if (value === undefined) return spec.required === true ? [`no header ${name}`] : [];
-    const { schema } = (known ?? {}) as HeaderObject;
+    const { schema, required } = (known ?? {}) as HeaderObject;
+    if (value === undefined) return required === true ? [`no header ${name}`] : [];
     // ajv writes the coerced value back, so it gets the value in its own object.
     return fitting(schema ?? ANYTHING)({ value }) ? [] : [`${name}: ${value} is not as documented`];
   };

@@ -31,7 +31,7 @@ export function headerParameter(name: RequestHeader): ParameterObject {
   return { name, in: 'header', ...REQUEST_HEADERS[name] };
 }
 
-/** The headers of answers. They are components of the document. */
+/** The headers of answers, except those that any HTTP library reads by itself. They are components of the document. */
 export const RESPONSE_HEADERS = {
   'RateLimit-Policy': text(
     'How many requests (q) the API key may send in a window of w seconds, if it has a limit.',
@@ -47,6 +47,7 @@ export const RESPONSE_HEADERS = {
   },
   Location: {
     description: 'The URL of the job, the file or the workflow.',
+    required: true,
     schema: { type: 'string', format: 'uri-reference' },
   },
   'Preference-Applied': text('The preference that the service applied.'),
@@ -54,11 +55,12 @@ export const RESPONSE_HEADERS = {
     description: 'An earlier request with the same Idempotency-Key created the job; this request created nothing.',
     schema: { type: 'string', const: 'true' },
   },
-  ETag: { description: 'Changes whenever the content changes.', schema: { type: 'string', pattern: '^"[^"]+"$' } },
-  'Cache-Control': text('Who may cache the answer, and for how long.'),
-  'Content-Length': { description: 'The size of the body in bytes.', schema: { type: 'integer', minimum: 0 } },
-  'Content-Range': text('Which bytes the body has, and how many there are in all.'),
-  'Accept-Ranges': { description: 'You can request parts of the content.', schema: { type: 'string', const: 'bytes' } },
+  ETag: {
+    description: 'Changes whenever the content changes.',
+    required: true,
+    schema: { type: 'string', pattern: '^"[^"]+"$' },
+  },
+  'Content-Range': { ...text('Which bytes the body has, and how many there are in all.'), required: true },
   'Content-Disposition': text(
     'Whether browsers show or save the file, and the name to save it under.',
     'inline; filename="clip_00001_.mp4"',
@@ -69,21 +71,11 @@ export const RESPONSE_HEADERS = {
     required: true,
     schema: { type: 'string', minLength: 1, maxLength: 128 },
   },
-  'WWW-Authenticate': text('How to send an API key.'),
+  'WWW-Authenticate': { ...text('How to send an API key.'), required: true },
 } satisfies Record<string, Header>;
 
-type ResponseHeader = keyof typeof RESPONSE_HEADERS;
+export type ResponseHeader = keyof typeof RESPONSE_HEADERS;
 
-/** Which headers an answer has, and whether it always has them. */
-export type HeaderUse = Partial<Record<ResponseHeader, 'always' | 'sometimes'>>;
-
-/** Documents the headers of one answer. Headers that it always has are marked as required. */
-export function answerHeaders(headers: HeaderUse): HeadersObject {
-  const entries = Object.entries(headers) as [ResponseHeader, 'always' | 'sometimes'][];
-  return Object.fromEntries(
-    entries.map(([name, when]) => [
-      name,
-      when === 'always' ? { ...RESPONSE_HEADERS[name], required: true } : { $ref: `#/components/headers/${name}` },
-    ]),
-  );
+export function answerHeaders(names: readonly ResponseHeader[]): HeadersObject {
+  return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
 }

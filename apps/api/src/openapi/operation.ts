@@ -12,7 +12,7 @@ import type {
 } from 'openapi3-ts/oas31';
 import type { TObject } from 'typebox';
 import { scopeOf } from '../server/gate.js';
-import { answerHeaders, type HeaderUse, headerParameter } from './headers.js';
+import { answerHeaders, headerParameter, type ResponseHeader } from './headers.js';
 import type { AnswerDoc, ApiRoute, BodyDoc, FileBodyDoc } from './route.js';
 import type { Naming } from './schemas.js';
 
@@ -49,11 +49,8 @@ export function operationObject(route: ApiRoute, naming: Naming, anonymous: bool
   const description = [route.description, scopeSentence(route)].filter((part) => part !== undefined).join(' ');
   if ((body === undefined) !== (route.reads === undefined))
     throw new Error(`the route ${path} must have both \`body\` and \`reads\`, or neither`);
-  // 'sometimes' makes a reference to the shared header X-Request-Id, which is itself marked as required.
-  const common: HeaderUse = {
-    'X-Request-Id': 'sometimes',
-    ...(access === 'public' ? {} : { 'RateLimit-Policy': 'sometimes', RateLimit: 'sometimes' }),
-  };
+  const common: readonly ResponseHeader[] =
+    access === 'public' ? ['X-Request-Id'] : ['X-Request-Id', 'RateLimit-Policy', 'RateLimit'];
   const responses = Object.entries(answers).map(([status, answer]) => [status, responseObject(answer, common, naming)]);
   return {
     operationId: id,
@@ -145,8 +142,8 @@ export function jsonParts(names: readonly string[]): EncodingPropertyObject {
 }
 
 function responseObject(
-  { description, json, bytes = [], events, headers }: AnswerDoc,
-  common: HeaderUse,
+  { description, json, bytes = [], events, headers = [] }: AnswerDoc,
+  common: readonly ResponseHeader[],
   naming: Naming,
 ): ResponseObject {
   const content: ContentObject = Object.fromEntries(bytes.map((type) => [type, {}]));
@@ -156,7 +153,7 @@ function responseObject(
     const data = Object.entries(events).map(([name, schema]) => [name, naming(schema)]);
     content['text/event-stream'] = { schema: { type: 'string' }, 'x-events': Object.fromEntries(data) };
   }
-  const all = answerHeaders({ ...common, ...headers });
+  const all = answerHeaders([...common, ...headers]);
   return { description, headers: all, ...(Object.keys(content).length === 0 ? {} : { content }) };
 }
 
@@ -180,18 +177,18 @@ function codesOf({ path, access, body, query, answers, errors = [] }: ApiRoute, 
 }
 
 /** The headers of error answers, by status. */
-const PROBLEM_HEADERS: Readonly<Record<number, HeaderUse>> = {
-  401: { 'WWW-Authenticate': 'always' },
-  416: { 'Content-Range': 'always' },
-  429: { 'Retry-After': 'always' },
-  503: { 'Retry-After': 'sometimes' },
-  507: { 'Retry-After': 'sometimes' },
+const PROBLEM_HEADERS: Readonly<Record<number, readonly ResponseHeader[]>> = {
+  401: ['WWW-Authenticate'],
+  416: ['Content-Range'],
+  429: ['Retry-After'],
+  503: ['Retry-After'],
+  507: ['Retry-After'],
 };
 
 /** The error answers, by status. Each lists its possible codes. */
 function problemAnswers(
   codes: readonly ErrorCode[],
-  common: HeaderUse,
+  common: readonly ResponseHeader[],
   naming: Naming,
 ): Record<string, ResponseObject> {
   const byStatus = new Map<number, ErrorCode[]>();
@@ -202,7 +199,7 @@ function problemAnswers(
   return Object.fromEntries(
     [...byStatus].map(([status, of]) => {
       const description = of.map((code) => `- \`${code}\`: ${ERROR_CATALOGUE[code].title}.`).join('\n');
-      const headers = answerHeaders({ ...common, ...PROBLEM_HEADERS[status] });
+      const headers = answerHeaders([...common, ...(PROBLEM_HEADERS[status] ?? [])]);
       const schema = { allOf: [naming(problemSchema), { properties: { code: { enum: of } } }] };
       return [status, { description, headers, content: { 'application/problem+json': { schema } } }];
     }),

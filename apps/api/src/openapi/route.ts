@@ -3,7 +3,7 @@ import type { TagObject } from 'openapi3-ts/oas31';
 import type { TObject, TSchema } from 'typebox';
 import { type Route, type RouteTable, routesOf } from '../server/messages.js';
 import { queried } from '../server/validator.js';
-import type { HeaderUse, RequestHeader } from './headers.js';
+import type { RequestHeader, ResponseHeader } from './headers.js';
 
 /** A route of our own API, with its part of the OpenAPI document. */
 export interface ApiRoute extends Route {
@@ -43,7 +43,7 @@ export interface AnswerDoc {
   readonly bytes?: readonly string[];
   /** For text/event-stream: the data of each event, by the event's name. */
   readonly events?: Readonly<Record<string, TSchema>>;
-  readonly headers?: HeaderUse;
+  readonly headers?: readonly ResponseHeader[];
 }
 
 type TableRoute = Omit<ApiRoute, 'method' | 'path' | 'tag'>;
@@ -68,12 +68,15 @@ export function withQuery<Q extends TObject>({
 }
 
 /** The answers of a route that serves files, whole or in part. */
-export function contentAnswers(description: string, bytes: readonly string[], more: HeaderUse): ApiRoute['answers'] {
-  const headers: HeaderUse = { ETag: 'always', 'Cache-Control': 'always', 'Accept-Ranges': 'always', ...more };
-  const sized: HeaderUse = { ...headers, 'Content-Length': 'always' };
+export function contentAnswers(
+  description: string,
+  bytes: readonly string[],
+  more: readonly ResponseHeader[] = [],
+): ApiRoute['answers'] {
+  const headers = ['ETag', ...more] as const;
   return {
-    200: { description, bytes, headers: sized },
-    206: { description: 'The requested bytes.', bytes, headers: { ...sized, 'Content-Range': 'always' } },
+    200: { description, bytes, headers },
+    206: { description: 'The requested bytes.', bytes, headers: [...headers, 'Content-Range'] },
     304: { description: 'The caller already has the current content.', headers },
   };
 }

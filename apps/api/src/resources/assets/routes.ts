@@ -47,9 +47,9 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
         200: {
           description: 'The asset with this content, which the key already had.',
           json: assetSchema,
-          headers: { Location: 'always' },
+          headers: ['Location'],
         },
-        201: { description: 'The new asset.', json: assetSchema, headers: { Location: 'always' } },
+        201: { description: 'The new asset.', json: assetSchema, headers: ['Location'] },
       },
       errors: [
         'invalid_image',
@@ -98,10 +98,7 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
       id: 'getAssetContent',
       summary: 'Read the content of an asset',
       headers: ['Range', 'If-Range', 'If-None-Match'],
-      answers: contentAnswers('The file.', ['*/*'], {
-        'Content-Disposition': 'always',
-        'Content-Security-Policy': 'sometimes',
-      }),
+      answers: contentAnswers('The file.', ['*/*'], ['Content-Disposition', 'Content-Security-Policy']),
       errors: ['asset_not_found', 'range_not_satisfiable', 'storage_failed'],
       handler: async (request) => {
         const { name, filename, bytes, digest } = await ownAsset(deps, request);

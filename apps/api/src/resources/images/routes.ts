@@ -29,7 +29,7 @@ function formQuery(widths: readonly number[]) {
 export function imageRoutes(deps: Deps): ApiRoute[] {
   const common = { access: 'linked', headers: ['Range', 'If-Range', 'If-None-Match'] } as const;
   const toBucket = (description: string) => ({
-    302: { description, headers: { Location: 'always', 'Cache-Control': 'always' } } as const,
+    302: { description, headers: ['Location'] } as const,
   });
   return tagged(PICTURES, {
     'GET /images/:filename': withQuery({
@@ -40,7 +40,7 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
         'The original (PNG, JPEG, WebP or GIF, as the workflow saved it), or a smaller copy or another format. The picture under a name never changes.',
       query: formQuery(deps.config.images.widths),
       answers: {
-        ...contentAnswers('The picture.', Object.values(FRAME_TYPES), {}),
+        ...contentAnswers('The picture.', Object.values(FRAME_TYPES)),
         ...toBucket(
           'A redirect to the picture in the bucket, valid for some minutes, if the operator lets a bucket serve pictures. Only a GET of the whole picture is redirected, without an API key, range or entity tag, and not one by a script of a web page. The bucket has its own entity tags.',
         ),
@@ -60,10 +60,7 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
         ),
       }),
       answers: {
-        ...contentAnswers('The file.', ['*/*'], {
-          'Content-Disposition': 'sometimes',
-          'Content-Security-Policy': 'sometimes',
-        }),
+        ...contentAnswers('The file.', ['*/*'], ['Content-Disposition', 'Content-Security-Policy']),
         ...toBucket(
           'A redirect to the file in the bucket, valid for some minutes, under the same conditions as for pictures.',
         ),

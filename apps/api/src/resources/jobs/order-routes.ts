@@ -28,17 +28,12 @@ const ACCEPTED: Readonly<Record<number, AnswerDoc>> = {
   200: {
     description: 'The job ended within the time of `Prefer: wait=`.',
     json: jobSchema,
-    headers: { Location: 'always', 'Preference-Applied': 'always', 'Idempotent-Replayed': 'sometimes' },
+    headers: ['Location', 'Preference-Applied', 'Idempotent-Replayed'],
   },
   202: {
     description: 'The job is accepted and will not be lost, whatever fails from now on.',
     json: jobSchema,
-    headers: {
-      Location: 'always',
-      'Retry-After': 'sometimes',
-      'Preference-Applied': 'sometimes',
-      'Idempotent-Replayed': 'sometimes',
-    },
+    headers: ['Location', 'Retry-After', 'Preference-Applied', 'Idempotent-Replayed'],
   },
 };
 
@@ -188,7 +183,7 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
         202: {
           description: 'All jobs are accepted; their ids are in the order of the request.',
           json: batchAnswerSchema,
-          headers: { 'Idempotent-Replayed': 'sometimes' },
+          headers: ['Idempotent-Replayed'],
         },
       },
       handler: batch(deps),

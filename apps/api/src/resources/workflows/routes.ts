@@ -125,9 +125,8 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
         200: {
           description: 'The new version, or the same as before; with `dry_run`, what publishing would change.',
           json: Type.Union([workflowSchema, workflowInspectionSchema]),
-          headers: { Location: 'sometimes' },
         },
-        201: { description: 'A new workflow.', json: workflowSchema, headers: { Location: 'always' } },
+        201: { description: 'A new workflow.', json: workflowSchema, headers: ['Location'] },
       },
       errors: ['invalid_workflow', 'overloaded'],
       handler: putWorkflow(deps),
