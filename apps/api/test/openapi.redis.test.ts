@@ -225,11 +225,7 @@ describe('documentCheck, which checks every answer in the tests', () => {
     ['a missing field', { json: { status: 'ok' } }, /required property 'reasons'/],
     ['a path', { path: '/nothing' }, /where nothing is documented/],
     ['a method', { method: 'PUT' }, /undocumented method/],
-    [
-      'a missing header',
-      { path: '/', status: 302, headers: {}, body: Buffer.alloc(0) },
-      /no header Location/,
-    ],
+    ['a missing header', { path: '/', status: 302, headers: {}, body: Buffer.alloc(0) }, /no header Location/],
     ['a body', { path: `/jobs/${NOBODY}`, method: 'DELETE', status: 204 }, /body where none/],
     [
       'a code',

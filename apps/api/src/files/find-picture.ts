@@ -5,7 +5,7 @@ import { aboutUrl, fieldError } from '../server/field-errors.js';
 import type { Caller } from '../server/gate.js';
 import type { ApiRequest } from '../server/messages.js';
 import { maySeeOutput } from './ownership.js';
-import { claimedType, invalidImage, pictureOfText, pictureType, type RawPicture } from './picture-bytes.js';
+import { invalidImage, pictureOfText, pictureType, type RawPicture } from './picture-bytes.js';
 import { readStored } from './stored-picture.js';
 
 /** Longest time to fetch a picture by its URL. */
@@ -18,17 +18,13 @@ export interface FoundPicture extends RawPicture {
 }
 
 /** The picture in a request, as a file or as base64; undefined when there is none. Throws body_too_large, invalid_image. */
-export async function sentPicture(
+export function sentPicture(
   { config }: Deps,
   image: string | undefined,
   { file }: ApiRequest,
-): Promise<FoundPicture | undefined> {
-  const pointer = '/image';
-  if (image !== undefined) return { ...(await pictureOfText(image, config.images.maxBytes)), pointer };
-  if (file === undefined) return undefined;
-  const claimed = claimedType(file.contentType);
-  // text/plain is the default for form parts without a type (RFC 7578, 4.4).
-  return { data: file.data, claimed: claimed === 'text/plain' ? undefined : claimed, pointer };
+): FoundPicture | undefined {
+  const data = image === undefined ? file : pictureOfText(image, config.images.maxBytes);
+  return data && { data, pointer: '/image' };
 }
 
 /** Fetches the picture at a URL. It counts against the upload budget. Throws like fetchPicture. */
@@ -38,12 +34,12 @@ export async function urlPicture(
   { caller, signal, holds }: ApiRequest,
 ): Promise<FoundPicture> {
   const { maxBytes } = config.images;
-  const raw = await fetching(caller.id, () => {
+  const data = await fetching(caller.id, () => {
     signal.throwIfAborted();
     return fetchPicture(url, pictureHttp, { maxBytes, timeoutMs: FETCH_TIMEOUT_MS, signal });
   });
-  holds(raw.data.length);
-  return { ...raw, pointer: POINTER };
+  holds(data.length);
+  return { data, pointer: POINTER };
 }
 
 /** Reads a frame that a job of the caller made. Throws validation_failed and invalid_image with the field /source. */
@@ -63,7 +59,7 @@ export async function readFrame(
     );
   }
   const data = info && (await readStored(deps.frames, name, signal));
-  if (data !== undefined) return { data, claimed: undefined, isFrame: true };
+  if (data !== undefined) return { data, isFrame: true };
   const detail = isFrameName(name)
     ? 'names a picture that does not exist or was deleted'
     : 'must be the filename of a picture made here: the last part of its image_url';
@@ -82,13 +78,11 @@ export async function fetchPicture(
     timeoutMs,
     signal,
   }: { readonly maxBytes: number; readonly timeoutMs: number; readonly signal: AbortSignal },
-): Promise<RawPicture> {
+): Promise<Buffer> {
   const accept = 'image/png, image/jpeg, image/webp';
   const found = await http
     .get(url, { maxBytes, timeoutMs, maxRedirects: 3, accept, signal })
     .catch((error: unknown) => Promise.reject(aboutUrl(error, POINTER)));
-  if (pictureType(found.data) !== undefined) return { data: found.data, claimed: undefined };
-  const type = claimedType(found.contentType) ?? '';
-  const isType = /^[a-z0-9.+-]{1,40}\/[a-z0-9.+-]{1,80}$/.test(type) && !type.startsWith('image/');
-  throw invalidImage(POINTER, `The URL leads to ${isType ? type : 'something else'}, not to a PNG, JPEG or WebP.`);
+  if (pictureType(found.data) !== undefined) return found.data;
+  throw invalidImage(POINTER, 'The URL does not lead to a PNG, JPEG or WebP.');
 }

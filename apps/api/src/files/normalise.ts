@@ -60,9 +60,6 @@ async function normalise(raw: RawPicture, { maxPixels, pointer }: PictureField) 
   const type = pictureType(raw.data);
   const isKnown = type !== undefined || (raw.isFrame === true && frameTypeOf(raw.data) !== undefined);
   if (!isKnown) throw invalidImage(pointer, 'The picture is not a PNG, JPEG or WebP.');
-  if (raw.claimed !== undefined && raw.claimed !== type) {
-    throw invalidImage(pointer, `The picture claims to be ${raw.claimed} but is ${type}.`);
-  }
   await pixelsOf(raw.data, { maxPixels, pointer });
   const sharp = await loadSharp();
   try {

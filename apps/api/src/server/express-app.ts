@@ -204,7 +204,7 @@ function requestOf(request: Request, response: Response): ApiRequest {
     body: request.body,
     contentType,
     isForm: contentType === 'multipart/form-data',
-    file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
+    file: file?.buffer,
     files,
     holds: (bytes) => holds?.(bytes),
     get log() {

@@ -28,7 +28,7 @@ export interface ApiRequest {
   /** The body was a form, so its numbers are text. */
   readonly isForm: boolean;
   /** The file of a form that was read into memory. */
-  readonly file: { readonly data: Buffer; readonly contentType: string } | undefined;
+  readonly file: Buffer | undefined;
   /** The uploaded files, on routes that store them. */
   readonly files: readonly SentFile[];
   /** The media type of the body, without parameters, in lower case. */

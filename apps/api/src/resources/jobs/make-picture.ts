@@ -32,7 +32,7 @@ export function img2img(deps: Deps): Handler {
     const { image, fields } = withoutPicture(request.body);
     const { value, errors } = validate(pictureLimits(deps, 'img2img', caller))(fields, request);
     refuseFaults([...errors, ...pictureFaults(value, image, request)]);
-    const sent = await sentPicture(deps, image, request);
+    const sent = sentPicture(deps, image, request);
     const isRepeatable = request.header('idempotency-key') !== undefined;
     const requested = sent === undefined || !isRepeatable ? value : { ...value, image: await digestOf(sent.data) };
     return orderJob(deps, request, requested, async () => {
