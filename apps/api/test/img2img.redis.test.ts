@@ -302,7 +302,7 @@ describe('the fields of POST /img2img', () => {
     ]);
     expect([other.status, two.status]).toEqual([422, 422]);
     expect((await problemOf(other)).errors).toEqual([{ pointer: '/img', detail: expect.stringContaining('"image"') }]);
-    expect((await problemOf(two)).errors).toEqual([{ pointer: '/image', detail: 'send one picture only' }]);
+    expect((await problemOf(two)).errors).toEqual([{ pointer: '/image', detail: 'send one file only' }]);
   });
 
   it('answers 413 to a text field that is too large and to too many fields', async () => {

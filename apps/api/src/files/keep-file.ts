@@ -1,4 +1,4 @@
-import { FleetError } from '@comfy-fleet/contracts';
+import type { FleetError } from '@comfy-fleet/contracts';
 import { fileFactsOf, frameTypeOf, inputName, TELLING_BYTES } from '@comfy-fleet/frames';
 import type { AssetFile } from '@comfy-fleet/jobs';
 import { createBLAKE3 } from 'hash-wasm';
@@ -22,7 +22,7 @@ type KeepDeps = Pick<Deps, 'config' | 'decoding' | 'inputs' | 'ledger'>;
 /**
  * Streams a file into the input store, named by the BLAKE3 hash of its content, so that the same content is stored once for all
  * callers. Only pictures are held in memory as a whole. Stores nothing if it throws: body_too_large, invalid_image,
- * upload_limit_reached, storage_share_exceeded, validation_failed for an empty file, hash_mismatch, storage_failed, and what
+ * upload_limit_reached, storage_share_exceeded, validation_failed for an empty file, storage_failed, and what
  * `source` throws.
  */
 export async function keepFile(
@@ -30,7 +30,7 @@ export async function keepFile(
   source: AsyncIterable<Uint8Array>,
   options: KeepFileOptions,
 ): Promise<AssetFile> {
-  const { caller, filename = '', announced, pointer, isSent, signal } = options;
+  const { caller, filename = '', pointer, isSent, signal } = options;
   await requireStorageShare(deps, caller);
   const hash = await createBLAKE3();
   hash.init();
@@ -60,7 +60,6 @@ export async function keepFile(
       const pixels = await inspection.pixels();
       await book();
       const digest = hash.digest('hex');
-      requireAnnounced(digest, announced);
       // If the key already has this content, the file keeps its first name.
       const name = (await deps.ledger.assets.find(caller.id, digest))?.name ?? inputName(digest, extension);
       const kind = pixels !== undefined ? 'image' : detected === 'video' || detected === 'audio' ? detected : 'file';
@@ -100,13 +99,6 @@ function createInspection({ config, decoding }: KeepDeps, { caller, pointer, hol
       });
     },
   };
-}
-
-/** Throws hash_mismatch when the announced hash is a different one. */
-export function requireAnnounced(digest: string, announced: string | undefined): void {
-  if (announced === undefined || announced.toLowerCase() === `blake3:${digest}`) return;
-  const detail = `The hash of the received file is blake3:${digest}, which differs from the announced one.`;
-  throw new FleetError('hash_mismatch', detail);
 }
 
 function tooLarge(pointer: string, what: string, most: number): FleetError {

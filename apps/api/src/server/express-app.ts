@@ -187,7 +187,8 @@ function served(
 function requestOf(request: Request, response: Response): ApiRequest {
   const locals = localsOf(response);
   const { caller: visitor, files = [], path, signal, holds } = locals;
-  const { file } = request;
+  // Only files that were read into memory have a buffer.
+  const [file] = (request.files ?? []) as { readonly buffer?: Buffer }[];
   const contentType = (request.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   return {
     method: request.method,

@@ -6,7 +6,7 @@ import type { AssetFile } from '@comfy-fleet/jobs';
 import { inThisTrace } from '@comfy-fleet/telemetry';
 import { parse } from 'content-disposition';
 import type { RequestHandler } from 'express';
-import multer, { type Options, type StorageEngine } from 'multer';
+import multer, { type StorageEngine } from 'multer';
 import { escapePointer } from './field-errors.js';
 import { type Caller, knownCaller } from './gate.js';
 import { queryOf } from './listen.js';
@@ -20,8 +20,6 @@ export interface Arrival {
   readonly pointer: string;
   /** The client's name for the file. */
   readonly filename: string | undefined;
-  /** `blake3:` and the expected digest in hexadecimal, if the client sent it before the file. */
-  readonly announced?: string | undefined;
   /** Counts bytes of the file that are held in memory. */
   readonly holds: (bytes: number) => void;
   readonly signal: AbortSignal;
@@ -37,10 +35,10 @@ export interface FormLimits extends Pick<Config['http'], 'json' | 'maxJsonBytes'
 export interface FormFiles {
   /** The name of the only file field that is allowed; undefined: any. */
   readonly only?: string;
-  /** The field with the expected hash of that file. It is ignored if it comes after the file. */
-  readonly announced?: string;
+  /** The file is a picture, which is read into memory. */
+  readonly inMemory?: true;
   /** Several files may have the same field name. Their fields are then not inputs of a workflow. */
-  readonly repeated?: boolean;
+  readonly repeated?: true;
 }
 
 /** The file field of a form with one file. */
@@ -49,36 +47,22 @@ const MOST_NAME_CHARS = 255;
 /** The part of a file that is in memory while it is uploaded to a bucket; see packages/frames. */
 const STREAM_BYTES = 16 * 1024 * 1024;
 
-/** Reads a form with one picture in the file field `image`, into memory. */
-export function pictureFormReader(limits: FormLimits): RequestHandler {
-  const { maxImageBytes: fileSize, maxFormFields } = limits;
-  const most = { ...fieldLimits(limits), fileSize, parts: maxFormFields + 1 };
-  const read = multer({ storage: multer.memoryStorage(), limits: most }).single('image');
-  return (request, response, next) => {
-    read(request, response, inThisTrace(next));
-  };
-}
-
 /** Reads a form: puts its text fields into the body, and passes its files to `receive` one after the other. */
-export function filesFormReader(limits: FormLimits, receive: Receive, form: FormFiles): RequestHandler {
-  const { only, announced, repeated = false } = form;
-  const { maxFormFields, maxFormFiles: files } = limits;
+export function formReader(limits: FormLimits, receive: Receive, form: FormFiles): RequestHandler {
+  const { only, inMemory = false, repeated = false } = form;
+  const { json, maxJsonBytes, maxImageBytes, maxFormFields: fields, maxFormFiles: files } = limits;
+  const most = { fieldSize: maxJsonBytes, fieldNameSize: json.nameBytes, fields, files, parts: fields + files };
   return (request, response, next) => {
     const locals = localsOf(response);
     const received: (SentFile | undefined)[] = [];
     const seen = new Set<string>();
     const storage: StorageEngine = {
-      _handleFile: ({ body }, { fieldname: field, originalname, stream }, done) => {
+      _handleFile: (_request, { fieldname: field, originalname, stream }, done) => {
         const filename = ownNameOf(originalname);
-        const hash: unknown = announced === undefined ? undefined : body[announced];
-        const about = {
-          pointer: pointerOf(field, form),
-          filename,
-          announced: typeof hash === 'string' ? hash : undefined,
-        };
+        const about = { ...arrivalOf(locals), pointer: pointerOf(field, form), filename };
         // Reserves the place, so that files keep their order even when one of them is refused.
         const place = received.push(undefined) - 1;
-        receive(chunksOf(stream, locals), { ...arrivalOf(locals), ...about }).then((file) => {
+        receive(chunksOf(stream, locals), about).then((file) => {
           received[place] = { field, filename, file };
           done(null);
         }, done);
@@ -87,9 +71,10 @@ export function filesFormReader(limits: FormLimits, receive: Receive, form: Form
       _removeFile: (_request, _file, done) => done(null),
     };
     const read = multer({
-      storage,
+      storage: inMemory ? multer.memoryStorage() : storage,
       defParamCharset: 'utf8',
-      limits: { ...fieldLimits(limits), files, parts: maxFormFields + files },
+      // With nesting, a field named `a[4000000000]` would create an array of four billion entries.
+      limits: { ...most, ...(inMemory ? { fileSize: maxImageBytes } : {}), fieldNestingDepth: 0 },
       fileFilter: (_request, { fieldname }, accept) => {
         const isFirst = !seen.has(fieldname);
         seen.add(fieldname);
@@ -152,18 +137,13 @@ async function* chunksOf(source: Readable, locals: Locals): AsyncGenerator<Buffe
   }
 }
 
-function fieldLimits({ maxJsonBytes, json, maxFormFields }: FormLimits): NonNullable<Options['limits']> {
-  // With nesting, a field named `a[4000000000]` would create an array of four billion entries.
-  return { fieldSize: maxJsonBytes, fieldNameSize: json.nameBytes, fields: maxFormFields, fieldNestingDepth: 0 };
-}
-
 function arrivalOf({ caller, signal, holds }: Locals): Pick<Arrival, 'caller' | 'holds' | 'signal'> {
   return { caller: knownCaller(caller), holds: (bytes) => holds?.(bytes), signal };
 }
 
 /** The pointer of the same field in a JSON request. Where any file name is allowed, files are workflow inputs. */
-function pointerOf(field: string, { only, repeated = false }: FormFiles): string {
-  const isInput = only === undefined && !repeated;
+function pointerOf(field: string, { only, repeated }: FormFiles): string {
+  const isInput = only === undefined && repeated === undefined;
   return `${isInput ? '/inputs' : ''}/${escapePointer(field)}`;
 }
 

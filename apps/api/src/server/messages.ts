@@ -76,9 +76,9 @@ export interface Route {
    * `json`: JSON. `exact`: JSON with large whole numbers as bigints. `loose`: like `exact`, with any content type.
    * `picture`: JSON with a picture in base64, or a form with one. `pictures`: a form in which several files may have the
    * same field name. `files`: JSON, or a form with files. `file`: a file, as the body or in a form.
-   * `announced`: a form with a file and optionally its hash as `expected_hash`. `workflow`: the bytes of JSON or a picture.
+   * `workflow`: the bytes of JSON or a picture.
    */
-  readonly reads?: 'json' | 'picture' | 'file' | 'announced' | 'files' | 'pictures' | 'workflow' | 'exact' | 'loose';
+  readonly reads?: 'json' | 'picture' | 'file' | 'files' | 'pictures' | 'workflow' | 'exact' | 'loose';
   /** The handler may take hours to reply; until then the idle timeout does not apply. */
   readonly held?: true;
   /** Polled by machines, so logged at debug level. Errors other than 503, a probe's normal answer, are logged at info. */

@@ -2,16 +2,8 @@ import type { Config } from '@comfy-fleet/config';
 import { type ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import express, { type Request, type RequestHandler, Router } from 'express';
 import { MulterError } from 'multer';
-import { escapePointer } from './field-errors.js';
-import {
-  FILE_FIELD,
-  type FormFiles,
-  type FormLimits,
-  fileReader,
-  filesFormReader,
-  pictureFormReader,
-  type Receive,
-} from './form-readers.js';
+import { escapePointer, fieldError } from './field-errors.js';
+import { FILE_FIELD, type FormFiles, type FormLimits, fileReader, formReader, type Receive } from './form-readers.js';
 import { parseJsonBody, STEP_BYTES } from './json-body.js';
 import { failed, localsOf } from './locals.js';
 import type { Route } from './messages.js';
@@ -79,7 +71,7 @@ export function createBodyReaders(
   ];
   const filesForm = (about: FormFiles) => [
     counting(maxJsonBytes + READ_AHEAD_BYTES),
-    filesFormReader(limits, receive, about),
+    formReader(limits, receive, about),
   ];
   const storing = (most: number) => [arrival(most * maxAssetBytes + maxJsonBytes, limits), uploading(0)];
   // base64 encodes three bytes as four characters
@@ -88,9 +80,11 @@ export function createBodyReaders(
   const pictureForm = [arrival(formBytes, limits), uploading(formBytes), counting(formBytes)];
   const readers: Readonly<Record<NonNullable<Route['reads']>, RequestHandler[]>> = {
     json: json(maxJsonBytes),
-    picture: either(json(withPicture), [...pictureForm, pictureFormReader(limits)]),
+    picture: either(json(withPicture), [
+      ...pictureForm,
+      formReader(limits, receive, { only: 'image', inMemory: true }),
+    ]),
     file: [...storing(1), fileReader(receive, Router().use(filesForm({ only: FILE_FIELD })))],
-    announced: [onlyTypes([FORM_TYPE]), ...storing(1), ...filesForm({ only: FILE_FIELD, announced: 'expected_hash' })],
     files: either(json(maxJsonBytes), [...storing(files), ...filesForm({})]),
     pictures: [onlyTypes([FORM_TYPE]), ...storing(files), ...filesForm({ repeated: true })],
     workflow: json(Math.max(limits.maxWorkflowBytes, maxImageBytes), {
@@ -236,39 +230,22 @@ export function readingError(error: unknown): unknown {
   if (error instanceof FleetError || !(error instanceof Error)) return error;
   const fault = (code: ErrorCode, detail: string) => new FleetError(code, detail, { cause: error });
   const { type, status, message, limit = 0 } = error as Error & { type?: string; status?: number; limit?: number };
-  if (error instanceof MulterError) return formError(error);
   if (type === 'entity.too.large') return tooLarge(limit);
-  // busboy's plain errors have no type and no status.
-  if (/^(Unexpected end of form|Malformed |Multipart: |Unsupported content type)/.test(message))
-    return fault('malformed_request', `The form cannot be read: ${message}.`);
-  return status === 400 ? fault('malformed_request', 'The request cannot be read.') : error;
-}
-
-function formError(error: MulterError): FleetError {
-  const { message, field = '' } = error;
-  const code: string = error.code; // its types lack LIMIT_FIELD_NESTING
-  switch (code) {
-    case 'LIMIT_FILE_SIZE':
-      return new FleetError('body_too_large', 'The picture is larger than this address accepts.', { cause: error });
-    case 'LIMIT_UNEXPECTED_FILE': {
-      const detail = field === 'image' ? 'send one picture only' : 'unknown file; send the picture as the file "image"';
-      const errors = [{ pointer: `/${escapePointer(field)}`, detail }];
-      return new FleetError('validation_failed', 'The form has a file that is not expected.', { errors, cause: error });
-    }
-    case 'LIMIT_FIELD_NESTING': {
-      const errors = [
-        { pointer: `/${escapePointer(field)}`, detail: 'the name of a form field must not have brackets' },
-      ];
-      const detail = 'A field of the form has brackets in its name; send nested values as JSON.';
-      return new FleetError('validation_failed', detail, { errors, cause: error });
-    }
-    case 'LIMIT_FIELD_VALUE':
-    case 'LIMIT_FIELD_COUNT':
-    case 'LIMIT_PART_COUNT': {
-      const detail = `The form is larger than this address accepts: ${message}.`;
-      return new FleetError('body_too_large', detail, { cause: error });
-    }
-    default:
-      return new FleetError('malformed_request', `The form cannot be read: ${message}.`, { cause: error });
+  if (error instanceof MulterError) {
+    const { field = '', code }: { field?: string | undefined; code: string } = error; // its types lack LIMIT_FIELD_NESTING
+    if (code === 'LIMIT_FIELD_NESTING')
+      return fieldError(
+        'validation_failed',
+        `/${escapePointer(field)}`,
+        'has brackets in its name; send nested values as JSON',
+      );
+    if (code.startsWith('LIMIT_'))
+      return fault('body_too_large', `The form is larger than this address accepts: ${message}.`);
   }
+  // busboy's plain errors have no type and no status.
+  const isOfForm =
+    error instanceof MulterError ||
+    /^(Unexpected end of form|Malformed |Multipart: |Unsupported content type)/.test(message);
+  if (isOfForm) return fault('malformed_request', `The form cannot be read: ${message}.`);
+  return status === 400 ? fault('malformed_request', 'The request cannot be read.') : error;
 }

@@ -2,7 +2,6 @@ import { FleetError, isId } from '@comfy-fleet/contracts';
 import { type Asset, type AssetFile, isPlainPath, type KeptAsset } from '@comfy-fleet/jobs';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
-import { requireAnnounced } from '../../files/keep-file.js';
 import { type ServedFile, serveFile, shownAs } from '../../files/serve-file.js';
 import { idempotencyDigest } from '../../orders/idempotency.js';
 import { ownNameOf } from '../../server/form-readers.js';
@@ -42,14 +41,13 @@ export function assetRoutes(deps: Deps): RouteTable {
     // Answers 201 if the content is new to the key, else 200. The housekeeping deletes a refused file.
     'POST /assets': {
       access: 'jobs',
-      reads: 'announced',
+      reads: 'file',
       handler: async (request) => {
         const [sent] = request.files;
         if (sent === undefined) throw invalidField('file', 'is required: send it as the part "file" of the form');
         try {
           const fields = readSent(request);
-          // In the form, the hash may come after the file, so it is compared here.
-          requireAnnounced(sent.file.digest, fields.expected_hash);
+          requireHash(sent.file, fields.expected_hash);
           const once = idempotencyDigest(request.header('idempotency-key'), FAMILY);
           const filename = ownNameOf(fields.file_path) ?? null;
           const kept = await keep(deps, request, { ...sent.file, filename }, fields, once);
@@ -167,6 +165,13 @@ function keep(
   }
   const lifeMs = expires_in === undefined ? undefined : expires_in * 1000;
   return assets.keep(caller.id, file, { path, tags: listed, lifeMs, once });
+}
+
+/** Throws hash_mismatch for another content than the expected one. */
+function requireHash({ digest }: AssetFile, expected: string | undefined): void {
+  if (expected === undefined || expected.toLowerCase() === `blake3:${digest}`) return;
+  const detail = `The hash of the received file is blake3:${digest}, which differs from the expected one.`;
+  throw new FleetError('hash_mismatch', detail);
 }
 
 /** Throws validation_failed for an invalid path. */
