@@ -10,6 +10,7 @@ import type { Derived } from './files/derived.js';
 import type { MeasureFile } from './files/measure-file.js';
 import type { StorageWatch } from './files/storage.js';
 import type { Offers } from './models/offers.js';
+import type { InputsCheck } from './orders/inputs-check.js';
 import type { FleetView } from './orders/waiting-for.js';
 import type { OpenStreams } from './server/key-limits.js';
 import type { ApiInstruments } from './server/locals.js';
@@ -45,6 +46,7 @@ export interface Deps extends Readonly<AllTurns> {
   /** The normalised pictures that img2img jobs start from. */
   readonly inputs: FrameStore;
   readonly measureFile: MeasureFile;
+  readonly checkInputs: InputsCheck;
   /** Requests of published workflows that passed the GPU limits, with the catalogue that they were checked against. */
   readonly withinLimits: LRUCache<string, { readonly described: Catalogue | undefined; readonly keptPixels: number }>;
   /** Resized and converted copies of the pictures that jobs made, and first frames of videos. */

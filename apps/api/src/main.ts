@@ -29,6 +29,7 @@ import { createDerived } from './files/derived.js';
 import { createFileMeasures } from './files/measure-file.js';
 import { createQueueSpace, createSpaceCheck, createStorageWatch } from './files/storage.js';
 import { createOffers } from './models/offers.js';
+import { createInputsCheck } from './orders/inputs-check.js';
 import { createWithinLimits } from './orders/refuse-job.js';
 import { createFleetView } from './orders/waiting-for.js';
 import { notReady } from './resources/service/routes.js';
@@ -128,6 +129,7 @@ async function main(): Promise<void> {
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
     modelUrlRefusal: (url) => modelHttp.refusal(url),
+    checkInputs: createInputsCheck(),
     withinLimits: createWithinLimits(),
     ...turns,
     storage,

@@ -24,6 +24,7 @@ import { createDerived } from '../src/files/derived.js';
 import { createFileMeasures } from '../src/files/measure-file.js';
 import { createSpaceCheck, createStorageWatch } from '../src/files/storage.js';
 import { createOffers } from '../src/models/offers.js';
+import { createInputsCheck } from '../src/orders/inputs-check.js';
 import { createWithinLimits } from '../src/orders/refuse-job.js';
 import { createFleetView } from '../src/orders/waiting-for.js';
 import { createOpenStreams } from '../src/server/key-limits.js';
@@ -190,6 +191,7 @@ export async function startApi(
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
     modelUrlRefusal: (url: string) => createSafeHttp({ allow: config.models.sourceAllow }).refusal(url),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
+    checkInputs: createInputsCheck(),
     withinLimits: createWithinLimits(),
     ...turns,
     // The folder may respond late on a busy machine.

@@ -33,6 +33,7 @@ import { type Caller, requireMayRun } from '../server/gate.js';
 import { secondsToMidnight } from '../server/key-limits.js';
 import type { ApiRequest, SentFile } from '../server/messages.js';
 import { allOrNone } from '../server/turns.js';
+import { catalogueFor } from '../workflows/find-workflow.js';
 import { idempotencyOf } from './idempotency.js';
 import type { Pointers } from './pointers.js';
 import {
@@ -51,8 +52,10 @@ const AT_ONCE = 4;
 /** The job that an endpoint wants to create. Fields that come from the request body keep their names. */
 export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'origin'> {
   readonly workflow: Workflow;
-  /** By name, valid against the workflow's schema. A file is an asset, an output of a job, a URL, or a file in the input store. */
+  /** By name. A file is an asset, an output of a job, a URL, or a file in the input store. */
   readonly inputs?: Readonly<Record<string, unknown>>;
+  /** The inputs come from the caller, and still have to be checked against the workflow's schema. `isForm`: as text. */
+  readonly unchecked?: { readonly isForm: boolean };
   /** Files that came with the request, with their inputs. */
   readonly files?: readonly SentFile[];
   readonly lod?: Lod | undefined;
@@ -66,7 +69,7 @@ export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'o
   readonly webhook_url?: string | undefined;
   /** The webhook of the job that this one repeats or refines; it replaces that of the request or key. null: no webhook. */
   readonly callback?: Webhook | null;
-  /** The node classes as the instances that may run the job describe them. */
+  /** For a graph: its node classes as the instances that may run the job describe them. */
   readonly catalogue?: Catalogue | undefined;
   /** For a graph that is run once; see openGraph. */
   readonly shape?: string;
@@ -230,24 +233,31 @@ export function callbackOf(
 /** Determines the value of every input, and stores the job's files in the input store. */
 async function resolve(
   deps: Deps,
-  { workflow, inputs = {}, files: sent = [], isJudged = false, pointers, ...spec }: JobSpec,
+  { workflow, inputs: asked = {}, files: sent = [], isJudged = false, pointers, ...spec }: JobSpec,
   limits: RequestLimits,
   context: RequestContext,
 ): Promise<ResolvedRequest> {
-  const { lod, outputs, priority, metadata, catalogue, shape } = spec;
+  const { lod, outputs, priority, metadata, shape, unchecked } = spec;
+  const { caller } = context;
+  const texts = await withUrlInputs(deps, workflow, asked, { caller, pointer: pointers.input });
+  // Read after models were registered by their URLs.
+  const catalogue = isJudged ? spec.catalogue : (spec.catalogue ?? (await catalogueFor(deps, workflow, caller)));
+  const about = { catalogue, limits, inputs: texts, sent: sent.map(({ field }) => field) };
+  const inputs =
+    unchecked === undefined
+      ? texts
+      : await deps.computing(caller.id, () => deps.checkInputs(workflow, { ...about, ...unchecked }));
   const named: Record<string, unknown> = {};
   for (const { name, type } of workflow.inputs) {
     if (isMedia(type) && Object.hasOwn(inputs, name) && typeof inputs[name] !== 'object') named[name] = inputs[name];
   }
   const files = await resolveFiles(deps, { ...context, files: sent }, named, pointers.input);
-  const { caller } = context;
-  const texts = await withUrlInputs(deps, workflow, inputs, { caller, pointer: pointers.input });
   return deps.computing(caller.id, () => {
     const resolved = resolveInputs({
       workflow,
       profiles: deps.workflows.profiles,
       lod,
-      inputs: { ...texts, ...files } as Readonly<Record<string, InputValue>>,
+      inputs: { ...inputs, ...files } as Readonly<Record<string, InputValue>>,
       catalogue,
       shape,
       outputs,

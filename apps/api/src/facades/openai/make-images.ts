@@ -2,7 +2,6 @@ import { Readable } from 'node:stream';
 import { ANONYMOUS } from '@comfy-fleet/contracts';
 import type { Picture } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
-import { createInputsCheck } from '../../orders/inputs-check.js';
 import { openUntil } from '../../server/key-limits.js';
 import type { Handler, Reply } from '../../server/messages.js';
 import { problemReply } from '../../server/problems.js';
@@ -22,7 +21,6 @@ import { streamedPictures } from './streamed-pictures.js';
  */
 export function makeImages(deps: Deps, use: Use): Handler {
   const read = createImagesReader(deps.config.limits);
-  const check = createInputsCheck();
   return async (request) => {
     const wanted = read(request);
     const task: Task = { deps, request, use, wanted };
@@ -30,7 +28,7 @@ export function makeImages(deps: Deps, use: Use): Handler {
     const sent = use === 'generations' ? NO_PICTURES : placePictures(model.workflow, request.files);
     // Checked first, so that a refused request leaves no jobs behind.
     openUntil(request.signal, deps.streams, request.caller.id);
-    const { ids, replayed } = await orderImages(task, model, sent, check);
+    const { ids, replayed } = await orderImages(task, model, sent);
     const isRepeatable = request.header('idempotency-key') !== undefined;
     const reply = wanted.stream === true ? streamed(streamedPictures(task, ids)) : await heldReply(task, ids);
     const [job = ''] = ids;

@@ -1,6 +1,5 @@
 import { FleetError, type RequestLimits, SIZE_STEP } from '@comfy-fleet/contracts';
 import { limitsFor, type Workflow } from '@comfy-fleet/workflows';
-import type { InputsCheck } from '../../orders/inputs-check.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
 import { type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
 import { invalidField } from '../../server/validator.js';
@@ -11,18 +10,18 @@ import { preparePictures } from './prepare-pictures.js';
 import type { SentPictures } from './sent-pictures.js';
 
 /** Creates as few jobs as the workflow's input `count` allows, or one per picture without it. Creates all or none. */
-export async function orderImages(task: Task, { workflow, lod }: Choice, sent: SentPictures, check: InputsCheck) {
+export async function orderImages(task: Task, { workflow, lod }: Choice, sent: SentPictures) {
   const { deps, request, wanted } = task;
   const { pictures, mask, maskAs } = sent;
   const caller = request.caller;
   const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
-  const catalogue = await catalogueFor(deps, workflow, caller);
   const explain = (error: unknown) => atParams(workflow, error);
+  const catalogue = await catalogueFor(deps, workflow, caller);
   let inputs: JobSpec['inputs'];
   try {
     const given = { prompt: wanted.prompt, ...sizeOf(workflow, wanted, limits), ...backgroundOf(workflow, wanted) };
     const filled = [...pictures.map(({ input }) => input), ...(maskAs === 'input' ? [MASK] : [])];
-    inputs = check(workflow, { catalogue, limits, inputs: given, sent: filled, isForm: false });
+    inputs = deps.checkInputs(workflow, { catalogue, limits, inputs: given, sent: filled, isForm: false });
   } catch (error) {
     throw explain(error);
   }
@@ -31,7 +30,7 @@ export async function orderImages(task: Task, { workflow, lod }: Choice, sent: S
   const digests = files.map(({ field, file }) => [field, file.digest]);
   return submitJobs(deps, request, { ...wanted, files: digests }, async () => {
     const prepared = await preparePictures(task, workflow, sent);
-    const same = { workflow, catalogue, lod: level, files: prepared, pointers: IN_INPUTS, explain };
+    const same = { workflow, lod: level, files: prepared, pointers: IN_INPUTS, explain };
     const counts = countsFor(wanted.n ?? 1, maxPictures(workflow, limits));
     return counts.map((count): JobSpec => ({ ...same, inputs: { ...inputs, ...count } }));
   });

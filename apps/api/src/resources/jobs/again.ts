@@ -23,10 +23,8 @@ import { pictureSpec, workflowOf } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
 import { onlyAt, pointersOf } from '../../orders/pointers.js';
 import type { JobSpec } from '../../orders/submit-jobs.js';
-import type { Caller } from '../../server/gate.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import { createValidator, invalidAt, refuseFaults } from '../../server/validator.js';
-import { catalogueFor } from '../../workflows/find-workflow.js';
 
 /** The levels through which a job can be refined, in order. `direct_final` is not one of them. */
 const LADDER: readonly Lod[] = ['sketch', 'mid', 'final'];
@@ -76,7 +74,7 @@ export function refineJob(deps: Deps): Handler {
       const { record } = await ownJob(deps, request.params.id, caller);
       const { lod, index = 0 } = value;
       const frame = refinedFrame(record, lod, index);
-      if (record.kind === 'workflow') return refinedWorkflow(deps, record, { lod, frame, caller });
+      if (record.kind === 'workflow') return refinedWorkflow(deps, record, { lod, frame });
       const { signal } = request;
       const read = () =>
         readFrame(deps, frame, caller, signal).catch((error: unknown) => {
@@ -97,7 +95,7 @@ export function refineJob(deps: Deps): Handler {
 async function refinedWorkflow(
   deps: Deps,
   record: JobRecord,
-  { lod, frame, caller }: { readonly lod: Lod; readonly frame: string; readonly caller: Caller },
+  { lod, frame }: { readonly lod: Lod; readonly frame: string },
 ): Promise<JobSpec> {
   const { inputs, outputs, overrides = [], priority, metadata } = record.request;
   const workflow = await workflowOf(deps, record);
@@ -112,7 +110,6 @@ async function refinedWorkflow(
   const output = record.outputs.findIndex(({ file }) => file === frame);
   return {
     workflow,
-    catalogue: await catalogueFor(deps, workflow, caller),
     lod,
     priority,
     metadata,

@@ -9,13 +9,10 @@ import {
   type InputFile,
   type RequestLimits,
 } from '@comfy-fleet/contracts';
-import { limitsFor } from '@comfy-fleet/workflows';
 import Type, { type Static } from 'typebox';
 import type { Deps } from '../../deps.js';
 import { readFrame } from '../../files/find-picture.js';
 import { keepPicture } from '../../files/normalise.js';
-import { withUrlInputs } from '../../models/url-models.js';
-import { createInputsCheck, type InputsCheck } from '../../orders/inputs-check.js';
 import { graphSpec, pictureLimits, pictureSpec } from '../../orders/job-specs.js';
 import { REPLAYED } from '../../orders/order-job.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
@@ -25,7 +22,7 @@ import { type Caller, requireScope } from '../../server/gate.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 import { allOrNone, createTurns } from '../../server/turns.js';
 import { createLimitedValidator, createValidator, refuseFaults, type Validator } from '../../server/validator.js';
-import { catalogueFor, findServed } from '../../workflows/find-workflow.js';
+import { findServed } from '../../workflows/find-workflow.js';
 
 /** How many entries are turned into specs at a time: each may decode a picture. */
 const AT_ONCE = 4;
@@ -48,7 +45,6 @@ type Entry =
 export function batch(deps: Deps): Handler {
   const { config } = deps;
   const faultsOf = createEntryCheck(deps);
-  const checkInputs = createInputsCheck();
   const turns = createTurns(Infinity, { ofKey: 1, waiting: MOST_WAITING });
   return async (request) => {
     const entries = entriesOf(request.body, config.http.maxBatchJobs);
@@ -62,9 +58,7 @@ export function batch(deps: Deps): Handler {
     refuseFaults(faults.slice(0, MOST_FAULTS));
     const { replayed, ids } = await turns(caller.id, () => {
       request.signal.throwIfAborted();
-      return submitJobs(deps, request, { jobs: entries }, () =>
-        specsOf(deps, entries as Entry[], request, checkInputs),
-      );
+      return submitJobs(deps, request, { jobs: entries }, () => specsOf(deps, entries as Entry[], request));
     });
     const publicUrl = config.http.publicUrl ?? '';
     const data = ids.map((id) => ({ id, urls: { self: `${publicUrl}/jobs/${id}` } }));
@@ -113,12 +107,7 @@ function placed(errors: readonly FieldError[], index: number): FieldError[] {
   return errors.map(({ pointer, detail }) => ({ pointer: `/jobs/${index}${pointer}`, detail }));
 }
 
-async function specsOf(
-  deps: Deps,
-  entries: readonly Entry[],
-  request: ApiRequest,
-  checkInputs: InputsCheck,
-): Promise<JobSpec[]> {
+async function specsOf(deps: Deps, entries: readonly Entry[], request: ApiRequest): Promise<JobSpec[]> {
   const pictures = new Map<string, Promise<InputFile>>();
   const pictureOf = (source: string): Promise<InputFile> => {
     const known = pictures.get(source) ?? storedInput(deps, source, request);
@@ -128,7 +117,7 @@ async function specsOf(
   const tasks = entries.map((entry, index) => async (): Promise<JobSpec> => {
     const explain = (error: unknown) => inEntry(error, index);
     try {
-      return { ...(await specOf(deps, entry, request.caller, { pictureOf, checkInputs })), explain };
+      return { ...(await specOf(deps, entry, request.caller, pictureOf)), explain };
     } catch (error) {
       throw explain(error);
     }
@@ -149,7 +138,7 @@ async function specOf(
   deps: Deps,
   entry: Entry,
   caller: Caller,
-  { pictureOf, checkInputs }: { pictureOf: (source: string) => Promise<InputFile>; checkInputs: InputsCheck },
+  pictureOf: (source: string) => Promise<InputFile>,
 ): Promise<JobSpec> {
   if (entry.kind === 'graph') {
     requireScope(caller, 'graphs');
@@ -157,14 +146,7 @@ async function specOf(
   }
   if (entry.kind === 'workflow') {
     const workflow = servedWorkflow(deps, entry.workflow, caller);
-    const { inputs: sent = {} } = entry;
-    const named = await withUrlInputs(deps, workflow, sent, { caller, pointer: IN_INPUTS.input });
-    const catalogue = await catalogueFor(deps, workflow, caller);
-    const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
-    const inputs = await deps.computing(caller.id, () =>
-      checkInputs(workflow, { catalogue, limits, inputs: named, sent: [], isForm: false }),
-    );
-    return { ...entry, workflow, catalogue, inputs, pointers: IN_INPUTS };
+    return { ...entry, workflow, unchecked: { isForm: false }, pointers: IN_INPUTS };
   }
   const { source } = entry;
   if (source === undefined) return pictureSpec(deps, 'text2img', entry);

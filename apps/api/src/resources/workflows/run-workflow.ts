@@ -1,22 +1,18 @@
 import { FleetError, graphRequestSchema, runRequestSchema } from '@comfy-fleet/contracts';
-import { limitsFor } from '@comfy-fleet/workflows';
 import Type, { type TObject } from 'typebox';
 import type { Deps } from '../../deps.js';
-import { withUrlInputs } from '../../models/url-models.js';
-import { createInputsCheck } from '../../orders/inputs-check.js';
 import { graphSpec } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
 import { requireMayRun } from '../../server/gate.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 import { createValidator, refuseFaults } from '../../server/validator.js';
-import { catalogueFor, findServed, findVersionToRun } from '../../workflows/find-workflow.js';
+import { findServed, findVersionToRun } from '../../workflows/find-workflow.js';
 
 /** Runs a workflow with named inputs. Files are given by reference, or in a form under the names of their inputs. */
 export function runWorkflow(deps: Deps): Handler {
   const fields = runRequestSchema(deps.config.limits);
   const validate = createValidator(fields);
-  const check = createInputsCheck();
   return async (request) => {
     const caller = request.caller;
     const { name = '' } = request.params;
@@ -27,20 +23,11 @@ export function runWorkflow(deps: Deps): Handler {
     refuseFaults(errors);
     const { version = '' } = value;
     const workflow = newest ?? (await findVersionToRun(deps, { name, version, caller }));
-    const sent = { ...value.inputs, ...own };
-    const named = await withUrlInputs(deps, workflow, sent, { caller, pointer: IN_INPUTS.input });
-    const catalogue = await catalogueFor(deps, workflow, caller);
-    const inputs = check(workflow, {
-      catalogue,
-      limits: limitsFor(deps.config.limits, workflow, caller.gpuLimits),
-      inputs: named,
-      sent: request.files.map(({ field }) => field),
-      isForm: request.isForm,
-    });
-    const digests = request.files.map(({ field, file }) => [field, file.digest] as const);
+    const { files, isForm } = request;
+    const inputs = { ...value.inputs, ...own };
+    const digests = files.map(({ field, file }) => [field, file.digest] as const);
     const requested = { ...value, inputs: { ...inputs, ...Object.fromEntries(digests) } };
-    const { files } = request;
-    const spec = { ...value, workflow, catalogue, inputs, files, pointers: IN_INPUTS };
+    const spec = { ...value, workflow, inputs, unchecked: { isForm }, files, pointers: IN_INPUTS };
     return orderJob(deps, request, requested, () => spec);
   };
 }
