@@ -8,6 +8,6 @@ it.each<[string, Buffer]>([
   ['a PNG whose chunk is longer than it', Buffer.from('89504e470d0a1a0affffffff7445587470726f6d707400', 'hex')],
   ['a WebP without any chunk', Buffer.from('RIFF\0\0\0\0WEBP')],
   ['a WebP whose EXIF is cut off', Buffer.from('RIFF\xff\0\0\0WEBPEXIF\xff\0\0\0II*\0', 'latin1')],
-])('finds no workflow in %s', (_what, data) => {
-  expect(promptOfPicture(data, 1000)).toBeUndefined();
+])('finds no workflow in %s', async (_what, data) => {
+  expect(await promptOfPicture(data, 1000)).toBeUndefined();
 });

@@ -70,8 +70,8 @@ export function withText(png: Buffer, text: string, keyword = 'Comment'): Buffer
   const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
   length.writeUInt32BE(data.length - 4);
   sum.writeUInt32BE(crc32(data));
-  const end = png.length - 12; // IEND
-  return Buffer.concat([png.subarray(0, end), length, data, sum, png.subarray(end)]);
+  const at = 33; // after the header, as Pillow writes texts
+  return Buffer.concat([png.subarray(0, at), length, data, sum, png.subarray(at)]);
 }
 
 /** The catalogue of a ComfyUI with exactly these nodes, for AbilityRegistry.publish. */

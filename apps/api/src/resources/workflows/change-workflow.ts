@@ -22,6 +22,7 @@ import { type JsonLimits, parseJsonBody } from '../../server/json-body.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import { catalogueFor, findServed } from '../../workflows/find-workflow.js';
 import { presentChanges, presentWorkflow } from './present-workflow.js';
+import { promptOfPicture } from './prompt-of-picture.js';
 
 const NAME = new RegExp(WORKFLOW_NAME_PATTERN);
 
@@ -122,10 +123,8 @@ async function checkedText(data: Buffer, { maxBytes, json }: PublishLimits): Pro
 }
 
 async function textsOf(data: Buffer, limits: PublishLimits): Promise<PictureTexts> {
-  // Loaded only when needed, because the module contains all tags that cameras write.
-  const { promptOfPicture } = await import('./prompt-of-picture.js');
   // Twice the limit, because the editor's own format of a graph is larger than the API format.
-  const texts = promptOfPicture(data, 2 * limits.maxBytes);
+  const texts = await promptOfPicture(data, 2 * limits.maxBytes);
   if (texts === undefined) {
     throw invalid([
       'The picture has no workflow in it: ComfyUI writes one into the PNG and WebP files that it saves, but other programs remove it',
