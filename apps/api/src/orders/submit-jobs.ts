@@ -126,9 +126,9 @@ export async function submitJobs(
       jobs,
       caller: caller.id,
       weight: caller.weight,
-      mostWaiting: caller.limits?.jobsWaiting,
-      reserved: caller.limits?.jobsReserved,
-      mostTaken: caller.limits?.jobsRunning,
+      mostWaiting: caller.limits?.jobs_waiting,
+      reserved: caller.limits && deps.config.access.keyLimits.jobsReserved,
+      mostTaken: caller.limits?.jobs_running,
       idempotency,
     });
     return jobs.some(({ reuse }) => reuse !== undefined) ? withReusedOutputs(deps, accepted, request) : accepted;
@@ -136,10 +136,8 @@ export async function submitJobs(
 }
 
 /** Throws gpu_limit_reached when the key's GPU time for today is used up, counting the expected time of its waiting jobs. */
-async function requireGpuTime(
-  { ledger: { accounts } }: Pick<Deps, 'ledger'>,
-  { id, gpuSecondsPerDay: most }: Caller,
-): Promise<void> {
+async function requireGpuTime({ ledger: { accounts } }: Pick<Deps, 'ledger'>, { id, limits }: Caller): Promise<void> {
+  const most = limits?.max_gpu_seconds_per_day;
   if (most === undefined) return;
   const { spentMs, expectedMs } = await accounts.gpuSpent(id);
   if (spentMs + expectedMs < most * 1000) return;
@@ -160,6 +158,7 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
   try {
     const { workflow, pointers, parent, alias, client, origin } = spec;
     const { caller } = context;
+    const maxGpuSeconds = caller.limits?.max_gpu_seconds;
     requireMayRun(caller, workflow);
     const callback = spec.callback === undefined ? callbackOf(spec, caller, deps.webhookRefusal) : spec.callback;
     const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
@@ -184,8 +183,8 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
         ...request,
         version,
         keptPixels,
-        priority: Math.min(request.priority, caller.maxPriority ?? request.priority),
-        ...(caller.maxGpuSeconds === undefined ? {} : { maxGpuSeconds: caller.maxGpuSeconds }),
+        priority: Math.min(request.priority, caller.max_priority ?? request.priority),
+        ...(maxGpuSeconds === undefined ? {} : { maxGpuSeconds }),
         ...(known.length === 0 ? denied(offers, models) : {}),
       },
       source: { version, text },

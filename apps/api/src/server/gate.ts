@@ -14,58 +14,42 @@ import {
 import type { UrlSigner } from '@comfy-fleet/jobs';
 import { GRAPH, type Workflow } from '@comfy-fleet/workflows';
 
-/** An API key and its rights. An undefined limit means unlimited. */
-export interface Caller {
-  readonly id: string;
-  readonly scopes: readonly Scope[];
-  readonly limits?: KeyLimits | undefined;
+/** An API key and its rights. */
+export interface Caller extends Pick<ApiKey, 'id' | 'scopes' | 'max_priority' | 'webhook'> {
+  /** Patterns of the workflows that it may run; undefined: all. */
+  readonly workflows?: readonly string[] | undefined;
   /** Weight of its share of GPU time. */
   readonly weight: number;
-  readonly maxPriority?: number | undefined;
-  readonly gpuSecondsPerDay?: number | undefined;
+  /** Its own limits, and the default ones. An undefined limit means unlimited. */
+  readonly limits?: ApiKey['limits'];
   /** Limits of each job. */
   readonly gpuLimits: Partial<GpuLimits>;
-  readonly maxGpuSeconds?: number | undefined;
-  /** Patterns of the workflows that the key may run; undefined: all. */
-  readonly workflows?: readonly string[] | undefined;
   /** Patterns of node classes that the key's own graphs may use besides the reviewed ones; undefined: any. */
   readonly allowNodes?: readonly string[] | undefined;
   readonly denyNodes: readonly string[];
-  /** The webhook of jobs that do not name one. */
-  readonly webhook?: ApiKey['webhook'];
 }
 
 /** The caller of every request when no API keys are configured. */
 export const anonymousCaller: Caller = {
   id: ANONYMOUS,
-  scopes: SCOPES,
+  scopes: [...SCOPES],
   weight: 1,
   gpuLimits: {},
   denyNodes: [],
 };
 
 export function callerOf(key: ApiKey, defaults: KeyLimits): Caller {
-  const { limits = {} } = key;
-  return {
-    id: key.id,
-    scopes: key.scopes,
-    limits: {
-      requestsPerMinute: limits.requests_per_minute ?? defaults.requestsPerMinute,
-      jobsWaiting: limits.jobs_waiting ?? defaults.jobsWaiting,
-      jobsReserved: defaults.jobsReserved,
-      jobsRunning: limits.jobs_running ?? defaults.jobsRunning,
-      uploadBytesPerDay: limits.upload_bytes_per_day ?? defaults.uploadBytesPerDay,
-    },
-    weight: key.weight ?? 1,
-    maxPriority: key.max_priority,
-    gpuSecondsPerDay: limits.max_gpu_seconds_per_day,
-    gpuLimits: readGpuLimits(limits),
-    maxGpuSeconds: limits.max_gpu_seconds,
-    workflows: key.workflows,
-    allowNodes: key.scopes.includes('admin') ? undefined : (key.allow_nodes ?? []),
-    denyNodes: key.deny_nodes ?? [],
-    webhook: key.webhook,
+  const { weight = 1, deny_nodes: denyNodes = [], allow_nodes: allowNodes = [] } = key;
+  const limits = {
+    requests_per_minute: defaults.requestsPerMinute,
+    jobs_waiting: defaults.jobsWaiting,
+    jobs_running: defaults.jobsRunning,
+    upload_bytes_per_day: defaults.uploadBytesPerDay,
+    ...key.limits,
   };
+  const isAdmin = key.scopes.includes('admin');
+  const nodes = { allowNodes: isAdmin ? undefined : allowNodes, denyNodes };
+  return { ...key, weight, limits, gpuLimits: readGpuLimits(limits), ...nodes };
 }
 
 /** The caller of a route that requires one. Throws if there is none, which is a bug. */

@@ -31,7 +31,7 @@ const UNLIMITED: Reading = { headers: {}, refusal: undefined };
 
 export function createMeter(accounts: Pick<Ledger['accounts'], 'count'>, log: Logger): Meter {
   return async (caller) => {
-    const most = caller?.limits?.requestsPerMinute;
+    const most = caller?.limits?.requests_per_minute;
     if (caller === undefined || most === undefined) return UNLIMITED;
     try {
       const { requests, resetMs } = await accounts.count(caller.id);

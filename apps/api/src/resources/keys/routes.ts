@@ -1,6 +1,7 @@
 import {
   ANONYMOUS,
   type KeyList,
+  keyLimitsSchema,
   keyListQuerySchema,
   keyListSchema,
   LODS,
@@ -73,24 +74,13 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
 }
 
 /** Presents the rights and limits of a key, without its secrets. */
-function presentKey(caller: Caller): Omit<Me, 'key'> {
-  const { scopes, weight, maxPriority, workflows, limits, gpuSecondsPerDay, gpuLimits, maxGpuSeconds } = caller;
+function presentKey({ scopes, weight, max_priority, workflows, limits }: Caller): Omit<Me, 'key'> {
+  const names = Object.keys(keyLimitsSchema.properties) as (keyof Me['limits'])[];
   return {
     rights: [...scopes],
     weight,
-    max_priority: maxPriority ?? null,
+    max_priority: max_priority ?? null,
     workflows: workflows === undefined ? null : [...workflows],
-    limits: {
-      requests_per_minute: limits?.requestsPerMinute ?? null,
-      jobs_waiting: limits?.jobsWaiting ?? null,
-      jobs_running: limits?.jobsRunning ?? null,
-      upload_bytes_per_day: limits?.uploadBytesPerDay ?? null,
-      max_gpu_seconds_per_day: gpuSecondsPerDay ?? null,
-      max_gpu_seconds: maxGpuSeconds ?? null,
-      max_steps: gpuLimits.maxSteps ?? null,
-      max_size: gpuLimits.maxSize ?? null,
-      max_count: gpuLimits.maxCount ?? null,
-      max_pixels: gpuLimits.maxJobPixels ?? null,
-    },
+    limits: Object.fromEntries(names.map((name) => [name, limits?.[name] ?? null])) as Me['limits'],
   };
 }
