@@ -1,15 +1,15 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import { type Logger, setSpanAttributes } from '@comfy-fleet/telemetry';
+import { setSpanAttributes } from '@comfy-fleet/telemetry';
 import cors from 'cors';
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet, { type HelmetOptions } from 'helmet';
 import type { Receive } from './form-readers.js';
-import { type Gate, type HostCheck, knownCaller } from './gate.js';
+import { type Entrance, type Gate, type HostCheck, knownCaller } from './gate.js';
 import type { Meter } from './key-limits.js';
 import { isForSocket, queryOf } from './listen.js';
-import { type ApiInstruments, atRoute, beginRequest, failed, localsOf, send } from './locals.js';
+import { atRoute, type BeginOptions, beginRequest, failed, localsOf, send } from './locals.js';
 import type { ApiRequest, Route } from './messages.js';
-import { type Dialect, refusal } from './problems.js';
+import { refusal } from './problems.js';
 import { type BodyLimits, createBodyReaders, readingError } from './read-body.js';
 import { createSockets, type SocketOptions, type SocketRoute } from './sockets.js';
 import type { Turns } from './turns.js';
@@ -45,18 +45,12 @@ const HEADERS: HelmetOptions = {
 /** Browsers ask for a user name, which is ignored, and a password, which is the API key. */
 const PASSWORD = 'Basic realm="comfy-fleet: an API key with the scope admin as password", charset="UTF-8"';
 
-interface Entrance {
+export interface ExpressAppOptions extends BeginOptions {
   readonly gate: Gate;
   readonly meter: Meter;
   readonly hosts: HostCheck;
-  readonly dialects: readonly Dialect[];
-  readonly instruments: ApiInstruments;
   /** How often the key of a long-running request or socket is checked again, in ms. */
   readonly readmitMs: number;
-  readonly log: Logger;
-}
-
-export interface ExpressAppOptions extends Entrance {
   readonly limits: BodyLimits;
   readonly receive: Receive;
   readonly computing: Turns;
@@ -129,29 +123,16 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
 
 /** Authenticates the caller and counts the request before the body is read. Checks the key again until the response ends. */
 function entered(
-  {
-    path,
-    access,
-    basic,
-    polled,
-    isSocket = false,
-  }: Pick<Route, 'path' | 'access' | 'basic' | 'polled'> & { readonly isSocket?: boolean },
-  { gate, meter, readmitMs }: Entrance,
+  { path, polled, ...entrance }: Pick<Route, 'path' | 'polled'> & Entrance,
+  { gate, meter, readmitMs }: Pick<ExpressAppOptions, 'gate' | 'meter' | 'readmitMs'>,
 ): RequestHandler {
   return async (request, response, next) => {
     atRoute(request, response, path);
     const locals = localsOf(response);
     locals.polled = polled;
-    if (access === 'browsed') locals.challenge = PASSWORD;
-    const visit = {
-      method: request.method,
-      path: locals.path,
-      takesBasic: basic === true,
-      isSocket,
-      query: () => queryOf(request.originalUrl),
-      header: (name: string) => request.get(name),
-    };
-    locals.admit = () => gate.admit(access, visit);
+    if (entrance.access === 'browsed') locals.challenge = PASSWORD;
+    const visit = requestOf(request, response);
+    locals.admit = () => gate.admit(entrance, visit);
     locals.caller = await locals.admit();
     const { headers, refusal: tooMany } = await meter(locals.caller);
     response.set(headers);
@@ -166,7 +147,7 @@ function entered(
 /** Calls the handler and sends its reply. */
 function served(
   { handler, held }: Pick<Route, 'handler' | 'held'>,
-  { readmitMs }: Pick<Entrance, 'readmitMs'>,
+  { readmitMs }: Pick<ExpressAppOptions, 'readmitMs'>,
 ): RequestHandler {
   return async (request, response) => {
     const locals = localsOf(response);
@@ -194,7 +175,9 @@ function requestOf(request: Request, response: Response): ApiRequest {
     method: request.method,
     path,
     params: request.params as Record<string, string>,
-    query: queryOf(request.originalUrl),
+    get query() {
+      return queryOf(request.originalUrl);
+    },
     header: (name) => request.get(name),
     get caller() {
       return knownCaller(visitor);

@@ -82,22 +82,27 @@ export function requireScope({ scopes }: Pick<Caller, 'scopes'>, scope: Scope): 
  */
 export type Access = 'public' | Scope | 'linked' | 'known' | 'optional' | 'browsed';
 
+/** What the gate has to know about a route. */
+export interface Entrance {
+  readonly access: Access;
+  /** The key may also be sent as HTTP Basic. */
+  readonly basic?: true;
+  /** Browsers let pages of any origin open sockets, so the origin is checked although the method is GET. */
+  readonly isSocket?: boolean;
+}
+
 /** The parts of a request that the gate checks. */
 interface Visit {
   readonly method: string;
   readonly path: string;
-  query(): URLSearchParams;
+  readonly query: URLSearchParams;
   header(name: string): string | undefined;
-  /** Whether the key may be sent as HTTP Basic: as the password, or as the user name. */
-  readonly takesBasic: boolean;
-  /** Browsers let pages of any origin open sockets, so the origin is checked although the method is GET. */
-  readonly isSocket: boolean;
 }
 
 /** Authenticates callers. */
 export interface Gate {
   /** The caller; undefined on public routes, for signed URLs, and when an optional key is absent. Throws unauthorized, forbidden. */
-  admit(access: Access, visit: Visit): Promise<Caller | undefined>;
+  admit(entrance: Entrance, visit: Visit): Promise<Caller | undefined>;
 }
 
 interface GateOptions {
@@ -118,20 +123,21 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
   const publicHost = publicUrl === undefined ? undefined : new URL(publicUrl).host;
   const callers = new WeakMap<ApiKey, Caller>();
   return {
-    admit: async (access, visit) => {
+    admit: async (entrance, visit) => {
+      const { access, isSocket = false } = entrance;
+      const refuseForeign = () => refuseForeignPage(visit, isSocket, { corsOrigins, publicHost });
       if (access === 'public') return undefined;
       if (keys === undefined) {
-        refuseForeignPage(visit, corsOrigins, publicHost);
+        refuseForeign();
         return anonymousCaller;
       }
       const sent = keyOf(visit);
-      const given = sent ?? basicKeyOf(access, visit);
-      if (given !== undefined && sent === undefined) refuseForeignPage(visit, corsOrigins, publicHost);
+      const given = sent ?? basicKeyOf(entrance, visit);
+      if (given !== undefined && sent === undefined) refuseForeign();
       if (given === undefined && access === 'linked') {
         if (publicImages && PUBLIC_IMAGES.some((start) => visit.path.startsWith(start))) return undefined;
-        const query = visit.query();
-        if ((await urls.verify(visit.path, query, keys.all())) !== undefined) return undefined;
-        if (query.has('signature')) {
+        if ((await urls.verify(visit.path, visit.query, keys.all())) !== undefined) return undefined;
+        if (visit.query.has('signature')) {
           const detail =
             'This link has expired or is incomplete, or its API key was revoked; GET /jobs/:id returns a new one.';
           throw new FleetError('unauthorized', detail);
@@ -158,9 +164,9 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
  * send neither.
  */
 function refuseForeignPage(
-  { method, header, isSocket }: Visit,
-  corsOrigins: readonly string[],
-  publicHost: string | undefined,
+  { method, header }: Visit,
+  isSocket: boolean,
+  { corsOrigins, publicHost }: Pick<GateOptions, 'corsOrigins'> & { readonly publicHost: string | undefined },
 ) {
   if ((method === 'GET' || method === 'HEAD') && !isSocket) return;
   const origin = header('origin');
@@ -183,14 +189,14 @@ function keyOf({ header }: Visit): string | undefined {
   return bearer ?? (header('x-api-key')?.trim() || undefined);
 }
 
-/** The password of HTTP Basic (RFC 7617). Where `takesBasic` is set, the user name if there is no password. */
-function basicKeyOf(access: Access, { header, takesBasic }: Visit): string | undefined {
-  if (access !== 'browsed' && !takesBasic) return undefined;
+/** The password of HTTP Basic (RFC 7617). On routes with `basic`, the user name if there is no password. */
+function basicKeyOf({ access, basic }: Entrance, { header }: Visit): string | undefined {
+  if (access !== 'browsed' && !basic) return undefined;
   const encoded = /^Basic +([A-Za-z0-9+/=]+) *$/i.exec(header('authorization') ?? '')?.[1];
   if (encoded === undefined) return undefined;
   const text = Buffer.from(encoded, 'base64').toString();
   const [, name = '', password = ''] = /^([^:]*):(.*)$/s.exec(text) ?? [];
-  return password || (takesBasic && name) || undefined;
+  return password || (basic && name) || undefined;
 }
 
 /** The scope that a key needs for a route. */
