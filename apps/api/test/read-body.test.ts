@@ -28,7 +28,7 @@ async function serve({ windowMs, minUploadBytesPerSecond, ...body }: Served = {}
   const app = express();
   app.use(beginRequest({ dialects: [], log, instruments: createInstruments(createMetrics({ service: 'api', log })) }));
   const reader = bodyReader(
-    { types: ['application/json'], maxBytes: 1_000_000, json: 'rounded', ...body },
+    { types: ['application/json'], maxBytes: 1_000_000, isJson: true, ...body },
     { ...LIMITS, ...(minUploadBytesPerSecond && { minUploadBytesPerSecond }) },
     createComputing(),
     windowMs,

@@ -98,9 +98,9 @@ function parseExactly(text: string): unknown {
 }
 
 /** Parses a number exactly. Throws a FileFault for one longer than MAX_NUMBER_CHARS. */
-export function exactNumber(text: string, isExact: boolean): number | bigint {
+export function exactNumber(text: string): number | bigint {
   refuseTooLong(text);
-  return isExact && isRounded(text) ? BigInt(text) : Number(text);
+  return isRounded(text) ? BigInt(text) : Number(text);
 }
 
 function isRounded(number: string): boolean {

@@ -40,7 +40,7 @@ function comfyV2Routes(deps: Deps): RouteTable {
       answer(deps, request);
   const seen = { access: 'jobs' } as const;
   return {
-    'POST /jobs': { access: 'graphs', reads: 'exact', handler: by(postJob) },
+    'POST /jobs': { access: 'graphs', reads: 'graph', handler: by(postJob) },
     'GET /jobs/:id': { ...seen, polled: true, handler: by(getJob) },
     'GET /jobs/:id/workflow': { ...seen, handler: by(getJobWorkflow) },
     'GET /jobs/:id/events': { ...seen, handler: by(jobEvents) },

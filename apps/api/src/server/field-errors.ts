@@ -43,16 +43,15 @@ function detailOf(error: ErrorObject): string {
     case 'additionalProperties':
       return `unknown field; ${suggestField(params.additionalProperty, Object.keys(parentSchema.properties ?? {}))}`;
     case 'type':
-      return `must be ${typeNames(params.type)}`;
+      return typeof error.data === 'bigint'
+        ? 'is too large for a JSON number; write it as a string'
+        : `must be ${typeNames(params.type)}`;
     case 'enum':
       return oneOf(params.allowedValues.map(String), error.data);
     case 'minimum':
       return `must be ${params.limit} or more`;
     case 'maximum':
-      // JSON parsers round larger numbers; only text keeps them exact.
-      return params.limit === Number.MAX_SAFE_INTEGER
-        ? `is too large for a JSON number (above ${params.limit}); write it as a string`
-        : `must be ${params.limit} or less`;
+      return `must be ${params.limit} or less`;
     case 'multipleOf':
       return `must be a multiple of ${params.multipleOf}`;
     case 'minLength':

@@ -1,7 +1,7 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { Config } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
-import { exactNumber, FileFault, parseJson, parsePlainJson } from '@comfy-fleet/workflows';
+import { exactNumber, FileFault, parseJson } from '@comfy-fleet/workflows';
 import { Tokenizer, TokenParser } from '@streamparser/json';
 
 /** How deep and how large the structure of a JSON body may be. Structure costs memory and time in addition to bytes. */
@@ -9,8 +9,6 @@ export type JsonLimits = Config['http']['json'];
 
 interface JsonOptions {
   readonly limits: JsonLimits;
-  /** Whole numbers beyond 2^53 become bigints instead of being rounded. */
-  readonly isExact: boolean;
   /** Runs each step of the work, so that other requests are served between steps. */
   readonly inTurn?: <T>(work: () => T) => Promise<T> | T;
 }
@@ -26,17 +24,19 @@ const TOKENS_OF_VALUE = 4;
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Parses a JSON body. Throws malformed_json, and body_too_large for too much structure. */
+/**
+ * Parses a JSON body. Whole numbers beyond 2^53 become bigints. Throws malformed_json, and body_too_large for too much
+ * structure.
+ */
 export async function parseJsonBody(
   body: Buffer,
-  { limits, isExact, inTurn = (work) => work() }: JsonOptions,
+  { limits, inTurn = (work) => work() }: JsonOptions,
 ): Promise<unknown> {
   try {
-    const parse = isExact ? parseJson : parsePlainJson;
     const value =
       body.length > AT_ONCE_BYTES
-        ? await parseInSteps(body, { limits, isExact, inTurn })
-        : await inTurn(() => parse(UTF8.decode(body)));
+        ? await parseInSteps(body, { limits, inTurn })
+        : await inTurn(() => parseJson(UTF8.decode(body)));
     await inTurn(() => limitStructure(value, limits));
     return value;
   } catch (cause) {
@@ -50,15 +50,14 @@ export async function parseJsonBody(
 /** Parses a short text, such as a form field. Throws for invalid JSON, and body_too_large for too much structure. */
 export function parseBoundedJson(text: string, limits: JsonLimits): unknown {
   if (text.length > AT_ONCE_BYTES) throw tooMuch(`a field has more than ${AT_ONCE_BYTES} characters`);
-  const value = parsePlainJson(text);
+  const value = parseJson(text);
   limitStructure(value, limits);
   return value;
 }
 
-async function parseInSteps(body: Buffer, { limits, isExact, inTurn }: Required<JsonOptions>): Promise<unknown> {
+async function parseInSteps(body: Buffer, { limits, inTurn }: Required<JsonOptions>): Promise<unknown> {
   const parser = new TokenParser({ paths: ['$'] });
   const tokenizer = new BodyTokenizer({ stringBufferSize: STRING_BYTES });
-  tokenizer.isExact = isExact;
   let whole: unknown;
   parser.onValue = ({ value }) => {
     whole = value;
@@ -85,11 +84,9 @@ async function parseInSteps(body: Buffer, { limits, isExact, inTurn }: Required<
 }
 
 class BodyTokenizer extends Tokenizer {
-  isExact = false;
-
   /** The library's types only allow numbers, but it passes bigints through. */
   override parseNumber(text: string): number {
-    return exactNumber(text, this.isExact) as number;
+    return exactNumber(text) as number;
   }
 }
 

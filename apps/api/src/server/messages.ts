@@ -73,12 +73,12 @@ export interface Route {
   readonly handler: Handler;
   /**
    * How the body is read before the handler is called; undefined: the body is not read.
-   * `json`: JSON. `exact`: JSON with large whole numbers as bigints. `loose`: like `exact`, with any content type.
+   * `json`: JSON. `graph`: JSON with a graph. `loose`: the same with any content type.
    * `picture`: JSON with a picture in base64, or a form with one. `pictures`: a form in which several files may have the
    * same field name. `files`: JSON, or a form with files. `file`: a file, as the body or in a form.
    * `workflow`: the bytes of JSON or a picture.
    */
-  readonly reads?: 'json' | 'picture' | 'file' | 'files' | 'pictures' | 'workflow' | 'exact' | 'loose';
+  readonly reads?: 'json' | 'picture' | 'file' | 'files' | 'pictures' | 'workflow' | 'graph' | 'loose';
   /** The handler may take hours to reply; until then the idle timeout does not apply. */
   readonly held?: true;
   /** Polled by machines, so logged at debug level. Errors other than 503, a probe's normal answer, are logged at info. */

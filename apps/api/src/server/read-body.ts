@@ -29,8 +29,8 @@ export interface BodyToRead {
   /** Accepted content types; undefined: any. */
   readonly types?: readonly string[] | undefined;
   readonly maxBytes: number;
-  /** How JSON is parsed; `no`: `request.body` stays a Buffer. */
-  readonly json: 'exact' | 'rounded' | 'no';
+  /** Whether it is parsed; otherwise `request.body` is a Buffer. */
+  readonly isJson: boolean;
 }
 
 /** JSON is in memory as bytes and as text. */
@@ -67,7 +67,7 @@ export function createBodyReaders(
     };
   const json = (maxBytes: number, body: Partial<BodyToRead> = {}) => [
     uploading(maxBytes, COPIES_OF_JSON),
-    ...bodyReader({ types: [JSON_TYPE], maxBytes, json: 'rounded', ...body }, limits, computing),
+    ...bodyReader({ types: [JSON_TYPE], maxBytes, isJson: true, ...body }, limits, computing),
   ];
   const filesForm = (about: FormFiles) => [
     counting(maxJsonBytes + READ_AHEAD_BYTES),
@@ -89,10 +89,10 @@ export function createBodyReaders(
     pictures: [onlyTypes([FORM_TYPE]), ...storing(files), ...filesForm({ repeated: true })],
     workflow: json(Math.max(limits.maxWorkflowBytes, maxImageBytes), {
       types: [JSON_TYPE, 'image/png', 'image/webp'],
-      json: 'no',
+      isJson: false,
     }),
-    exact: json(limits.maxWorkflowBytes, { json: 'exact' }),
-    loose: json(limits.maxPromptBytes, { types: undefined, json: 'exact' }),
+    graph: json(limits.maxWorkflowBytes),
+    loose: json(limits.maxPromptBytes, { types: undefined }),
   };
   return ({ reads }) => (reads === undefined ? [] : readers[reads]);
 }
@@ -108,7 +108,7 @@ function either(json: RequestHandler[], form: RequestHandler[]): RequestHandler[
 
 /** Reads a body into memory, parses it, and puts it into `request.body`. */
 export function bodyReader(
-  { types, maxBytes, json }: BodyToRead,
+  { types, maxBytes, isJson }: BodyToRead,
   limits: ReadLimits,
   computing: Turns,
   windowMs = SPEED_MS,
@@ -117,12 +117,9 @@ export function bodyReader(
     const body: unknown = request.body;
     if (!Buffer.isBuffer(body)) return next();
     const { caller } = localsOf(response);
-    const isExact = json === 'exact';
-    if (json !== 'no' && body.length > 0) {
-      const inTurn = <T>(work: () => T) => computing(caller?.id ?? '', work);
-      const options = { limits: limits.json, isExact, ...(body.length > STEP_BYTES ? { inTurn } : {}) };
-      request.body = await parseJsonBody(body, options);
-    } else if (json !== 'no') request.body = isExact ? undefined : {};
+    const inTurn = <T>(work: () => T) => computing(caller?.id ?? '', work);
+    const options = { limits: limits.json, ...(body.length > STEP_BYTES ? { inTurn } : {}) };
+    if (isJson) request.body = body.length === 0 ? {} : await parseJsonBody(body, options);
     next();
   };
   return [

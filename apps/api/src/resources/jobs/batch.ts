@@ -7,9 +7,8 @@ import {
   FleetError,
   type GenerateRequest,
   type InputFile,
-  type RequestLimits,
 } from '@comfy-fleet/contracts';
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
 import type { Deps } from '../../deps.js';
 import { readFrame } from '../../files/find-picture.js';
 import { keepPicture } from '../../files/normalise.js';
@@ -17,12 +16,13 @@ import { graphSpec, pictureLimits, pictureSpec } from '../../orders/job-specs.js
 import { REPLAYED } from '../../orders/order-job.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
 import { callbackOf, type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
-import { escapePointer, MOST_FAULTS } from '../../server/field-errors.js';
+import { MOST_FAULTS } from '../../server/field-errors.js';
 import { type Caller, requireScope } from '../../server/gate.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 import { allOrNone, createTurns } from '../../server/turns.js';
 import { createLimitedValidator, createValidator, refuseFaults, type Validator } from '../../server/validator.js';
 import { findServed } from '../../workflows/find-workflow.js';
+import { createGraphValidator } from '../workflows/run-workflow.js';
 
 /** How many entries are turned into specs at a time: each may decode a picture. */
 const AT_ONCE = 4;
@@ -71,7 +71,7 @@ function createEntryCheck(deps: Deps): (entry: unknown, caller: Caller) => Field
   const text2img = createLimitedValidator(batchJobSchema.text2img);
   const img2img = createLimitedValidator(batchJobSchema.img2img);
   const workflow = createValidator(batchWorkflowSchema(deps.config.limits));
-  const graph = createGraphValidator(deps.config.limits);
+  const graph = createGraphValidator(batchGraphSchema(deps.config.limits));
   const validators: Readonly<Record<Kind, (caller: Caller) => Validator<unknown>>> = {
     text2img: (caller) => text2img(pictureLimits(deps, 'text2img', caller)),
     img2img: (caller) => img2img(pictureLimits(deps, 'img2img', caller)),
@@ -174,34 +174,4 @@ async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRe
     signal,
   });
   return { ...picture, source };
-}
-
-/**
- * Checks an entry with a graph. The graph itself is checked when it is opened. Integers beyond 2^53 are refused, because
- * the JSON parser has already rounded them. ComfyUI also accepts them as strings.
- */
-function createGraphValidator(limits: RequestLimits): Validator<unknown> {
-  const { graph: _opened, ...fields } = batchGraphSchema(limits).properties;
-  const validate = createValidator(Type.Object(fields, { additionalProperties: false }));
-  return (body, options) => {
-    const { graph, ...rest } = Object(body) as Readonly<Record<string, unknown>>;
-    const { errors } = validate(rest, options);
-    const faults = graph === undefined ? [{ pointer: '/graph', detail: 'is required' }] : roundedNumbers(graph);
-    return { value: body, errors: [...errors, ...faults] };
-  };
-}
-
-function roundedNumbers(graph: unknown): FieldError[] {
-  return Object.entries(Object(graph)).flatMap(([id, node]) =>
-    Object.entries(Object(Object(node).inputs)).flatMap(([input, value]) =>
-      typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
-        ? [
-            {
-              pointer: `/graph/${escapePointer(id)}/inputs/${escapePointer(input)}`,
-              detail: 'is too large for a JSON number; write it as a string',
-            },
-          ]
-        : [],
-    ),
-  );
 }

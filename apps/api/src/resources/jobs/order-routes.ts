@@ -139,7 +139,7 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
     'POST /graphs': {
       ...ORDER,
       access: 'graphs',
-      reads: 'exact',
+      reads: 'graph',
       id: 'runGraph',
       summary: 'Run your own graph once',
       description:

@@ -116,7 +116,7 @@ async function checkedText(data: Buffer, { maxBytes, json }: PublishLimits): Pro
     throw new FleetError('body_too_large', `The workflow is larger than ${maxBytes} bytes.`);
   }
   // Invalid JSON is reported later, with all other faults of the workflow.
-  await parseJsonBody(data, { limits: json, isExact: true }).catch((error: unknown) => {
+  await parseJsonBody(data, { limits: json }).catch((error: unknown) => {
     if (!(error instanceof FleetError) || error.code !== 'malformed_json') throw error;
   });
   return data.toString();

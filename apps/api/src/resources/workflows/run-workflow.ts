@@ -1,12 +1,12 @@
-import { FleetError, graphRequestSchema, runRequestSchema } from '@comfy-fleet/contracts';
-import Type, { type TObject } from 'typebox';
+import { graphRequestSchema, runRequestSchema } from '@comfy-fleet/contracts';
+import Type, { type Static, type TObject } from 'typebox';
 import type { Deps } from '../../deps.js';
 import { graphSpec } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
 import { requireMayRun } from '../../server/gate.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
-import { createValidator, refuseFaults } from '../../server/validator.js';
+import { createValidator, refuseFaults, type Validator } from '../../server/validator.js';
 import { findServed, findVersionToRun } from '../../workflows/find-workflow.js';
 
 /** Runs a workflow with named inputs. Files are given by reference, or in a form under the names of their inputs. */
@@ -48,18 +48,26 @@ function runBody({ body, isForm }: Pick<ApiRequest, 'body' | 'isForm'>, { proper
 
 /** Runs the caller's own graph once, unchanged. */
 export function runGraph(deps: Deps): Handler {
-  const { graph: _exact, ...fields } = graphRequestSchema(deps.config.limits).properties;
-  const validate = createValidator(Type.Object(fields, { additionalProperties: false }));
+  const validate = createGraphValidator(graphRequestSchema(deps.config.limits));
   return async (request) => {
-    const caller = request.caller;
-    const { body } = request;
-    if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-      throw new FleetError('validation_failed', 'The body must be an object.');
-    }
-    const { graph, ...rest } = body as Readonly<Record<string, unknown>>;
-    const { value, errors } = validate(rest, { isForm: false });
-    refuseFaults(graph === undefined ? [...errors, { pointer: '/graph', detail: 'is required' }] : errors);
-    const requested = { ...value, graph };
-    return orderJob(deps, request, requested, async () => ({ ...value, ...(await graphSpec(deps, graph, caller)) }));
+    const { value, errors } = validate(request.body, request);
+    refuseFaults(errors);
+    const { graph } = value;
+    return orderJob(deps, request, value, async () => ({
+      ...value,
+      ...(await graphSpec(deps, graph, request.caller)),
+    }));
+  };
+}
+
+/** Checks everything beside a graph, which is checked when it is opened. */
+export function createGraphValidator<T extends TObject>({ properties }: T): Validator<Static<T>> {
+  const { graph: _opened, ...fields } = properties;
+  const validate = createValidator(Type.Object(fields, { additionalProperties: false }));
+  return (body, options) => {
+    const { graph, ...rest } = Object(body) as Readonly<Record<string, unknown>>;
+    const { errors } = validate(rest, options);
+    const lacking = graph === undefined ? [{ pointer: '/graph', detail: 'is required' }] : [];
+    return { value: body as Static<T>, errors: [...errors, ...lacking] };
   };
 }
