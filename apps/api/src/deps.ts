@@ -49,7 +49,7 @@ export interface Deps extends Readonly<AllTurns> {
   readonly checkInputs: InputsCheck;
   /** Requests of published workflows that passed the GPU limits, with the catalogue that they were checked against. */
   readonly withinLimits: LRUCache<string, { readonly described: Catalogue | undefined; readonly keptPixels: number }>;
-  /** Resized and converted copies of the pictures that jobs made, and first frames of videos. */
+  /** Resized and converted copies of the pictures that jobs made. */
   readonly derived: Derived;
   /** Fetches pictures that callers name by URL. */
   readonly pictureHttp: SafeHttp;

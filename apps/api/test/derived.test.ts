@@ -18,7 +18,6 @@ const LIMITS = {
   widths: [64, 128, 512],
   maxPixels: 100_000,
   maxBytes: 1_000_000,
-  ffmpeg: 'ffmpeg',
   decoding: createAllTurns().decoding,
 };
 

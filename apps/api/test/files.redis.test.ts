@@ -86,11 +86,6 @@ describe('GET /files/:filename', () => {
     expect([answer.status, (await problemOf(answer)).code]).toEqual([404, 'file_not_found']);
   });
 
-  it('answers that a file other than a video has no poster', async () => {
-    const answer = await api.get(`/files/${await stored('png')}?poster`);
-    expect([answer.status, (await problemOf(answer)).code]).toEqual([422, 'no_poster']);
-  });
-
   it('does not serve a video as a picture', async () => {
     const answer = await api.get(`/images/${await stored('mp4')}`);
     expect((await problemOf(answer)).code).toBe('image_not_found');

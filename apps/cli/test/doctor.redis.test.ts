@@ -44,7 +44,6 @@ describe('the doctor on a healthy fleet', () => {
         'comfyui-models',
         'storage',
         'storage-room',
-        'ffmpeg',
         'keys',
         'webhooks',
         'public-url',

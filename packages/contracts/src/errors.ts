@@ -42,7 +42,6 @@ export const ERROR_CATALOGUE = {
   validation_failed: entry(422, 'The request has invalid fields'),
   invalid_workflow: entry(422, 'The workflow cannot be published'),
   invalid_image: entry(422, 'The picture cannot be used'),
-  no_poster: entry(422, 'The file has no poster picture'),
   no_able_instance: entry(422, 'No instance of the fleet can run this'),
   url_not_allowed: entry(422, 'This URL is not allowed'),
   url_unreachable: entry(422, 'The picture could not be fetched', true),

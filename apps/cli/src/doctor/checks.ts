@@ -7,7 +7,7 @@ import { checkComfyui } from './checks/comfyui.js';
 import { checkKeys, checkWebhooks } from './checks/keys.js';
 import { checkModels } from './checks/models.js';
 import { checkRedis } from './checks/redis.js';
-import { checkFfmpeg, checkStorage } from './checks/storage.js';
+import { checkStorage } from './checks/storage.js';
 import { type Finding, reportOf } from './finding.js';
 
 const DEADLINE_MS = 10_000;
@@ -37,7 +37,6 @@ export function checksOf(
     ),
     check('models', () => checkModels(config, env)),
     check('storage', (signal) => checkStorage(config, signal)),
-    check('ffmpeg', (signal) => checkFfmpeg(config, signal)),
     check('keys', () => checkKeys(config)),
     check('webhooks', () => checkWebhooks(config)),
     check('targets', async () => checkTargets(config)),

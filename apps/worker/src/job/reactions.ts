@@ -83,7 +83,6 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   range_not_satisfiable: 'fail',
   validation_failed: 'fail',
   invalid_image: 'fail',
-  no_poster: 'fail',
   no_able_instance: 'fail',
   queue_full: 'fail',
   internal_error: 'fail',

@@ -205,8 +205,6 @@ export const apiSchema = {
     /** In pixels, for ?width=. */
     widths: [64, 128, 256, 384, 512, 768, 1024, 1536, 2048],
     fetchAllow: targets('IMAGE_URL_ALLOW', 'image_url may name although they are not public'),
-    /** Extracts posters from videos, if it is installed. */
-    ffmpeg: 'ffmpeg',
   },
   assets: {
     maxBytes: integer(

@@ -4,9 +4,9 @@ import Type, { type Static } from 'typebox';
 import type { Deps } from '../../deps.js';
 import { FORMATS } from '../../files/derived.js';
 import { keyOfVisit, maySeeOutput } from '../../files/ownership.js';
-import { type ServedFile, serveFile, shownAs } from '../../files/serve-file.js';
+import { serveFile, shownAs } from '../../files/serve-file.js';
 import { type ApiRoute, contentAnswers, tagged, withQuery } from '../../openapi/route.js';
-import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
+import type { ApiRequest, Reply } from '../../server/messages.js';
 
 /** While it is sent, a file counts as an open stream. */
 const STREAM_ERRORS = ['overloaded', 'too_many_streams'] as const;
@@ -53,20 +53,15 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
       id: 'getFile',
       summary: 'Read an output of any kind',
       description:
-        'A video, sound, model, text, picture or other file that a job made, or with `?poster` a JPEG of the first frame of a video. The file under a name never changes. Browsers show pictures, videos, sounds and plain text, and save everything else.',
-      query: Type.Object({
-        poster: Type.Optional(
-          Type.String({ description: 'For a video: return its first frame. The value does not matter.' }),
-        ),
-      }),
+        'A video, sound, model, text, picture or other file that a job made. The file under a name never changes. Browsers show pictures, videos, sounds and plain text, and save everything else.',
       answers: {
         ...contentAnswers('The file.', ['*/*'], ['Content-Disposition', 'Content-Security-Policy']),
         ...toBucket(
           'A redirect to the file in the bucket, valid for some minutes, under the same conditions as for pictures.',
         ),
       },
-      errors: ['file_not_found', 'no_poster', 'range_not_satisfiable', 'storage_failed', ...STREAM_ERRORS],
-      handler: getFile(deps),
+      errors: ['file_not_found', 'range_not_satisfiable', 'storage_failed', ...STREAM_ERRORS],
+      handler: (request) => getFile(deps, request),
     },
   });
 }
@@ -81,20 +76,14 @@ async function getImage(deps: Deps, request: ApiRequest, form: Static<ReturnType
   throw new FleetError('image_not_found', 'There is no picture with this name, or it has been deleted.');
 }
 
-/** Serves an output of any kind, or with `?poster` the first frame of a video. */
-function getFile(deps: Deps): Handler {
-  const fileOf = async (name: string, request: ApiRequest): Promise<ServedFile | undefined> => {
-    if (!request.query.has('poster'))
-      return { store: deps.frames, name, ...shownAs(name, await ownNameOf(deps, name)) };
-    return deps.derived.poster(name, { key: await keyOfVisit(deps, request), signal: request.signal });
-  };
-  return async (request) => {
-    const { filename = '' } = request.params;
-    const file = (await maySee(deps, request, filename)) ? await fileOf(filename, request) : undefined;
-    const reply = file && (await serveFile(deps, request, file));
-    if (reply !== undefined) return reply;
-    throw new FleetError('file_not_found', 'There is no file with this name, or it has been deleted.');
-  };
+/** Serves an output of any kind. */
+async function getFile(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const { filename: name = '' } = request.params;
+  const isSeen = await maySee(deps, request, name);
+  const file = isSeen && { store: deps.frames, name, ...shownAs(name, await ownNameOf(deps, name)) };
+  const reply = file && (await serveFile(deps, request, file));
+  if (reply) return reply;
+  throw new FleetError('file_not_found', 'There is no file with this name, or it has been deleted.');
 }
 
 function maySee(deps: Deps, { visitor }: ApiRequest, filename: string): Promise<boolean> {

@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
-import { promisify } from 'node:util';
 import { AWS_SDK_NEEDS_NODE, type Config } from '@comfy-fleet/config';
 import { FleetError, newId } from '@comfy-fleet/contracts';
 import { type FrameStore, frameName, openFrameStores } from '@comfy-fleet/frames';
@@ -79,16 +77,4 @@ function placeOf({ frames }: Config): { readonly where: string; readonly fix: st
     where: `the bucket ${frames.bucket} at ${frames.endpoint === undefined ? `AWS ${frames.region}` : showUrl(frames.endpoint)}`,
     fix: 'make sure that the bucket exists (S3_BUCKET, S3_REGION, S3_ENDPOINT) and that the credentials can read, write and delete in it',
   };
-}
-
-/** Checks whether ffmpeg is installed. Only pictures of videos need it, so it is never a failure. */
-export async function checkFfmpeg({ images: { ffmpeg } }: Config, signal: AbortSignal): Promise<Finding[]> {
-  const { ok } = reportOf('ffmpeg');
-  try {
-    const { stdout } = await promisify(execFile)(ffmpeg, ['-version'], { signal, maxBuffer: 64 * 1024 });
-    return [ok(`${stdout.split('\n', 1)[0]?.slice(0, 80)}: ?poster returns pictures of videos`)];
-  } catch {
-    signal.throwIfAborted();
-    return [ok(`${ffmpeg} cannot be run here: ?poster of videos works only if it is on the API's PATH`)];
-  }
 }
