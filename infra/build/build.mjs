@@ -42,7 +42,7 @@ const API_FILES = { ...LUA, pages: 'apps/api/src/server/pages', studio: `${STUDI
 /** @type {Record<string, { options: typeof COMMON, copies?: Record<string, string> }>} */
 const TARGETS = {
   [STUDIO]: { options: pages(STUDIO, ['main.tsx', 'styles/index.css']) },
-  'apps/api': { options: program('apps/api', ['main']), copies: API_FILES },
+  'apps/api': { options: program('apps/api', ['main', 'decoding/decoder']), copies: API_FILES },
   'apps/worker': { options: program('apps/worker', ['main']), copies: LUA },
   'apps/dispatcher': { options: program('apps/dispatcher', ['main']), copies: LUA },
   'apps/cli': { options: program('apps/cli', ['main']), copies: LUA },
@@ -108,7 +108,11 @@ function program(folder, entries) {
  */
 function allPrograms() {
   const apps = ['api', 'worker', 'dispatcher', 'simulator'].map((app) => [app, `apps/${app}/src/main.ts`]);
-  const own = { cli: 'infra/npm/main.mjs', 'restart-simulator': 'infra/local/restart-simulator.mjs' };
+  const own = {
+    decoder: 'apps/api/src/decoding/decoder.ts',
+    cli: 'infra/npm/main.mjs',
+    'restart-simulator': 'infra/local/restart-simulator.mjs',
+  };
   return {
     ...program('infra/npm', []),
     entryPoints: { ...Object.fromEntries(apps), ...own },

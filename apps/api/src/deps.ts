@@ -6,6 +6,7 @@ import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Catalogue } from '@comfy-fleet/workflows';
 import type { LRUCache } from 'lru-cache';
+import type { Decoder } from './decoding/tasks.js';
 import type { Derived } from './files/derived.js';
 import type { MeasureFile } from './files/measure-file.js';
 import type { StorageWatch } from './files/storage.js';
@@ -45,6 +46,8 @@ export interface Deps extends Readonly<AllTurns> {
   readonly frames: FrameStore;
   /** The normalised pictures that img2img jobs start from. */
   readonly inputs: FrameStore;
+  /** Reads the inside of pictures, videos and sounds in other processes. Only in the turns `decoding`. */
+  readonly decoder: Decoder;
   readonly measureFile: MeasureFile;
   readonly checkInputs: InputsCheck;
   /** Requests of published workflows that passed the GPU limits, with the catalogue that they were checked against. */

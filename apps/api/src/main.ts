@@ -23,6 +23,7 @@ import {
   watchRedis,
 } from '@comfy-fleet/telemetry';
 import { below, buildApp } from './app.js';
+import { createDecoder } from './decoding/children.js';
 import type { Deps } from './deps.js';
 import { COMFYUI_PREFIX } from './facades/comfyui/dialect.js';
 import { createDerived } from './files/derived.js';
@@ -110,6 +111,12 @@ async function main(): Promise<void> {
   const watching = watchRedis({ metrics, ping: () => ledger.ping(), signal, log });
   const turns = createAllTurns();
   const { decoding } = turns;
+  const decoder = createDecoder({
+    frames: config.frames,
+    seconds: config.images.decodeSeconds,
+    log,
+    stopping: signal,
+  });
   const requireDiskSpace = createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log });
   const requireQueueSpace = createQueueSpace(ledger);
   const instruments = createInstruments(metrics);
@@ -124,8 +131,9 @@ async function main(): Promise<void> {
     workflows,
     frames,
     inputs,
-    measureFile: createFileMeasures({ inputs, decoding, maxBytes: config.images.maxBytes, stopping: signal }),
-    derived: createDerived({ ...stores, decoding, ...config.images }),
+    decoder,
+    measureFile: createFileMeasures({ decoder, decoding, maxBytes: config.images.maxBytes }),
+    derived: createDerived({ ...stores, decoder, decoding, ...config.images }),
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
     modelUrlRefusal: (url) => modelHttp.refusal(url),

@@ -19,6 +19,7 @@ import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { claimNext, removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
 import { buildApp } from '../src/app.js';
+import { createTasks } from '../src/decoding/tasks.js';
 import type { Deps } from '../src/deps.js';
 import { createDerived } from '../src/files/derived.js';
 import { createFileMeasures } from '../src/files/measure-file.js';
@@ -174,6 +175,7 @@ export async function startApi(
   });
   const turns = createAllTurns();
   const { decoding } = turns;
+  const decoder = createTasks(stores); // in this process
   const instruments = createInstruments(metrics);
   const fleet = createFleetView(ledger, log);
   const deps = {
@@ -186,8 +188,9 @@ export async function startApi(
     workflows,
     frames,
     inputs,
-    measureFile: createFileMeasures({ inputs, decoding, maxBytes: config.images.maxBytes, stopping: stopping.signal }),
-    derived: createDerived({ ...stores, decoding, ...config.images }),
+    decoder,
+    measureFile: createFileMeasures({ decoder, decoding, maxBytes: config.images.maxBytes }),
+    derived: createDerived({ ...stores, decoder, decoding, ...config.images }),
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
     modelUrlRefusal: (url: string) => createSafeHttp({ allow: config.models.sourceAllow }).refusal(url),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),

@@ -4,11 +4,17 @@ import { join } from 'node:path';
 import type { InputFile } from '@comfy-fleet/contracts';
 import { createFileFrames, type FrameStore } from '@comfy-fleet/frames';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createTasks } from '../src/decoding/tasks.js';
 import { createFileMeasures, type MeasureFile } from '../src/files/measure-file.js';
 import { createAllTurns } from '../src/server/turns.js';
 import { longAnimation, plain } from './pictures.js';
 
 const { signal } = new AbortController();
+const measuring = (inputs: FrameStore, maxBytes = 100_000) => {
+  const decoder = createTasks({ frames: inputs, inputs });
+  return createFileMeasures({ decoder, decoding: createAllTurns().decoding, maxBytes });
+};
+
 let dir: string;
 let opened: number;
 let inputs: FrameStore;
@@ -22,7 +28,7 @@ beforeEach(async () => {
     return store.open(...args);
   };
   inputs = { ...store, open };
-  measure = createFileMeasures({ inputs, decoding: createAllTurns().decoding, maxBytes: 100_000, stopping: signal });
+  measure = measuring(inputs);
 });
 afterEach(() => rm(dir, { recursive: true }));
 
@@ -66,7 +72,7 @@ it('looks into every picture, also into those that were normalised here', async 
 
 it('refuses an animation of more than 10,000 frames', async () => {
   const picture = await stored(longAnimation(10_001), 'webp', { width: 1, height: 1 });
-  measure = createFileMeasures({ inputs, decoding: createAllTurns().decoding, maxBytes: 1_000_000, stopping: signal });
+  measure = measuring(inputs, 1_000_000);
   expect(await measure('anna', picture)).toEqual({ fault: 'has more than 10000 frames' });
 });
 
@@ -139,8 +145,7 @@ it('measures a file when it is the turn of the key, though another key that aske
     release = () => resolve(undefined);
   });
   const open: FrameStore['open'] = (name, ...range) => (name === slow.name ? held : inputs.open(name, ...range));
-  const options = { decoding: createAllTurns().decoding, maxBytes: 100_000, stopping: signal };
-  measure = createFileMeasures({ inputs: { ...inputs, open }, ...options });
+  measure = measuring({ ...inputs, open });
   const ofMallory = [measure('mallory', slow), measure('mallory', file)];
   expect(await measure('anna', file)).toEqual(still);
   release();

@@ -219,13 +219,21 @@ describe('documentCheck, which checks every answer in the tests', () => {
 
   it.each<[string, Partial<SentAnswer> & { json?: object }, RegExp]>([
     ['a status', { status: 418 }, /status 418 is not documented/],
-    ['a content type', { headers: { 'content-type': 'text/plain', 'x-request-id': 'r' } }, /"text\/plain" is not documented/],
+    [
+      'a content type',
+      { headers: { 'content-type': 'text/plain', 'x-request-id': 'r' } },
+      /"text\/plain" is not documented/,
+    ],
     ['a field', { json: { status: 'ok', reasons: [], more: 1 } }, /additional properties/],
     ['a value', { json: { status: 'fine', reasons: [] } }, /allowed values/],
     ['a missing field', { json: { status: 'ok' } }, /required property 'reasons'/],
     ['a path', { path: '/nothing' }, /where nothing is documented/],
     ['a method', { method: 'PUT' }, /undocumented method/],
-    ['a missing header', { path: '/', status: 302, headers: { 'x-request-id': 'r' }, body: Buffer.alloc(0) }, /no header Location/],
+    [
+      'a missing header',
+      { path: '/', status: 302, headers: { 'x-request-id': 'r' }, body: Buffer.alloc(0) },
+      /no header Location/,
+    ],
     ['a body', { path: `/jobs/${NOBODY}`, method: 'DELETE', status: 204 }, /body where none/],
     [
       'a code',

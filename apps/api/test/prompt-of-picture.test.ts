@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { promptOfPicture } from '../src/resources/workflows/prompt-of-picture.js';
+import { promptOfPicture } from '../src/decoding/prompt-of-picture.js';
 
 it.each<[string, Buffer]>([
   ['nothing', Buffer.alloc(0)],

@@ -27,9 +27,10 @@ const { signal } = new AbortController();
 /** The result of a request of that key with these inputs. */
 function resolved(values: Record<string, unknown>, key = 'anna', assets = new Map()) {
   const { config, frames, inputs, ledger } = api;
+  const { decoder } = api.deps;
   const { fetching, decoding } = createAllTurns();
   const http = createSafeHttp({ allow: ['127.0.0.1'] });
-  const deps = { config, frames, inputs, ledger, decoding, fetching, pictureHttp: http };
+  const deps = { config, frames, inputs, ledger, decoder, decoding, fetching, pictureHttp: http };
   const caller = callerOf(aKey(key), config.access.keyLimits);
   const request = { caller, files: [], assets, holds: () => {}, signal };
   return resolveFiles({ ...deps, requireSpace: async () => {} }, request, values, IN_INPUTS.input);

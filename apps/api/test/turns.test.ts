@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createAllTurns, createComputing, createTurns } from '../src/server/turns.js';
+import { createAllTurns, createComputing, createTurns, withRests } from '../src/server/turns.js';
 
 /** Work that lasts until the test releases it. */
 function lasting() {
@@ -114,4 +114,17 @@ it('runs computations of a key in order and one at a time, and refuses more when
   running.end();
   await Promise.all([first, ...waiting]);
   expect(done).toEqual(Array.from({ length: 500 }, (_, n) => n));
+});
+
+it('lets a key rest after its long work, also if that failed, while others go on', async () => {
+  const turns = withRests(createTurns(2, { ofKey: 1 }), -1);
+  const order: string[] = [];
+  const failing = turns('anna', () => {
+    throw new Error('a hostile picture');
+  });
+  await failing.catch(() => order.push('failed'));
+  const next = turns('anna', () => order.push('next of anna'));
+  await turns('bert', () => order.push('bert'));
+  await next;
+  expect(order).toEqual(['failed', 'bert', 'next of anna']);
 });

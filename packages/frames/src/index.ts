@@ -14,7 +14,7 @@ export {
 export { MediaFault } from './hidden-media.js';
 export { measureHeif } from './measure-heif.js';
 export { measureMedia } from './measure-media.js';
-export { measurePicture, refuseSlowPicture } from './measure-picture.js';
+export { measurePicture } from './measure-picture.js';
 export { measureTiff } from './measure-tiff.js';
 export { type MediaFacts, mediaFacts, type StoredMedia } from './media-facts.js';
 export {

@@ -26,52 +26,6 @@ export async function measurePicture(type: FrameType, content: AsyncIterable<Buf
   return size;
 }
 
-/** A usual progressive JPEG has about ten. */
-const MOST_SCANS = 100;
-/** Of a JPEG: long metadata and a large colour profile have some hundreds. */
-const MOST_SEGMENTS = 10_000;
-
-/**
- * Throws MediaFault for a small picture whose decoding could take minutes: decoders go through the whole picture for each
- * scan of a progressive JPEG, and search each frame of a WebP from the first one. Their timeouts do not end that.
- */
-export async function refuseSlowPicture(
-  type: FrameType | undefined,
-  content: AsyncIterable<Buffer>,
-  mostFrames: number,
-): Promise<void> {
-  const bytes = new ByteReader(content);
-  if (type === 'jpeg' && (await hasManyScans(bytes))) throw new MediaFault(`has more than ${MOST_SCANS} scans`);
-  if (type === 'webp' && (await hasManyChunks(bytes, mostFrames)))
-    throw new MediaFault(`has more than ${mostFrames} frames`);
-}
-
-/** Whether the first picture in a JPEG has more scans than are allowed. */
-async function hasManyScans(bytes: ByteReader): Promise<boolean> {
-  await bytes.skip(2);
-  let scans = 0;
-  for (let segments = 0; scans <= MOST_SCANS && segments <= MOST_SEGMENTS; segments += 1) {
-    const marker = await nextMarker(bytes);
-    if (marker === undefined || marker === EOI) return false;
-    if (marker === SOS) scans += 1;
-    const stated = await bytes.peek(2);
-    await bytes.skip(stated.length === 2 ? stated.readUInt16BE(0) : 2);
-  }
-  return true;
-}
-
-/** Each frame of a WebP is a chunk, and there are few others. */
-async function hasManyChunks(bytes: ByteReader, most: number): Promise<boolean> {
-  await bytes.skip(12);
-  for (let chunks = 0; chunks <= most; chunks += 1) {
-    const header = await bytes.take(8);
-    if (header.length < 8) return false;
-    const length = header.readUInt32LE(4);
-    await bytes.skip(length + (length % 2));
-  }
-  return true;
-}
-
 function larger(one: PictureSize, other: Omit<PictureSize, 'frames'>): PictureSize {
   return { ...one, width: Math.max(one.width, other.width), height: Math.max(one.height, other.height) };
 }
@@ -160,7 +114,7 @@ function textIn(type: string, length: number, content: Buffer): { text: Buffer; 
 }
 
 const JPEG_START = Buffer.from('ffd8ff', 'hex');
-const [SOI, EOI, SOS, APP1, APP2] = [0xd8, 0xd9, 0xda, 0xe1, 0xe2];
+const [SOI, EOI, APP1, APP2] = [0xd8, 0xd9, 0xe1, 0xe2];
 /** Markers of a start of frame, without the three other markers in their range. */
 const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
 

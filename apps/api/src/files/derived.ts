@@ -1,10 +1,9 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { contentTypeOf, type FrameStore, frameTypeOfName, isFrameName } from '@comfy-fleet/frames';
-import type { Sharp } from 'sharp';
+import type { Decoder } from '../decoding/tasks.js';
 import type { Turns } from '../server/turns.js';
 import { pieces } from './picture-bytes.js';
 import { withStorageDeadline } from './storage.js';
-import { openPicture } from './stored-picture.js';
 
 /** The formats that frames can be converted to, with their content types. A format's name is its file extension. */
 export const FORMATS = { png: 'image/png', jpeg: 'image/jpeg', webp: 'image/webp' } as const;
@@ -45,8 +44,10 @@ export function createDerived({
   frames,
   derived,
   widths,
+  decoder,
   decoding,
-  ...limits
+  maxBytes,
+  maxPixels,
 }: {
   readonly frames: FrameStore;
   readonly derived: FrameStore;
@@ -54,6 +55,7 @@ export function createDerived({
   /** Larger frames are not converted. */
   readonly maxBytes: number;
   readonly maxPixels: number;
+  readonly decoder: Pick<Decoder, 'convert'>;
   readonly decoding: Turns;
 }): Derived {
   return {
@@ -68,15 +70,21 @@ export function createDerived({
       const copy = { store: derived, name, contentType: FORMATS[form.format] };
       const isStored = async () => (await derived.stat(name)) !== undefined;
       // A copy of a deleted output must not be served.
-      if ((await frames.stat(filename)) === undefined) return undefined;
+      const info = await frames.stat(filename);
+      if (info === undefined) return undefined;
       if (await isStored()) return copy;
+      if (info.bytes > maxBytes)
+        throw inconvertible(`has ${info.bytes} bytes; at most ${maxBytes} can be converted (MAX_IMAGE_BYTES)`);
       return decoding(key, async () => {
         signal.throwIfAborted();
         // Another request may have made it meanwhile.
         if (await isStored()) return copy;
-        const frame = await openPicture(frames, filename, { limits, signal });
-        if (frame === undefined) return undefined;
-        const picture = await convert(frame, form);
+        const converting = decoder.convert({ store: 'frames', name: filename }, form, maxPixels);
+        const picture = await converting.catch((cause: unknown) => inconvertible('cannot be converted', cause));
+        if (picture instanceof FleetError) {
+          if ((await frames.stat(filename)) === undefined) return undefined;
+          throw picture;
+        }
         await withStorageDeadline(signal, (inTime) => derived.put(name, pieces(picture), { signal: inTime }));
         if ((await frames.stat(filename)) !== undefined) return copy;
         // The output was deleted meanwhile, possibly before the copy was stored.
@@ -104,17 +112,6 @@ function pictureName(
   return `${stem}${width === undefined ? '' : `_w${width}`}.${format}`;
 }
 
-async function convert(
-  picture: Sharp,
-  { width, format }: { readonly width: number | undefined; readonly format: Format },
-) {
-  try {
-    if (width !== undefined) picture.resize({ width, withoutEnlargement: true });
-    // JPEG has no transparency, and transparent pixels are usually black.
-    if (format === 'jpeg') picture.flatten({ background: '#ffffff' });
-    return await picture.toFormat(format).toBuffer();
-  } catch (cause) {
-    const detail = 'The picture cannot be converted; request it without width and format.';
-    throw new FleetError('invalid_image', detail, { cause });
-  }
+function inconvertible(why: string, cause?: unknown): FleetError {
+  return new FleetError('invalid_image', `The picture ${why}. Request it without width and format.`, { cause });
 }

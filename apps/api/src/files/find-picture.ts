@@ -1,19 +1,20 @@
 import { isFrameName } from '@comfy-fleet/frames';
 import type { SafeHttp } from '@comfy-fleet/safe-http';
+import type { Source } from '../decoding/tasks.js';
 import type { Deps } from '../deps.js';
-import { aboutUrl, fieldError } from '../server/field-errors.js';
+import { aboutUrl, fieldError, invalidImage } from '../server/field-errors.js';
 import type { Caller } from '../server/gate.js';
 import type { ApiRequest } from '../server/messages.js';
 import { maySeeOutput } from './ownership.js';
-import { invalidImage, pictureOfText, pictureType, type RawPicture } from './picture-bytes.js';
-import { readStored } from './stored-picture.js';
+import { pictureOfText, pictureType } from './picture-bytes.js';
 
 /** Longest time to fetch a picture by its URL. */
 const FETCH_TIMEOUT_MS = 15_000;
 const POINTER = '/image_url';
 
 /** A picture, and the request field that it came from. */
-export interface FoundPicture extends RawPicture {
+export interface FoundPicture {
+  readonly data: Buffer;
   readonly pointer: string;
 }
 
@@ -42,13 +43,8 @@ export async function urlPicture(
   return { data, pointer: POINTER };
 }
 
-/** Reads a frame that a job of the caller made. Throws validation_failed and invalid_image with the field /source. */
-export async function readFrame(
-  deps: Deps,
-  name: string,
-  caller: Caller | undefined,
-  signal: AbortSignal,
-): Promise<RawPicture> {
+/** Finds a frame that a job of the caller made. Throws validation_failed and invalid_image with the field /source. */
+export async function findFrame(deps: Deps, name: string, caller: Caller | undefined): Promise<Source> {
   const isSeen = isFrameName(name) && (await maySeeOutput(deps, name, caller));
   const info = isSeen ? await deps.frames.stat(name) : undefined;
   const { maxBytes } = deps.config.images;
@@ -58,8 +54,7 @@ export async function readFrame(
       `The picture has ${info.bytes} bytes; at most ${maxBytes} are allowed (MAX_IMAGE_BYTES).`,
     );
   }
-  const data = info && (await readStored(deps.frames, name, signal));
-  if (data !== undefined) return { data, isFrame: true };
+  if (info !== undefined) return { store: 'frames', name };
   const detail = isFrameName(name)
     ? 'names a picture that does not exist or was deleted'
     : 'must be the filename of a picture made here: the last part of its image_url';

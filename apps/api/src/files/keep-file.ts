@@ -5,7 +5,6 @@ import { createBLAKE3 } from 'hash-wasm';
 import type { Deps } from '../deps.js';
 import { fieldError } from '../server/field-errors.js';
 import type { Arrival, Receive } from '../server/form-readers.js';
-import { pixelsOf } from './normalise.js';
 import { chargeUpload, requireStorageShare } from './storage.js';
 
 export interface KeepFileOptions extends Arrival {
@@ -17,7 +16,7 @@ export interface KeepFileOptions extends Arrival {
 const MAGIC_BYTES = 12;
 const BOOKED_BYTES = 8 * 1024 * 1024;
 
-type KeepDeps = Pick<Deps, 'config' | 'decoding' | 'inputs' | 'ledger'>;
+type KeepDeps = Pick<Deps, 'config' | 'decoder' | 'decoding' | 'inputs' | 'ledger'>;
 
 /**
  * Streams a file into the input store, named by the BLAKE3 hash of its content, so that the same content is stored once for all
@@ -75,7 +74,10 @@ export async function keepFile(
 }
 
 /** Keeps the start of a file, or the whole file if it is a picture, to find out its type and size. */
-function createInspection({ config, decoding }: KeepDeps, { caller, pointer, holds, signal }: KeepFileOptions) {
+function createInspection(
+  { config, decoder, decoding }: KeepDeps,
+  { caller, pointer, holds, signal }: KeepFileOptions,
+) {
   const kept: Uint8Array[] = [];
   let bytes = 0;
   let isPicture: boolean | undefined;
@@ -95,7 +97,7 @@ function createInspection({ config, decoding }: KeepDeps, { caller, pointer, hol
       if (isPicture !== true) return undefined;
       return decoding(caller.id, () => {
         signal.throwIfAborted();
-        return pixelsOf(joined(), { maxPixels: config.images.maxPixels, pointer });
+        return decoder.pixelsOf(joined(), { maxPixels: config.images.maxPixels, pointer });
       });
     },
   };

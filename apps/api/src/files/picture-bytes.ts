@@ -2,22 +2,12 @@ import { createHash } from 'node:crypto';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
 import { FRAME_TYPES, frameTypeOf } from '@comfy-fleet/frames';
+import { invalidImage } from '../server/field-errors.js';
 
 /** The type of a picture. Undefined for formats that callers may not send, although the decoder reads them (SVG, PDF, …). */
 export function pictureType(data: Buffer): 'image/png' | 'image/jpeg' | 'image/webp' | undefined {
   const type = frameTypeOf(data);
   return type === undefined || type === 'gif' ? undefined : FRAME_TYPES[type];
-}
-
-export function invalidImage(pointer: string, detail: string, cause?: unknown): FleetError {
-  return new FleetError('invalid_image', detail, { errors: [{ pointer, detail }], cause });
-}
-
-/** A picture as it was sent. */
-export interface RawPicture {
-  readonly data: Buffer;
-  /** Whether a job made the picture. It may then have any type that outputs may have. */
-  readonly isFrame?: boolean;
 }
 
 /** Longer than any `data:image/…;base64,`. */

@@ -11,7 +11,7 @@ import { requireStorageShare } from './storage.js';
 
 type FileDeps = Pick<
   Deps,
-  'config' | 'decoding' | 'fetching' | 'frames' | 'inputs' | 'ledger' | 'pictureHttp' | 'requireSpace'
+  'config' | 'decoder' | 'decoding' | 'fetching' | 'frames' | 'inputs' | 'ledger' | 'pictureHttp' | 'requireSpace'
 >;
 export interface FileRequest extends Pick<ApiRequest, 'caller' | 'files' | 'holds' | 'signal'> {
   /** Assets that other jobs of the request already found, by their reference: a batch may name one a thousand times. */

@@ -31,8 +31,8 @@ import {
   withFileWidgets,
 } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
+import type { Measured } from '../decoding/measure.js';
 import type { Deps } from '../deps.js';
-import type { Measured } from '../files/measure-file.js';
 import type { KeyOffers } from '../models/offers.js';
 import { fieldError, fieldsError, MOST_FAULTS } from '../server/field-errors.js';
 import type { Caller } from '../server/gate.js';

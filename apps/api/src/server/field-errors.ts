@@ -15,6 +15,10 @@ export function fieldError(code: ErrorCode, pointer: string, detail: string): Fl
   return fieldsError(code, [{ pointer, detail }]);
 }
 
+export function invalidImage(pointer: string, detail: string, cause?: unknown): FleetError {
+  return new FleetError('invalid_image', detail, { errors: [{ pointer, detail }], cause });
+}
+
 /** The same error about the field that has the URL; for errors of safe-http, which know no fields. */
 export function aboutUrl(error: unknown, pointer: string): unknown {
   if (!(error instanceof FleetError) || !['url_not_allowed', 'url_unreachable'].includes(error.code)) return error;

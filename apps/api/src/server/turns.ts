@@ -105,6 +105,26 @@ export function createComputing(): Turns {
   };
 }
 
+/** After a longer decoding, its key rests for as long as it took. */
+const REST_AFTER_MS = 1000;
+
+/** After long work its key waits for as long again, so that few keys with slow pictures do not keep all decoders busy. */
+export function withRests(turns: Turns, afterMs = REST_AFTER_MS): Turns {
+  return async (key, work) => {
+    let ms = 0;
+    const timed = async () => {
+      const began = performance.now();
+      const [outcome] = await Promise.allSettled([(async () => work())()]);
+      ms = performance.now() - began;
+      return outcome;
+    };
+    const rest = () => (ms > afterMs ? delay(ms, undefined, { ref: false }) : Promise.resolve());
+    const outcome = await turns(key, timed, rest);
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  };
+}
+
 /** The turns of a process, by kind of work. */
 export type AllTurns = ReturnType<typeof createAllTurns>;
 
@@ -115,7 +135,7 @@ export function createAllTurns() {
     /** Reading lists and histories, so that a key with large jobs neither fills the memory nor delays the others. */
     heavyReads: createTurns(MOST_READS, { ofKey: MOST_READS_OF_KEY, waiting: MOST_READS_WAITING }),
     /** Decoding pictures. */
-    decoding: createTurns(MOST_DECODINGS, { ofKey: MOST_DECODINGS_OF_KEY }),
+    decoding: withRests(createTurns(MOST_DECODINGS, { ofKey: MOST_DECODINGS_OF_KEY })),
     /** Fetching files by URL. */
     fetching: createTurns(MOST_FETCHES, { ofKey: MOST_FETCHES_OF_KEY }),
     /** Copying outputs. */

@@ -205,6 +205,8 @@ export const apiSchema = {
     /** In pixels, for ?width=. */
     widths: [64, 128, 256, 384, 512, 768, 1024, 1536, 2048],
     fetchAllow: targets('IMAGE_URL_ALLOW', 'image_url may name although they are not public'),
+    /** After this time the process that decodes a file is killed. The largest picture takes less on a slow machine. */
+    decodeSeconds: 30,
   },
   assets: {
     maxBytes: integer(

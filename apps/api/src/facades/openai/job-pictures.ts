@@ -1,10 +1,10 @@
 import { StringDecoder } from 'node:string_decoder';
 import { FleetError, isTerminal } from '@comfy-fleet/contracts';
 import { type JobRecord, type Picture, picturesOf } from '@comfy-fleet/jobs';
-import type { FormatEnum, Sharp } from 'sharp';
+import type { PictureForm } from '../../decoding/pictures.js';
+import type { Source } from '../../decoding/tasks.js';
 import type { Deps } from '../../deps.js';
 import { pieces } from '../../files/picture-bytes.js';
-import { openPicture } from '../../files/stored-picture.js';
 import { waitForJob } from '../../orders/order-job.js';
 import { type OpenAiError, openAiError, statusOf } from './dialect.js';
 import type { Task } from './images-request.js';
@@ -72,11 +72,9 @@ export async function encodePicture(task: Task, { record, picture }: MadePicture
   }
   const { images: limits } = deps.config;
   if (bytes > limits.maxBytes) throw inconvertible(`it has more than ${limits.maxBytes} bytes`);
-  const made = await deps.decoding(record.key, async () => {
+  const made = await deps.decoding(record.key, () => {
     request.signal.throwIfAborted();
-    const opened = await openPicture(deps.frames, file, { limits, signal: request.signal });
-    if (opened === undefined) throw gone();
-    return convert(task, opened, format);
+    return convert(task, { store: 'frames', name: file }, format);
   });
   // It stays in memory until the client has read it.
   request.holds(made.length);
@@ -84,15 +82,12 @@ export async function encodePicture(task: Task, { record, picture }: MadePicture
 }
 
 /** Converts a picture to another format. Throws invalid_image. */
-export async function convert({ wanted }: Task, picture: Sharp, format: string): Promise<Buffer> {
-  // JPEG has no transparency, and transparent pixels are mostly black.
-  if (format === 'jpeg') picture.flatten({ background: '#ffffff' });
+export function convert({ deps: { config, decoder }, wanted }: Task, picture: Source, format: string): Promise<Buffer> {
   const quality = Math.max(1, wanted.output_compression ?? BEST_QUALITY);
-  try {
-    return await picture.toFormat(format as keyof FormatEnum, format === 'png' ? {} : { quality }).toBuffer();
-  } catch (cause) {
-    throw inconvertible('it cannot be decoded', cause);
-  }
+  const form = { format: format as PictureForm['format'], quality };
+  return decoder.convert(picture, form, config.images.maxPixels).catch((cause: unknown) => {
+    throw cause instanceof FleetError ? cause : inconvertible('it cannot be decoded', cause);
+  });
 }
 
 async function* storedBase64({ frames }: Deps, file: string): AsyncGenerator<string> {

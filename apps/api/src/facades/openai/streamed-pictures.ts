@@ -1,6 +1,5 @@
 import { FleetError, isTerminal, joinSignals } from '@comfy-fleet/contracts';
 import type { JobRecord, Preview } from '@comfy-fleet/jobs';
-import { toDecode } from '../../files/stored-picture.js';
 import { serverSentEvent, withHeartbeat } from '../../server/server-sent-events.js';
 import { openAiError } from './dialect.js';
 import { pictureFacts, type Task } from './images-request.js';
@@ -66,13 +65,11 @@ async function* partials(task: Task, id: string, signal: AbortSignal): AsyncGene
 }
 
 async function asWanted(task: Task, key: string, { contentType, data }: Preview) {
-  const { config, decoding } = task.deps;
+  const { decoding } = task.deps;
   const own = contentType.slice('image/'.length);
   const { output_format: format = own } = task.wanted;
   if (format === own) return { data, format };
-  const made = await decoding(key, async () =>
-    convert(task, await toDecode(Buffer.from(data, 'base64'), config.images), format),
-  );
+  const made = await decoding(key, () => convert(task, Buffer.from(data, 'base64'), format));
   return { data: made.toString('base64'), format };
 }
 

@@ -15,8 +15,8 @@ import { type JobRecord, picturesOf } from '@comfy-fleet/jobs';
 import { randomSeed, seedsOf } from '@comfy-fleet/workflows';
 import type { Static } from 'typebox';
 import type { Deps } from '../../deps.js';
-import { readFrame } from '../../files/find-picture.js';
-import { keepPicture } from '../../files/normalise.js';
+import { findFrame } from '../../files/find-picture.js';
+import { keepPicture } from '../../files/keep-picture.js';
 import { ownJob } from '../../files/ownership.js';
 import { requireStorageShare } from '../../files/storage.js';
 import { pictureSpec, workflowOf } from '../../orders/job-specs.js';
@@ -77,7 +77,7 @@ export function refineJob(deps: Deps): Handler {
       if (record.kind === 'workflow') return refinedWorkflow(deps, record, { lod, frame });
       const { signal } = request;
       const read = () =>
-        readFrame(deps, frame, caller, signal).catch((error: unknown) => {
+        findFrame(deps, frame, caller).catch((error: unknown) => {
           if (!(error instanceof FleetError) || error.code !== 'validation_failed') throw error;
           throw new FleetError('wrong_job_state', 'The picture of the job has been deleted.');
         });

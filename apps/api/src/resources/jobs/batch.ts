@@ -10,8 +10,8 @@ import {
 } from '@comfy-fleet/contracts';
 import type { Static } from 'typebox';
 import type { Deps } from '../../deps.js';
-import { readFrame } from '../../files/find-picture.js';
-import { keepPicture } from '../../files/normalise.js';
+import { findFrame } from '../../files/find-picture.js';
+import { keepPicture } from '../../files/keep-picture.js';
 import { graphSpec, pictureLimits, pictureSpec } from '../../orders/job-specs.js';
 import { REPLAYED } from '../../orders/order-job.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
@@ -168,7 +168,7 @@ function servedWorkflow({ workflows }: Pick<Deps, 'workflows'>, name: string, ca
 
 /** Stores the frame as an input before the jobs are created, because a worker may claim them at once. */
 async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRequest): Promise<InputFile> {
-  const picture = await keepPicture(deps, () => readFrame(deps, source, caller, signal), {
+  const picture = await keepPicture(deps, () => findFrame(deps, source, caller), {
     caller,
     pointer: '/source',
     signal,

@@ -5,8 +5,8 @@ import {
   img2imgRequestSchema,
 } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
-import { type FoundPicture, readFrame, sentPicture, urlPicture } from '../../files/find-picture.js';
-import { keepPicture } from '../../files/normalise.js';
+import { type FoundPicture, findFrame, sentPicture, urlPicture } from '../../files/find-picture.js';
+import { keepPicture } from '../../files/keep-picture.js';
 import { digestOf } from '../../files/picture-bytes.js';
 import { chargeUpload } from '../../files/storage.js';
 import { pictureLimits, pictureSpec } from '../../orders/job-specs.js';
@@ -51,11 +51,11 @@ async function keptPicture(deps: Deps, value: Img2ImgRequest, request: ApiReques
   const caller = request.caller;
   const { source, image_url = '' } = value;
   if (source !== undefined) {
-    return keepPicture(deps, () => readFrame(deps, source, caller, signal), { caller, pointer: '/source', signal });
+    return keepPicture(deps, () => findFrame(deps, source, caller), { caller, pointer: '/source', signal });
   }
   const raw = sent ?? (await urlPicture(deps, image_url, request));
   await chargeUpload(deps, caller, raw.data.length);
-  return keepPicture(deps, () => raw, { caller, pointer: raw.pointer, signal });
+  return keepPicture(deps, () => raw.data, { caller, pointer: raw.pointer, signal });
 }
 
 /** Takes the picture out of the body: validation would read its megabytes of text character by character. */

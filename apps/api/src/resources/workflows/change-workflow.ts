@@ -18,23 +18,21 @@ import type { Static } from 'typebox';
 import type { Deps } from '../../deps.js';
 import { atPlace } from '../../orders/pointers.js';
 import type { Caller } from '../../server/gate.js';
-import { type JsonLimits, parseJsonBody } from '../../server/json-body.js';
+import { parseJsonBody } from '../../server/json-body.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import { catalogueFor, findServed } from '../../workflows/find-workflow.js';
 import { presentChanges, presentWorkflow } from './present-workflow.js';
-import { promptOfPicture } from './prompt-of-picture.js';
 
 const NAME = new RegExp(WORKFLOW_NAME_PATTERN);
 
 /** Publishes a workflow or a new version of it. This process serves it at once, all others within two seconds. */
 export function putWorkflow(deps: Deps) {
   const { workflows, ledger, config } = deps;
-  const limits = { maxBytes: config.workflows.maxBytes, json: config.http.json };
   return async (request: ApiRequest, { dry_run }: Static<typeof publishQuerySchema>): Promise<Reply> => {
     const { name = '' } = request.params;
     if (!NAME.test(name)) throw invalidName(name);
     const caller = request.caller;
-    const workflow = await readPublished(name, request, limits);
+    const workflow = await readPublished(deps, name, request);
     const { version, text } = workflow;
     if (dry_run === 'try') await ledger.workflows.keep({ version, text });
     if (dry_run !== undefined) return { status: 200, body: showJson(await inspectWorkflow(deps, workflow, caller)) };
@@ -89,19 +87,10 @@ async function inspectWorkflow(deps: Deps, workflow: Workflow, caller: Caller): 
   };
 }
 
-interface PublishLimits {
-  readonly maxBytes: number;
-  readonly json: JsonLimits;
-}
-
 /** Reads a workflow that was sent as JSON or in a picture. Throws invalid_workflow and body_too_large. */
-async function readPublished(
-  name: string,
-  { body, contentType }: Pick<ApiRequest, 'body' | 'contentType'>,
-  limits: PublishLimits,
-): Promise<Workflow> {
+async function readPublished(deps: Deps, name: string, { body, caller, contentType }: ApiRequest): Promise<Workflow> {
   if (!Buffer.isBuffer(body) || body.length === 0) throw invalid(['The request has no body: send the workflow in it']);
-  const upload = contentType === 'application/json' ? await checkedText(body, limits) : await textsOf(body, limits);
+  const upload = contentType === 'application/json' ? await checkedText(deps, body) : await textsOf(deps, body, caller);
   try {
     return openUpload(name, upload);
   } catch (error) {
@@ -111,27 +100,28 @@ async function readPublished(
 }
 
 /** Throws body_too_large for too many bytes or too much nesting. */
-async function checkedText(data: Buffer, { maxBytes, json }: PublishLimits): Promise<string> {
+async function checkedText({ config }: Deps, data: Buffer): Promise<string> {
+  const { maxBytes } = config.workflows;
   if (data.length > maxBytes) {
     throw new FleetError('body_too_large', `The workflow is larger than ${maxBytes} bytes.`);
   }
   // Invalid JSON is reported later, with all other faults of the workflow.
-  await parseJsonBody(data, { limits: json }).catch((error: unknown) => {
+  await parseJsonBody(data, { limits: config.http.json }).catch((error: unknown) => {
     if (!(error instanceof FleetError) || error.code !== 'malformed_json') throw error;
   });
   return data.toString();
 }
 
-async function textsOf(data: Buffer, limits: PublishLimits): Promise<PictureTexts> {
+async function textsOf(deps: Deps, data: Buffer, { id }: Caller): Promise<PictureTexts> {
+  const { config, decoder, decoding } = deps;
   // Twice the limit, because the editor's own format of a graph is larger than the API format.
-  const texts = await promptOfPicture(data, 2 * limits.maxBytes);
+  const texts = await decoding(id, () => decoder.promptOfPicture(data, 2 * config.workflows.maxBytes));
   if (texts === undefined) {
     throw invalid([
       'The picture has no workflow in it: ComfyUI writes one into the PNG and WebP files that it saves, but other programs remove it',
     ]);
   }
-  for (const text of [texts.prompt, texts.workflow])
-    if (text !== undefined) await checkedText(Buffer.from(text), limits);
+  for (const text of [texts.prompt, texts.workflow]) if (text !== undefined) await checkedText(deps, Buffer.from(text));
   return texts;
 }
 

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { maskOf, onWhite, withTransparencyOf } from '../../../src/facades/openai/prepare-pictures.js';
+import { maskOf, onWhite, withTransparencyOf } from '../../../src/decoding/masks.js';
 
 /** Two pixels: the left one is transparent, the right one opaque. */
 const half = () =>

@@ -2,7 +2,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { frameTypeOf } from '@comfy-fleet/frames';
 import type { PictureTexts } from '@comfy-fleet/workflows';
 import readExif from 'exif-reader';
-import { loadSharp } from '../../files/stored-picture.js';
+import sharp from 'sharp';
 
 /**
  * Finds the graph in a PNG (text chunks) or WebP (EXIF texts that begin with their name) made by ComfyUI. Undefined when the
@@ -18,7 +18,6 @@ export async function promptOfPicture(data: Buffer, maxBytes: number): Promise<P
 async function textsOf(data: Buffer, maxBytes: number): Promise<ReadonlyMap<string, string>> {
   const type = frameTypeOf(data);
   if (type !== 'png' && type !== 'webp') return new Map();
-  const sharp = await loadSharp();
   const { comments = [], exif } = await sharp(data, { limitInputPixels: false })
     .metadata()
     .catch(() => ({ comments: [], exif: undefined })); // damaged

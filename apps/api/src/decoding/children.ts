@@ -1,0 +1,120 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { FramesSettings } from '@comfy-fleet/config';
+import { type ErrorCode, type FieldError, FleetError } from '@comfy-fleet/contracts';
+import type { Logger } from '@comfy-fleet/telemetry';
+import type { Decoder } from './tasks.js';
+
+/** The bundle of decoder.ts, beside ours: decoder.js, or decoder.mjs in the npm package. */
+const PROGRAM = fileURLToPath(new URL(`decoder${extname(import.meta.url)}`, import.meta.url));
+/** A child that had nothing to do for this long is ended, because it takes memory. */
+const IDLE_MS = 60_000;
+
+export interface Order {
+  readonly task: keyof Decoder;
+  readonly args: readonly unknown[];
+}
+
+/** The result of a task, its FleetError, or the message of another error. */
+export type Answer =
+  | { readonly result: unknown }
+  | { readonly fault: { readonly code: ErrorCode; readonly detail: string; readonly errors: FieldError[] } }
+  | { readonly message: string };
+
+export interface ChildrenOptions {
+  readonly frames: FramesSettings;
+  readonly log: Logger;
+  /** Ends the children that have nothing to do. */
+  readonly stopping: AbortSignal;
+  /** How long a task may take. */
+  readonly seconds: number;
+}
+
+/**
+ * Runs each task in a child process, which is killed if it takes longer than `seconds`: a hostile file may hold a decoder
+ * for hours, and neither a timer nor a signal ends a native library or a busy event loop. There are as many children as tasks
+ * that run at a time.
+ */
+export function createDecoder({ frames, log, stopping, seconds }: ChildrenOptions): Decoder {
+  const children = new Set<ChildProcess>();
+  const idle = new Map<ChildProcess, NodeJS.Timeout>();
+  const end = (child: ChildProcess) => {
+    clearTimeout(idle.get(child));
+    idle.delete(child);
+    children.delete(child);
+    child.kill('SIGKILL');
+  };
+  stopping.addEventListener('abort', () => [...idle.keys()].forEach(end), { once: true });
+  // A busy child would not notice that we are gone.
+  process.once('exit', () => children.forEach(end));
+
+  const start = () => {
+    const child = fork(PROGRAM, { serialization: 'advanced', execArgv: [] });
+    children.add(child);
+    child.on('error', (error) => log.error('a decoder failed', { error }));
+    child.once('exit', () => end(child));
+    child.send(frames);
+    return child;
+  };
+  const release = (child: ChildProcess) => {
+    if (stopping.aborted || !child.connected) return end(child);
+    child.unref();
+    child.channel?.unref();
+    idle.set(child, setTimeout(end, IDLE_MS, child).unref());
+  };
+  const take = () => {
+    const [child = start()] = idle.keys();
+    clearTimeout(idle.get(child));
+    idle.delete(child);
+    child.ref();
+    child.channel?.ref();
+    return child;
+  };
+
+  const run = (order: Order) =>
+    new Promise<unknown>((resolve, reject) => {
+      const child = take();
+      const over = (error: FleetError) => {
+        end(child);
+        settle(() => reject(error));
+      };
+      const died = () => over(new Undecodable('makes the decoder crash'));
+      const late = setTimeout(() => {
+        log.warn('a decoder was killed because a file took too long', { task: order.task, seconds });
+        over(new Undecodable(`takes longer than ${seconds} s to decode`));
+      }, seconds * 1000);
+      const answered = (answer: Answer) => {
+        settle(() => ('result' in answer ? resolve(answer.result) : reject(errorOf(answer))));
+        release(child);
+      };
+      const settle = (done: () => void) => {
+        clearTimeout(late);
+        child.off('exit', died);
+        child.off('message', answered);
+        done();
+      };
+      child.once('exit', died);
+      child.once('message', answered);
+      child.send(order, (error) => error && died());
+    });
+  return new Proxy({} as Decoder, {
+    get: (_target, task) => (task === 'then' ? undefined : (...args: unknown[]) => run({ task, args } as Order)),
+  });
+}
+
+/** A file that no decoder could finish. */
+export class Undecodable extends FleetError {
+  readonly why: string;
+
+  constructor(why: string) {
+    super('invalid_image', `The file ${why}.`);
+    this.why = why;
+  }
+}
+
+function errorOf(answer: Exclude<Answer, { readonly result: unknown }>): Error {
+  if ('message' in answer) return new Error(answer.message);
+  const { code, detail, errors } = answer.fault;
+  return new FleetError(code, detail, { errors });
+}

@@ -1,0 +1,111 @@
+import { deflateSync } from 'node:zlib';
+import { freePort, overridesEnv, startService, uniquePrefix, until } from '@comfy-fleet/testing';
+import sharp from 'sharp';
+import { expect, inject, it, onTestFinished } from 'vitest';
+import { plain } from './pictures.js';
+
+/** As many stages as a colour profile may have: the library of profiles computes each at 35,937 points, which takes minutes. */
+const STAGES = 100_000;
+
+it('kills a decoder that takes too long, answers other requests meanwhile, and decodes the next picture', async () => {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const service = startService('api', {
+    ...{ PORT: `${port}`, API_METRICS_PORT: '0', REDIS_URL: inject('redisUrl'), KEY_PREFIX: uniquePrefix() },
+    ...overridesEnv({ images: { decodeSeconds: 10 } }),
+  });
+  onTestFinished(() => service.stop('SIGKILL'));
+  await until('it is listening', async () => service.output.includes('listening'));
+  const post = (picture: Buffer) =>
+    fetch(`${url}/img2img`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ prompt: 'x', image: picture.toString('base64') }),
+    });
+  const png = await plain(64, 64, 'red').png().toBuffer();
+  let isOver = false;
+  const hostile = post(await withStages(png)).finally(() => {
+    isOver = true;
+  });
+  let answered = 0;
+  while (!isOver) {
+    expect((await fetch(`${url}/livez`)).status).toBe(200);
+    answered += 1;
+  }
+  expect(answered).toBeGreaterThan(1);
+  const answer = await hostile;
+  const detail = 'The file takes longer than 10 s to decode.';
+  expect([answer.status, await answer.json()]).toMatchObject([422, { code: 'invalid_image', detail }]);
+  await until('it is logged', async () => service.output.includes('a decoder was killed'));
+  expect((await post(png)).status).toBe(202);
+});
+
+/** The PNG with a colour profile whose conversion has that many stages, the same two over and over. */
+async function withStages(png: Buffer): Promise<Buffer> {
+  const { icc = Buffer.alloc(0) } = await sharp(await sharp(png).withIccProfile('srgb').png().toBuffer()).metadata();
+  const tags = Array.from({ length: icc.readUInt32BE(128) }, (_, n) => {
+    const at = 132 + 12 * n;
+    const from = icc.readUInt32BE(at + 4);
+    return [icc.subarray(at, at + 4), icc.subarray(from, from + icc.readUInt32BE(at + 8))] as const;
+  });
+  tags.push([Buffer.from('D2B0'), elements(STAGES)]);
+  let offset = 132 + 12 * tags.length;
+  const entries: Buffer[] = [];
+  const contents: Buffer[] = [];
+  for (const [name, content] of tags) {
+    const padded = Buffer.concat([content, Buffer.alloc((4 - (content.length % 4)) % 4)]);
+    entries.push(name, uint32(offset), uint32(content.length));
+    contents.push(padded);
+    offset += padded.length;
+  }
+  const profile = Buffer.concat([icc.subarray(0, 128), uint32(tags.length), ...entries, ...contents]);
+  profile.writeUInt32BE(profile.length);
+  const chunk = Buffer.concat([Buffer.from('iCCPa\0\0'), deflateSync(profile, { level: 9 })]);
+  return Buffer.concat([png.subarray(0, 33), uint32(chunk.length - 4), chunk, uint32(crcOf(chunk)), png.subarray(33)]);
+}
+
+/** Multi-process elements (ICC.2): matrices from 3 to 15 channels, many times from 15 to 15, and back to 3. */
+function elements(stages: number): Buffer {
+  const parts = [matrix(3, 15), matrix(15, 15), matrix(15, 3)];
+  const head = Buffer.concat([Buffer.from('mpet\0\0\0\0'), uint16(3), uint16(3), uint32(stages)]);
+  const places: { at: number; length: number }[] = [];
+  let at = head.length + 8 * stages;
+  for (const { length } of parts) {
+    places.push({ at, length });
+    at += length;
+  }
+  const table = Array.from({ length: stages }, (_, n) => {
+    const place = places[n === 0 ? 0 : n === stages - 1 ? 2 : 1];
+    return Buffer.concat([uint32(place?.at ?? 0), uint32(place?.length ?? 0)]);
+  });
+  return Buffer.concat([head, ...table, ...parts]);
+}
+
+function matrix(from: number, to: number): Buffer {
+  const numbers = Buffer.alloc(4 * (from * to + to));
+  for (let n = 0; n < from * to; n += 1)
+    numbers.writeFloatBE(n % from === Math.floor(n / from) ? 0.999 : 0.0001, 4 * n);
+  return Buffer.concat([Buffer.from('matf\0\0\0\0'), uint16(from), uint16(to), numbers]);
+}
+
+function uint16(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16BE(value);
+  return bytes;
+}
+
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value >>> 0);
+  return bytes;
+}
+
+/** PNG, annex D. */
+function crcOf(data: Buffer): number {
+  let crc = 0xffffffff;
+  for (const byte of data) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return ~crc;
+}
