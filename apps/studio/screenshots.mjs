@@ -35,6 +35,8 @@ for (const { name, ...look } of LOOKS) {
   const shoot = async (/** @type {string} */ what) => {
     await page.waitForLoadState('networkidle');
     await page.evaluate('scrollTo(0, 0)');
+    await page.evaluate(`Promise.allSettled([...document.images].map((image) =>
+      image.getBoundingClientRect().top < innerHeight && image.decode()))`);
     await page.screenshot({ path: join(FOLDER, `${what}-${name}.jpg`), type: 'jpeg', quality: 60 });
   };
   await page.goto(`${api}/studio/make`);
@@ -78,7 +80,7 @@ for (const { name, ...look } of LOOKS) {
   await shoot('workflows');
   await page.getByLabel('Publish a workflow').locator('input').setInputFiles(GRAPH);
   await page.getByRole('button', { name: 'Try it' }).click();
-  await page.getByRole('region', { name: 'Try it' }).locator('[data-status=succeeded] img').waitFor();
+  await page.getByRole('region', { name: 'Try it' }).locator('[data-status=succeeded] img:not(.preview)').waitFor();
   await shoot('publish');
   await page.close();
 }
