@@ -75,7 +75,17 @@ export async function bringUp(context) {
   const { needs } = first.silent === 0 ? first : await checkInstances({ ...context, env: worker }, first.lines);
   const studio = env.STUDIO !== 'off';
   const seconds = (performance.now() - began) / 1000;
-  print.say(welcome({ installation: context.installation, url, simulated, studio, needs, seconds }));
+  print.say(
+    welcome({
+      installation: context.installation,
+      url,
+      simulated,
+      studio,
+      keys: Boolean(env.API_KEYS_FILE),
+      needs,
+      seconds,
+    }),
+  );
 }
 
 /**

@@ -4,15 +4,16 @@ const CLI_DEFAULT = 'http://127.0.0.1:3000';
 /**
  * The message after a start, with commands that can be pasted into a shell.
  * @param {{
- *   installation: import('./installation.mjs').Installation, url: string, simulated: boolean, studio: boolean, needs: import('./services.mjs').Needs,
- *   seconds: number,
- * }} facts
+ *   installation: import('./installation.mjs').Installation, url: string, simulated: boolean, studio: boolean, keys: boolean,
+ *   needs: import('./services.mjs').Needs, seconds: number,
+ * }} facts `keys`: whether callers need an API key
  * @returns {string}
  */
-export function welcome({ installation, url, simulated, studio, needs, seconds }) {
+export function welcome({ installation, url, simulated, studio, keys, needs, seconds }) {
   const checkpoint = needs?.checkpoint ? { checkpoint: needs.checkpoint } : {};
   const body = JSON.stringify({ prompt: 'a lighthouse in a storm, oil painting', lod: 'sketch', ...checkpoint });
-  const ask = `curl -s ${url}/generate -H 'content-type: application/json' -H 'prefer: wait=60' -d '${body.replaceAll("'", "'\\''")}'`;
+  const key = keys ? ' -H "authorization: Bearer $COMFY_FLEET_KEY"' : '';
+  const ask = `curl -s ${url}/generate${key} -H 'content-type: application/json' -H 'prefer: wait=60' -d '${body.replaceAll("'", "'\\''")}'`;
   const options = [
     ...(needs?.checkpoint ? [`--checkpoint ${JSON.stringify(needs.checkpoint)}`] : []),
     ...(url === CLI_DEFAULT ? [] : [`--url ${url}`]),
@@ -22,6 +23,7 @@ export function welcome({ installation, url, simulated, studio, needs, seconds }
     `comfy-fleet is ready after ${seconds.toFixed(1)} s:  ${url}`,
     ...(studio ? [`Make and look at pictures in a browser:  ${url}/studio`] : []),
     '',
+    ...(keys ? ['These commands need one of your API keys in COMFY_FLEET_KEY.'] : []),
     needs === null
       ? 'No instance can run text2img now: see above what each lacks. Then ask for a picture, and wait for the answer:'
       : 'Ask for a picture, and wait for the answer:',
