@@ -27,7 +27,7 @@ export async function createKey({ id, settings, newSecret }: KeyRequest, path: s
   });
   if (existing === undefined) {
     out.info(
-      `The key ${id} is in ${path}, with the scopes ${fresh.scopes.join(', ')}. Copy it now; it is not shown again:`,
+      `The key ${id} is in ${path}, with the scope${fresh.scopes.length === 1 ? '' : 's'} ${fresh.scopes.join(', ')}. Copy it now; it is not shown again:`,
     );
     out.result(key);
     out.info('Only its SHA-256 is stored. Callers send the key with every request, in one of these headers:');
