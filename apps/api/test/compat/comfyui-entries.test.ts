@@ -30,8 +30,8 @@ function entryOf(bytes: number, stored: { readonly origin?: string; readonly sou
         reads.push(`origin ${id}`);
         return stored.origin ?? JSON.stringify({ extraData: { note: 'x'.repeat(1000) }, files: {} });
       },
+      source: async () => stored.source,
     },
-    workflows: { source: async () => stored.source },
   };
   const partsOf = createPartsOf({ ledger, config: { compat: { comfyuiCacheBytes: bytes } } } as unknown as Deps);
   return async (id: string) => historyEntry(record(id), await partsOf(record(id)));
