@@ -105,10 +105,12 @@ export function createComputing(): Turns {
   };
 }
 
-/** After a longer decoding, its key rests for as long as it took. */
-const REST_AFTER_MS = 1000;
+/** Even a picture of 40 megapixels usually takes less to decode. */
+const REST_AFTER_MS = 3000;
+/** How much longer than its work a key rests: so several keys with slow pictures leave decoders to others most of the time. */
+const REST_FACTOR = 3;
 
-/** After long work its key waits for as long again, so that few keys with slow pictures do not keep all decoders busy. */
+/** After long work its key rests before its next one. */
 export function withRests(turns: Turns, afterMs = REST_AFTER_MS): Turns {
   return async (key, work) => {
     let ms = 0;
@@ -118,7 +120,7 @@ export function withRests(turns: Turns, afterMs = REST_AFTER_MS): Turns {
       ms = performance.now() - began;
       return outcome;
     };
-    const rest = () => (ms > afterMs ? delay(ms, undefined, { ref: false }) : Promise.resolve());
+    const rest = () => (ms > afterMs ? delay(REST_FACTOR * ms, undefined, { ref: false }) : Promise.resolve());
     const outcome = await turns(key, timed, rest);
     if (outcome.status === 'rejected') throw outcome.reason;
     return outcome.value;
