@@ -24,7 +24,8 @@ async function setUp(script: Script = {}) {
   const fastSave = createFastSave({ belowMs: 0, workflows, nodeTimes, frames, isBusy: () => false, log: quietLog() });
   const hintBefore = async () => undefined;
   const names = { instanceNames: INSTANCE_NAMES };
-  const tools: Partial<Tools> = { workflows, nodeTimes, fastSave, inputs, hintBefore, ...names };
+  const store = { fault: undefined, failed: async () => {} };
+  const tools: Partial<Tools> = { workflows, nodeTimes, fastSave, inputs, store, hintBefore, ...names };
   return {
     ...held,
     comfy,

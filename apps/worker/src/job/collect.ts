@@ -82,6 +82,7 @@ async function outputsOf(
 ): Promise<OutputRecord[]> {
   const stored = await unlessCanceled(
     job,
+    tools,
     (signal) => collectOutputs(job, { submission, entry, asked: askedNodes(job, submission) }, tools, signal),
     async () => {
       await recordBeginning(job);

@@ -85,7 +85,10 @@ export async function retryWhileStorageFails<T>(
 const OVER = new Error('the work is over');
 /** Shorter work ends before anybody could ask about it. */
 const LATE_MS = 100;
-/** How often to check the ledger without news. It also charges the job's key for a slot where nothing executes yet. */
+/**
+ * How often to check the ledger without news. This also charges the job's key for a slot where nothing executes yet, which
+ * is not its fault while the store fails.
+ */
 const CHECK_MS = 1000;
 
 /**
@@ -94,6 +97,7 @@ const CHECK_MS = 1000;
  */
 export async function unlessCanceled<T>(
   job: HeldJob,
+  { store }: Pick<Tools, 'store'>,
   work: (signal: AbortSignal) => Promise<T>,
   late?: () => Promise<void>,
 ): Promise<T> {
@@ -107,7 +111,8 @@ export async function unlessCanceled<T>(
       if (news === undefined && step !== undefined) {
         await step();
         step = undefined;
-      } else if (news === undefined || news.type === 'attention') await job.checkLedger();
+      } else if (news?.type === 'attention' || (news === undefined && store.fault === undefined))
+        await job.checkLedger();
     }
   };
   const watching = watch().catch((error: unknown) => stop.abort(error));

@@ -20,7 +20,7 @@ import type { Tools } from './tools.js';
 export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   const promptId = newId();
   const origin = await originOf(job, tools);
-  const files = await unlessCanceled(job, (signal) => uploadInputs(job, tools, signal));
+  const files = await unlessCanceled(job, tools, (signal) => uploadInputs(job, tools, signal));
   const bound = await bindJob(job, { promptId, origin, files }, tools);
   if (tools.logPrompts) {
     const { prompt, negative_prompt } = job.record.request.inputs;

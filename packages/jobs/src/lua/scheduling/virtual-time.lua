@@ -19,6 +19,7 @@ local MOST_IN_WORK_MS = 120000
 -- What each claim costs besides, since an instance is busy with every job for a moment: otherwise a key could keep it for
 -- itself with jobs that fail at once.
 local CLAIM_MS = 50
+local MOST_UNCHECKED_MS = 5000
 
 -- Keeps all digits, so that equal times stay equal.
 local function exact(time) return string.format('%.17g', time) end
@@ -87,11 +88,12 @@ local function executing_ms() return math.max(0, now_ms() - (tonumber(get('start
 local function record_time(field)
   redis.call('HINCRBY', record, field, string.format('%d', executing_ms()))
 end
--- Charges a claimed job for its slot until it is submitted, because the instance may have nothing else to do meanwhile.
+-- Charges a claimed job for its slot until it is submitted, because the instance may have nothing else to do meanwhile. Its
+-- worker checks it every second unless the store fails; the rest of a longer gap is not its key's fault.
 local function charge_claimed()
   local since = tonumber(get('claimed_at'))
   if not since then return end
-  advance(get('pool'), get('key'), math.max(0, now_ms() - since))
+  advance(get('pool'), get('key'), math.max(0, math.min(MOST_UNCHECKED_MS, now_ms() - since)))
   set('claimed_at', now_ms())
 end
 -- Charges what the job has used beyond what it was charged before.
