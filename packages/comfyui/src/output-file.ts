@@ -46,11 +46,11 @@ const TEXT = 'text';
 const ANIMATED = 'animated';
 /**
  * Nodes that show a 3D model list its name, before the camera position, as a string instead of an object. Only names
- * that they choose for their own files count: any other name, and any object beside it, may have been their input, and
+ * that they choose for their own files, or that begin with our secret prefix, count: any other name, and any object beside it, may have been their input, and
  * the file may be anybody's.
  */
 const VIEWER = 'result';
-const WRITTEN = /^preview3d_[0-9a-f]{32}\.\w+$/;
+const WRITTEN = /^(?:preview3d_[0-9a-f]{32}|[0-9a-f]{64}-\d+_\d+_?)\.\w+$/;
 /**
  * Where ComfyUI's own nodes list the files that they wrote. What they show under other keys may have been their input too,
  * for example the histogram of a curve. Custom nodes have keys of their own.

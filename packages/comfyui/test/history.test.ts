@@ -79,6 +79,7 @@ describe('readHistoryEntry', () => {
   it('accepts a list of files under any key of a custom node, without duplicates and without paths of the host', () => {
     const file = (filename: string, more = {}) => ({ filename, subfolder: '', type: 'output', ...more });
     const shown = `preview3d_${'0a'.repeat(16)}.glb`;
+    const ours = `${'0a'.repeat(32)}-1_00001.glb`;
     const outputs = {
       '1': { images: [file('a.mp4')], animated: [true] },
       '2': {
@@ -88,6 +89,7 @@ describe('readHistoryEntry', () => {
       },
       '3': { audio: [file('c.flac')], files: [file('c.flac'), file('d.txt')], '3d': [file('e.glb')] },
       '4': { result: [shown, null, null] },
+      '4.1': { result: [ours, null, null] },
       '5': { result: ['somebody-elses.glb', { filename: 'somebody-elses.png', type: 'input' }, [file('h.png')]] },
       '6': { images: [file('f.png', { type: 'temp' }), { filename: '' }, 7, null], anything: { filename: 'g.png' } },
     };
@@ -100,6 +102,7 @@ describe('readHistoryEntry', () => {
       'd.txt',
       'e.glb',
       shown,
+      ours,
     ]);
     expect(entry?.temporary.map(({ filename }) => filename)).toEqual(['f.png']);
     const places = new Set(['nodeId', 'filename', 'subfolder', 'type']);
@@ -109,7 +112,7 @@ describe('readHistoryEntry', () => {
     expect(listed).toEqual([
       { key: 'images', animated: true },
       { key: 'gifs', format: 'video/webm', frameRate: 12.5 },
-      ...['audio', 'files', '3d', 'result'].map((key) => ({ key })),
+      ...['audio', 'files', '3d', 'result', 'result'].map((key) => ({ key })),
     ]);
     expect(JSON.stringify(entry)).not.toContain('/srv');
   });
