@@ -42,8 +42,10 @@ export class Bits {
   /** Reads an Exp-Golomb number, as used by H.264, HEVC and AV1. */
   unsigned(): number {
     let zeros = 0;
-    while (!this.flag()) zeros += 1;
-    if (zeros > 31) throw new Error('it has a number that is too large');
+    while (!this.flag()) {
+      zeros += 1;
+      if (zeros > 31) throw new Error('it has a number that is too large');
+    }
     return 2 ** zeros - 1 + this.read(zeros);
   }
   signed(): number {

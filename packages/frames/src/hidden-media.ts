@@ -26,6 +26,8 @@ const STREAMS: readonly (readonly RegExp[])[] = [
   [/^400[0-7]/, /^420[0-7]/, /^440[0-7]/, /^2[02468a]0[0-7]/], // H.265
   [/^b020/, /^b[36]/], // AVS
 ];
+/** Of metadata, which have hardly any; each part is compared with all kinds of streams. */
+const MOST_PARTS = 2000;
 /** A sequence header of the advanced profile, an entry point and a picture, in this order. */
 const VC1 = [/^0f[c-f]/, /^0e/, /^0d/];
 
@@ -42,6 +44,7 @@ function hidesMedium(start: Buffer, probedBytes: number): boolean {
   if (!WEAK.some((one) => start.toString('latin1', 0, one.length) === one)) return false;
   const parts = partsOf(probed);
   return (
+    parts.length > MOST_PARTS ||
     probed.includes(NULLSOFT) ||
     STREAMS.some((kinds) => kinds.every((kind) => parts.some((part) => kind.test(part)))) ||
     haveInOrder(parts, VC1) ||
@@ -56,7 +59,11 @@ function hidesMedium(start: Buffer, probedBytes: number): boolean {
 
 function partsOf(probed: Buffer): string[] {
   const parts: string[] = [];
-  for (let at = probed.indexOf(PART_START); at !== -1; at = probed.indexOf(PART_START, at + 3))
+  for (
+    let at = probed.indexOf(PART_START);
+    at !== -1 && parts.length <= MOST_PARTS;
+    at = probed.indexOf(PART_START, at + 3)
+  )
     parts.push(probed.toString('hex', at + 3, at + 5));
   return parts;
 }
