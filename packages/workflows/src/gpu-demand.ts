@@ -1,13 +1,13 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Bindings } from './bindings.js';
 import { type Catalogue, hasClass, isOutputClass, outputTypes } from './describe/catalogue.js';
-import { type Graph, type GraphNode, linkAt, nodeAt, type Slot, upstreamOf } from './graph.js';
+import { type Graph, type GraphNode, linkAt, linkedInputs, nodeAt, type Slot, upstreamOf } from './graph.js';
 import { ascii, showJson } from './json-text.js';
 import type { LoadedFile } from './loaded-media.js';
 import { NODE_TABLE, reviewedKind } from './nodes/node-table.js';
 import type { NumberAt, Numbers } from './numbers.js';
 import { followPictures } from './picture-flow.js';
-import { pixelsOf, type Side, workOn } from './picture-shapes.js';
+import { imagesOf, type Pictures, pixelsOf, type Side, workOn } from './picture-shapes.js';
 import { isSampler } from './sampling.js';
 import { pixelsOfSound } from './sound-flow.js';
 import { nodeInputs } from './verdict/node-inputs.js';
@@ -124,9 +124,11 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
   };
   for (const [id, one] of pictures) {
     const items = lists.get(id) ?? 1;
-    keep(id, workOn(one) * items * memoryFactor(catalogue, nodeAt(graph, id).class_type, latentMemory));
+    const least = ownPixels(graph, pictures, id);
+    const memory = workOn(one) * memoryFactor(catalogue, nodeAt(graph, id).class_type, latentMemory);
+    keep(id, Math.max(memory, least) * items);
     if (makers.has(id)) made.add(id, pixelsOf(one) * items);
-    handled.add(id, workOn(one) * items * workFactor(graph, numbers, id));
+    handled.add(id, Math.max(workOn(one) * workFactor(graph, numbers, id), least) * items);
   }
   for (const [id, count] of texts) {
     const pixels = count * TEXT_WORK * (lists.get(id) ?? 1);
@@ -136,7 +138,7 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
   for (const [id, sound] of sounds) {
     const pixels = pixelsOfSound(sound, catalogue, nodeAt(graph, id).class_type) * (lists.get(id) ?? 1);
     made.add(id, pixels);
-    keep(id, pixels);
+    keep(id, Math.max(pixels, sound.seconds * eachOf(graph, id)));
   }
   for (const id of outputs) {
     const { class_type: name } = nodeAt(graph, id);
@@ -190,6 +192,19 @@ function memoryFactor(catalogue: Catalogue | undefined, className: string, laten
   return outputTypes(catalogue, className)?.every((type) => type === 'LATENT') ? latentMemory : 1;
 }
 
+function eachOf(graph: Graph, id: string): number {
+  return NODE_TABLE.get(nodeAt(graph, id).class_type)?.each ?? 0;
+}
+
+/** The pixels of what a node makes of its pictures if it has a size of its own for them. */
+function ownPixels(graph: Graph, pictures: ReadonlyMap<string, Pictures>, id: string): number {
+  const each = eachOf(graph, id);
+  const node = nodeAt(graph, id);
+  const sources =
+    each === 0 ? [] : linkedInputs(node).flatMap((input) => pictures.get(linkAt(node, input)?.[0] ?? '') ?? []);
+  return sources.reduce((sum, one) => sum + each * imagesOf(one), 0);
+}
+
 function hasPixelLatents(graph: Graph): boolean {
   return Object.values(graph).some(
     ({ class_type, inputs }) => MAKES_PIXEL_LATENTS.has(class_type) || inputs.vae_name === 'pixel_space',
@@ -213,7 +228,7 @@ function workedSteps(graph: Graph, numbers: Numbers, slot: Slot): NumberAt | und
 }
 
 function numbersIn(text: unknown): number {
-  return typeof text === 'string' ? (text.match(/\d+(\.\d+)?/g)?.length ?? 0) : 0;
+  return typeof text === 'string' ? (text.match(/\d*\.*\d+/g)?.length ?? 0) : 0;
 }
 
 /**

@@ -122,7 +122,7 @@ function inputType(value: number): string {
 /** Fractional numbers that determine how much a node makes. */
 const AMOUNT = /second|duration|megapixels|scale|multiplier/;
 /** Integers that make nothing larger. */
-const HARMLESS = /seed|trim|index|idx|offset|^value$/;
+const HARMLESS = /seed|trim|index|idx|offset|^values?(\.|$)/;
 
 /**
  * ComfyUI only checks numbers in the node itself against the bounds of the input. These are the linked numbers that are
@@ -133,10 +133,12 @@ export function linkedNumberFaults(graph: Graph, numbers: Numbers, catalogue: Ca
   for (const [node, { class_type: className, inputs }] of Object.entries(graph)) {
     if (!Object.values(inputs).some(isLink)) continue;
     for (const { name: input, type, more } of nodeInputs(catalogue[className], inputs)) {
-      if (!isLink(inputs[input]) || (type !== 'INT' && type !== 'FLOAT')) continue;
+      // Some inputs take both.
+      const types = typeof type === 'string' ? type.split(',') : [];
+      if (!isLink(inputs[input]) || !(types.includes('INT') || types.includes('FLOAT'))) continue;
       const { value } = numbers.at({ node, input }) ?? { value: Number.NaN };
       const [least, most] = [Number(more.min ?? -Infinity), Number(more.max ?? Infinity)];
-      const decides = type === 'INT' ? !HARMLESS.test(input) : AMOUNT.test(input);
+      const decides = types.includes('INT') ? !HARMLESS.test(input) : AMOUNT.test(input);
       const detail = Number.isNaN(value)
         ? 'takes no number that another node finds out; give it a number, or a formula of numbers and sizes of pictures'
         : `must be from ${least} to ${most}; it is ${value}`;

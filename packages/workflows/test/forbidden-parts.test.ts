@@ -128,6 +128,7 @@ it.each<[className: string, input: string, value: unknown, problem: string | und
   ['ImageInvert', 'image', { __value__: ['a.png'] }, 'takes only a link'],
   ['ImageInvert', 'image', null, undefined],
   ['Preview3D', 'camera_info', { filename: 'a.png', type: 'input' }, 'takes only a link'],
+  ['Preview3D', 'bg_image', ['9', 0], 'is not allowed'],
   ['ImageCropV2', 'crop_region', { x: 0, y: 0, width: 8, height: 8 }, undefined],
   ['ComfyMathExpression', 'values.a', '%150000000d', 'takes only a link'],
   ['ComfySwitchNode', 'on_true', '%150000000d', 'takes only a link'],

@@ -67,6 +67,24 @@ describe('the memory of the results of a job', () => {
       100 * image,
     ],
     [
+      'what an encoder makes of each picture, however small it is',
+      shown('c', {
+        1: ['EmptyImage', { width: 16, height: 16, batch_size: 3, color: 0 }],
+        v: ['CLIPVisionLoader', { clip_name: 'siglip.safetensors' }],
+        c: ['CLIPVisionEncode', { clip_vision: ['v', 0], image: ['1', 0], crop: 'center' }],
+      }),
+      3 * 128 ** 2 + 3 * 12_000_000,
+    ],
+    [
+      'what an encoder makes of each second of a sound',
+      shown('a', {
+        1: ['EmptyAudio', { duration: 10, sample_rate: 3, channels: 1 }],
+        e: ['AudioEncoderLoader', { audio_encoder_name: 'wav2vec2.safetensors' }],
+        a: ['AudioEncoderEncode', { audio_encoder: ['e', 0], audio: ['1', 0] }],
+      }),
+      10 + 10 * 450_000,
+    ],
+    [
       'not what nodes only save',
       {
         1: ['EmptyImage', { width: 512, height: 512, batch_size: 1, color: 0 }],
@@ -112,6 +130,7 @@ describe('the numbers of a job', () => {
     ],
     ['steps of a scheduler', { a: ['BasicScheduler', { scheduler: 'simple', steps: 400, denoise: 1 }] }, 'steps', 400],
     ['steps that are written as sigmas', { a: ['ManualSigmas', { sigmas: '1., 0.75, 0.5, 0' }] }, 'steps', 3],
+    ['steps that are written without spaces', { a: ['ManualSigmas', { sigmas: '.5.5.5.5' }] }, 'steps', 3],
     [
       'only the worked steps of a KSamplerAdvanced',
       { a: ['KSamplerAdvanced', { steps: 1500, start_at_step: 1350, end_at_step: 10_000 }] },
@@ -410,6 +429,7 @@ describe('the pixels of a job', () => {
     ['of a picture that is scaled', { i: loadImage, x: scaled }, 5 * (300 * 200 + 600 * 400)],
     ['once for each node that loads them', { i: loadImage, i2: loadImage }, 2 * 5 * 300 * 200],
     ['of a video that a node decodes, and its sound', { i: video, x: decoded }, 5 * 300 * 200 + 2000],
+    ['of a video of which a node takes a sample', { i: video, x: ['VideoFrameSample', { video: ['i', 0] }] }, 300_000],
     ['of no video that is only saved', { i: video, x: saved }, 0],
     ['of a video that is converted', { i: video, x: [saved[0], { ...saved[1], codec: 'h264' }] }, 5 * 300 * 200],
     ['of the sound alone, where a node loads only that', { i: ['LoadAudio', { audio: 'a.mp4' }] }, 2000],
@@ -1050,6 +1070,15 @@ describe('numbers over links', () => {
   it('must be known for the steps of a sampler, which plans them all at once', () => {
     const nodes = sampled({ latent: empty(), n: ['StringLength', { string: 'x' }] }, { steps: ['n', 0] });
     expect(faultsOf(nodes)).toEqual([expect.stringContaining('s.steps takes no number that another node finds out')]);
+  });
+
+  it('must be known for an input that takes integers and fractions', () => {
+    const nodes: Nodes = {
+      t: ['StringLength', { string: 'x' }],
+      n: formula('a / 1000', { 'values.a': ['t', 0] }),
+      l: ['LTXVEmptyLatentAudio', { frames_number: 1000, frame_rate: ['n', 0], batch_size: 1, audio_vae: ['v', 0] }],
+    };
+    expect(faultsOf(nodes)).toEqual([expect.stringContaining('l.frame_rate takes no number that another node')]);
   });
 
   it('may be unknown where they make nothing larger', () => {

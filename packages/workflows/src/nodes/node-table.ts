@@ -18,6 +18,7 @@ import table from './node-table.json' with { type: 'json' };
  * - `rate`: a sample rate. Where two sounds meet, ComfyUI makes a table of the product of their rates, divided by the square
  *   of their common factor
  * - `path`, `code`, `url`: what no key may choose
+ * - `refused`: what no key may use, for example because it leaves files behind
  * - `unreviewed`: nobody has read the source yet
  */
 export type InputKind =
@@ -38,6 +39,7 @@ export type InputKind =
   | 'path'
   | 'code'
   | 'url'
+  | 'refused'
   | 'unreviewed';
 
 /** A node class of ComfyUI. */
@@ -48,6 +50,11 @@ export interface ReviewedClass {
   readonly refused?: string;
   /** Its work per pixel compared with most classes: factors, and inputs whose numbers are factors. */
   readonly work?: readonly (number | string)[];
+  /**
+   * Pixels with the memory of what it makes of each picture that it gets, or of each second of sound, if that does not
+   * depend on the size of the picture.
+   */
+  readonly each?: number;
   readonly inputs: Readonly<Record<string, InputKind>>;
 }
 

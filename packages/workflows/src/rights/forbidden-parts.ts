@@ -143,6 +143,8 @@ function reviewedInputFault(
     case undefined:
       if (isListed(input)) return `is new, and nobody has reviewed it; ${HOW_TO_ALLOW}`;
       return unlistedFault(value);
+    case 'refused':
+      return `is not allowed; ${HOW_TO_ALLOW}`;
     case 'unreviewed':
       return `has not been reviewed; ${HOW_TO_ALLOW}`;
     case 'path':
