@@ -118,6 +118,13 @@ async function* partsOf(media: StoredMedia, range?: ByteRange) {
   }
 }
 
+/** Each is read from the store. A recorded WebM has one for each frame of its video and of its sound. */
+const MOST_ELEMENTS = 30_000;
+
+function requireFewElements(count: number): void {
+  if (count > MOST_ELEMENTS) throw new Error('it has too many elements');
+}
+
 /**
  * Adds the covers of an MP4 or QuickTime file. Refuses edit lists with several entries, because ffmpeg decodes the video once
  * for each, and several sample descriptions, because mediabunny reads only one. ffmpeg finds these boxes at any depth, but not
@@ -126,8 +133,9 @@ async function* partsOf(media: StoredMedia, range?: ByteRange) {
 export async function checkMp4(media: StoredMedia, tracks: number, covers: Covers): Promise<void> {
   let handlers = 0;
   const [videos, boxes]: [number[], number[]] = [[], []];
-  for (let at = 0; at + 8 <= media.bytes; ) {
+  for (let [at, count] = [0, 1]; at + 8 <= media.bytes; count += 1) {
     media.signal.throwIfAborted();
+    requireFewElements(count);
     const header = await partOf(media, at, 16);
     const stated = header.readUInt32BE(0);
     const size = stated === 1 ? Number(header.readBigUInt64BE(8)) : stated === 0 ? media.bytes - at : stated;
@@ -195,8 +203,9 @@ const MOST_BYTES = 8 * 1024 * 1024;
 export async function checkMatroska(media: StoredMedia, tracks: number, covers: Covers): Promise<void> {
   let all = 0;
   const attached: { isPicture: boolean; places: { start: number; bytes: number }[] }[] = [];
-  for (let at = 0; at < media.bytes; ) {
+  for (let [at, count] = [0, 1]; at < media.bytes; count += 1) {
     media.signal.throwIfAborted();
+    requireFewElements(count);
     const { id, start, size } = elementAt(await partOf(media, at, 16), 0);
     const content = at + start;
     const file = attached.at(-1);

@@ -5,6 +5,8 @@ import { packetReader } from './packet-reader.js';
 /** Types of items that contain neither a coded picture nor EXIF, but combine or describe other items. */
 const NOT_CODED: ReadonlySet<string> = new Set(['grid', 'iovl', 'iden', 'tmap', 'mime', 'uri ']);
 
+/** Beside each other. A photo has some hundred descriptions of its tiles. */
+const MOST_BOXES = 1000;
 /** Each picture is read with each of them. A photo has one for the picture, its thumbnail and its gain map. */
 const MOST_CONFIGURATIONS = 10;
 
@@ -45,6 +47,7 @@ function most(one: CodedFrames, other: CodedFrames): CodedFrames {
 function boxesOf(bytes: Buffer): (readonly [name: string, content: Buffer])[] {
   const boxes: (readonly [string, Buffer])[] = [];
   for (let at = 0; at + 8 <= bytes.length; ) {
+    if (boxes.length === MOST_BOXES) throw new Error('it has too many boxes');
     const stated = bytes.readUInt32BE(at);
     const start = at + (stated === 1 ? 16 : 8);
     const end = at + (stated === 1 ? Number(bytes.readBigUInt64BE(at + 8)) : stated === 0 ? bytes.length - at : stated);

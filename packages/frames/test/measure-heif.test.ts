@@ -108,6 +108,7 @@ it.each([
   ['with more configurations than photos have', heif([HEVC], { properties: Array.from({ length: 11 }, () => HVCC) })],
   ['with more parameter sets than photos have', heif([HEVC], { properties: [MANY_SETS] })],
   ['with items that overlap', overlapping()],
+  ['with a thousand boxes', Buffer.concat([heif([SMALL]), ...Array.from({ length: 1000 }, () => box('free'))])],
 ])('cannot measure a file %s', (_which, file) => {
   expect(() => measureHeif(file)).toThrow();
 });

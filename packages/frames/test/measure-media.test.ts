@@ -50,6 +50,18 @@ it.each([
   expect(await measured(await clip(name))).toEqual(size);
 });
 
+it.each([
+  ['clip.webm', 'ec80'],
+  ['clip.mp4', '0000000866726565'],
+])(
+  'cannot measure %s with more elements than a recording has',
+  async (name, element) => {
+    const elements = Buffer.concat(Array.from({ length: 30_000 }, () => hex(element)));
+    await expect(measured(Buffer.concat([await clip(name), elements]))).rejects.toThrow('it has too many elements');
+  },
+  30_000,
+);
+
 it('cannot measure a truncated video', async () => {
   const content = await clip('clip.mp4');
   await expect(measured(content.subarray(0, 200))).rejects.toThrow();
