@@ -233,18 +233,19 @@ describe('while instances are known', () => {
   it('refuses a link to the name of such a model, whoever sends it, unless it is an operator', async () => {
     const linked: Record<string, unknown> = {
       ...drawing(),
-      20: { class_type: 'ComfySwitchNode', inputs: { switch: true, on_false: SECRET, on_true: SECRET } },
+      20: { class_type: 'PrimitiveString', inputs: { value: SECRET } },
+      21: { class_type: 'ComfySwitchNode', inputs: { switch: true, on_false: ['20', 0], on_true: ['20', 0] } },
     };
     const loader = {
       class_type: 'LoraLoaderModelOnly',
-      inputs: { model: ['1', 0], lora_name: ['20', 0], strength_model: 1 },
+      inputs: { model: ['1', 0], lora_name: ['21', 0], strength_model: 1 },
     };
     const send = (key: string) => api.post('/graphs', { graph: { ...linked, 2: loader } }, json(key));
     for (const key of ['anna', 'bert']) {
       expect(await said(await send(key), SECRET)).toMatchObject([
         422,
         'application/problem+json',
-        expect.stringContaining('lora_name of LoraLoaderModelOnly takes only the name of a model, no link'),
+        expect.stringContaining('lora_name of LoraLoaderModelOnly is linked to a STRING, and takes a choice'),
       ]);
     }
     expect(await (await send('root')).text()).not.toContain('no link');
