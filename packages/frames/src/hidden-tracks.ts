@@ -163,9 +163,16 @@ export async function checkMp4(media: StoredMedia, tracks: number, covers: Cover
   }
 }
 
+/** The tables of the index, of which mediabunny makes an object for each entry at once. */
+const TABLES = ['stts', 'ctts', 'stsc', 'stco', 'co64', 'stss'];
+/** At most one for each packet, of which an hour of sound has 180,000. */
+const MOST_ENTRIES = 200_000;
+
 function refuseBoxes(part: Buffer): void {
   if (boxesIn(part, 'stsd').some((box) => box.readUInt32BE(8) > 1))
     throw new Error('it has several sample descriptions');
+  for (const name of TABLES)
+    if (boxesIn(part, name).some((box) => box.readUInt32BE(8) > MOST_ENTRIES)) throw new Error('its index is too long');
   for (const box of boxesIn(part, 'elst')) {
     // An entry without media only delays the next entry.
     const isDelay = box.readInt32BE(box[4] === 1 ? 20 : 16) === -1;

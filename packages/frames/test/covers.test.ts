@@ -196,6 +196,7 @@ it('refuses an MP4 with a cover before the video, which ffmpeg would decode inst
 it.each([
   ['the items of an AVIF', 'iinf', 'has pictures besides the video'],
   ['artwork of QuickTime', 'com.apple.quicktime.artwork', 'has a cover picture'],
+  ['a long index', 'ctts\0\0\0\0\0\x03\x0d\x41', 'its index is too long'],
 ])('refuses an MP4 with %s', async (_what, name, fault) => {
   const content = Buffer.concat([hex('00000000'), Buffer.from(name), Buffer.alloc(40)]);
   content.writeUInt32BE(content.length);
