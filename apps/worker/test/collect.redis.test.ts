@@ -61,6 +61,22 @@ const called = (filename: string, more = {}) => ({
   ...more,
 });
 
+it('does without the preview of a cached node that is gone with an earlier job, but not without others', async () => {
+  const server = createServer((_request, response) => response.writeHead(404).end());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { frames } = await someStores();
+  const { job, submission } = await aSubmittedJob(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const tools = { frames, maxOutputs: 5 } as Partial<Tools> as Tools;
+  const shown = { ...entry, outputs: [], temporary: [called('crop.png', { type: 'temp' })] };
+  const collecting = () => collectOutputs(job, { submission, entry: shown }, tools, new AbortController().signal);
+  submission.cachedNodes = ['8'];
+  await expect(collecting()).rejects.toThrow('no longer has the file crop.png');
+  submission.cachedNodes = ['8', '9'];
+  expect(await collecting()).toEqual([]);
+});
+
 it.each(['png', 'jpeg', 'webp', 'gif'] as const)(
   'stores a %s as what its bytes are, whatever it is called',
   async (type) => {

@@ -1,3 +1,4 @@
+import type { OutputFile } from '@comfy-fleet/comfyui';
 import type { InstanceFault, Loss } from '@comfy-fleet/jobs';
 import { deleteOutputs } from '../instance/leftovers.js';
 import type { Submission } from '../submission/submission.js';
@@ -18,12 +19,22 @@ export async function dropLeftFrames(job: HeldJob, { frames }: Pick<Tools, 'fram
 }
 
 /**
+ * Whether a file is the preview of an earlier prompt, which ComfyUI lists again if it has the node's result cached. It may be
+ * gone already, or belong to a job that is still being collected.
+ */
+export function isOfEarlierPrompt({ submission, record }: HeldJob, { type, nodeId }: OutputFile): boolean {
+  const cached = submission?.cachedNodes ?? record.cachedNodes ?? [];
+  return type === 'temp' && cached.includes(nodeId);
+}
+
+/**
  * Deletes the files of a submission from ComfyUI's folders once they are stored or no longer needed. A failure is only
  * logged.
  */
 export async function cleanUpOutputs(job: HeldJob, submission: Submission | undefined): Promise<void> {
   const { outputs = [], temporary = [] } = submission?.entry ?? {};
-  await deleteOutputs(job.instance.folders, [...outputs, ...temporary]).catch((error: unknown) =>
+  const own = [...outputs, ...temporary].filter((file) => !isOfEarlierPrompt(job, file));
+  await deleteOutputs(job.instance.folders, own).catch((error: unknown) =>
     job.log.warn('files could not be deleted from the folders of ComfyUI', { error }),
   );
 }

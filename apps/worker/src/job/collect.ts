@@ -1,6 +1,7 @@
 import {
   type HistoryEntry,
   type OutputFile,
+  OutputMissing,
   type OutputText,
   type OutputValues,
   PREVIEW,
@@ -11,7 +12,7 @@ import type { OutputRecord } from '@comfy-fleet/jobs';
 import { setSpanAttributes } from '@comfy-fleet/telemetry';
 import type { Graph } from '@comfy-fleet/workflows';
 import type { Submission } from '../submission/submission.js';
-import { cleanUpOutputs, dropLeftFrames } from './clean-up.js';
+import { cleanUpOutputs, dropLeftFrames, isOfEarlierPrompt } from './clean-up.js';
 import { recordBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
 import { inStoring } from './spans.js';
@@ -149,7 +150,11 @@ export async function collectOutputs(
     const untilStored = () => retryWhileStorageFails(job, 'storing', tools, signal, once);
     stored.push(await inStoring(`${job.record.id}_${n}`, untilStored));
   };
-  for (const file of files) await store((n) => storeFile(job, file, n, storing));
+  for (const file of files) {
+    await store((n) => storeFile(job, file, n, storing)).catch((error: unknown) => {
+      if (!(error instanceof OutputMissing) || !isOfEarlierPrompt(job, file)) throw error;
+    });
+  }
   for (const text of texts) {
     // A node that saves a text also shows it.
     const sha256 = sha256Of(submission.names.inText(text.text));
