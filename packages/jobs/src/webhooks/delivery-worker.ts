@@ -46,9 +46,12 @@ class TryAgain extends Error {
 const FAULT_DELAY_MS = 30_000;
 /** How many deliveries wait for a slot with their locks. */
 const PLACES = 2000;
-/** The others wait in Redis, so that a receiver that never answers costs little. They must not all return at once. */
+/**
+ * The others wait in Redis for at least half as long as they are old, so that many for a receiver that never answers cost
+ * little. They must not all return at once.
+ */
 const MIN_PARKED_MS = 30_000;
-const MAX_PARKED_MS = 60_000;
+const MAX_PARKED_MS = 600_000;
 
 /**
  * BullMQ's worker of the delivery queue. Its lock prevents two attempts at the same time: an attempt that loses its
@@ -105,7 +108,8 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
 
   /** Lets the delivery wait in Redis, or returns it at once if this process stops. */
   async function park(job: Job<DeliveryItem>, token: string | undefined, lockLost: AbortSignal): Promise<void> {
-    const delayMs = stopping.aborted ? 0 : MIN_PARKED_MS + Math.random() * (MAX_PARKED_MS - MIN_PARKED_MS);
+    const leastMs = Math.min(MAX_PARKED_MS, Math.max(MIN_PARKED_MS, (Date.now() - job.timestamp) / 2));
+    const delayMs = stopping.aborted ? 0 : leastMs * (1 + Math.random());
     if (!lockLost.aborted) await job.moveToDelayed(Date.now() + Math.round(delayMs), token);
     throw new DelayedError();
   }
