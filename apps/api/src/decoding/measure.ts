@@ -74,9 +74,8 @@ async function sizeOf(
     const isHeif = all.toString('latin1', 4, 8) === 'ftyp';
     // An AVIF has tracks only if it is a sequence, whose frames sharp does not count.
     if (isHeif && all.includes('trak')) throw new MediaFault('has a video in it');
-    const tiff = TIFF.test(all.toString('latin1', 0, 2)) ? measureTiff(all) : undefined;
+    if (TIFF.test(all.toString('latin1', 0, 2))) return measureTiff(all);
     const { width, height, orientation, pages = 1 } = await sharp(all, { limitInputPixels: false }).metadata();
-    if (tiff !== undefined) return tiff;
     if (!isHeif) return { width, height, frames: pages };
     const coded = measureHeif(all);
     const isAlike = width === coded.width && height === coded.height;
