@@ -1,9 +1,6 @@
-import { newId } from '@comfy-fleet/contracts';
 import type { Preview, Progress } from '@comfy-fleet/jobs';
 import { until } from '@comfy-fleet/testing';
-import { openUpload } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
-import { aRequest } from './held.js';
 import { aGpu, openStack } from './worker-stack.js';
 
 /** The events of a job until it has ended. */
@@ -48,36 +45,6 @@ it("reports every node that ended, however short, and adds the node's progress t
   expect(before.length).toBeGreaterThan(1);
   expect(reported).toEqual(expect.arrayContaining(before));
   expect(previews[0]).toMatchObject({ nodeId: sampler, step: expect.any(Number), steps: 150 });
-});
-
-it("reports a node's progress text, even if the prompt ends before the next report", async () => {
-  const gpu = await aGpu(0);
-  const stack = await openStack();
-  await stack.answering();
-  const graph = {
-    '1': { class_type: 'EmptyImage', inputs: { width: 64, height: 48, batch_size: 1, color: 7 } },
-    '2': { class_type: 'GetImageSize', inputs: { image: ['1', 0] } },
-    '3': { class_type: 'PreviewAny', inputs: { source: ['2', 0] } },
-  };
-  const { version, text } = openUpload('size', JSON.stringify(graph));
-  const request = { ...aRequest(), workflow: 'size', version, inputs: {} };
-  const id = newId();
-  const job = {
-    id,
-    kind: 'workflow',
-    request,
-    source: { version, text },
-    pool: 'default',
-    startWithinMs: 60_000,
-  } as const;
-  await stack.ledger.orders.create({ jobs: [job], caller: 'anna' });
-  await stack.startWorker('w', [gpu.url]);
-  await stack.ended(id);
-  const { reports } = await followed(stack, id);
-  expect(reports.at(-1)).toMatchObject({
-    ran: expect.arrayContaining([['2', null]]),
-    texts: { 2: 'width: 64, height: 48\n batch size: 1' },
-  });
 });
 
 const GIB = 1024 ** 3;

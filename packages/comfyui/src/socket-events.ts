@@ -42,11 +42,6 @@ export type SocketEvent =
       readonly contentType: string;
       readonly image: Buffer;
     }
-  /**
-   * A progress text of a node, such as the price of an API call. Like a plain preview, the frame does not name the
-   * prompt.
-   */
-  | { readonly type: 'text'; readonly promptId: string | undefined; readonly node: string; readonly text: string }
   /** An output node has written its files, or the cache listed the old ones. */
   | { readonly type: 'output'; readonly promptId: string; readonly node: string; readonly files: readonly OutputFile[] }
   /** May arrive some ms before the history entry exists; `idle` follows then. */
@@ -168,9 +163,6 @@ function readPreviewFrame(frame: Buffer): PreviewFrame | undefined {
   }
 }
 
-/** The type of binary frames with a text. */
-const TEXT = 3;
-
 /** Reads the frames of one connection in order. Remembers the running prompt, because plain previews do not name it. */
 export function createFrameReader(): (data: Buffer, isBinary: boolean) => SocketEvent | undefined {
   let current: { promptId: string; node: string | undefined } | undefined;
@@ -180,21 +172,11 @@ export function createFrameReader(): (data: Buffer, isBinary: boolean) => Socket
       if (event !== undefined) current = follow(current, event);
       return event;
     }
-    const said = readProgressText(data);
-    if (said !== undefined) return { type: 'text', promptId: current?.promptId, ...said };
     const preview = readPreviewFrame(data);
     if (preview === undefined) return undefined;
     const from = preview.promptId === undefined ? current : preview;
     return { type: 'preview', ...preview, promptId: from?.promptId, node: from?.node };
   };
-}
-
-/** 4 bytes big-endian each: the type, and the length of the node's id; then that id, and the text. */
-function readProgressText(frame: Buffer): { node: string; text: string } | undefined {
-  if (frame.length < 8 || frame.readUInt32BE(0) !== TEXT) return undefined;
-  const start = 8 + frame.readUInt32BE(4);
-  if (start > frame.length) return undefined;
-  return { node: frame.toString('utf8', 8, start), text: frame.toString('utf8', start) };
 }
 
 function follow(

@@ -89,14 +89,6 @@ describe('the recorded connections', () => {
     }
   });
 
-  it("assign a node's text to the latest prompt, and ignore a truncated one", () => {
-    const read = createFrameReader();
-    read(Buffer.from(JSON.stringify({ type: 'execution_start', data: { prompt_id: 'p' } })), false);
-    const text = Buffer.concat([uint32(3), uint32(2), Buffer.from('42Status: Größe')]);
-    expect(read(text, true)).toEqual({ type: 'text', promptId: 'p', node: '42', text: 'Status: Größe' });
-    expect(read(Buffer.concat([uint32(3), uint32(9), Buffer.from('42')]), true)).toBeUndefined();
-  });
-
   it('report that a prompt failed', () => {
     const events = replay('ws-failed.jsonl');
     const [failed] = only(events, 'failed');

@@ -165,15 +165,6 @@ it('reports the beginning again for a new submission, even if the loss of the fi
   expect(typesOf('second')).toEqual(whole);
 });
 
-it('sends the text of a node only once, although later progress contains it again', () => {
-  const narrator = new Narrator(RECORD);
-  const progress = { ...RECORD.progress, ran: [['4', null]], texts: { '4': 'Size: 64' } } as JobRecord['progress'];
-  const texts = () =>
-    narrator.begun({ ...RECORD, promptId: 'p', progress }).filter(([type]) => type === 'progress_text');
-  expect(texts()).toEqual([['progress_text', { node: '4', text: 'Size: 64' }]]);
-  expect(texts()).toEqual([]);
-});
-
 it('reports expanded nodes as ComfyUI does, and their parent as running until they have finished', () => {
   const narrator = new Narrator(RECORD);
   narrator.begun({ ...RECORD, promptId: 'first', progress: { ...RECORD.progress, nodeId: '2' } });

@@ -81,10 +81,6 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
       });
       if (state.state === 'ended') {
         ranToEnd(state.entry);
-        if (submission.hasTexts) {
-          await recordBeginning(job);
-          await writeProgress();
-        }
         return { timedOut: tookTooLong(state.entry), ...state };
       }
       if (state.state === 'absent') {

@@ -12,10 +12,6 @@ import { TextWatch } from './text-watch.js';
 
 /** How long recording the beginning waits for ComfyUI's list of cached nodes. */
 const CACHED_MS = 100;
-/** Limits of progress texts: how many per report, and how many characters each. */
-const MOST_TEXTS = 16;
-const MOST_TEXT_CHARS = 1000;
-
 /** Shorter executions are recorded together with their end, because nobody could see them run. */
 const NOTE_MS = 20;
 
@@ -92,7 +88,6 @@ export class Submission {
   readonly #work: NodeWork;
   readonly #textWatch: TextWatch;
   readonly #onLoads: (loads: Loads) => void;
-  readonly #texts = new Map<string, string>();
   readonly #observed: { began?: number; ended?: number; node?: string } = {};
 
   /** Starts to observe the prompt's events. */
@@ -161,17 +156,10 @@ export class Submission {
     return Math.max(0, this.beganAt + afterMs - Date.now());
   }
 
-  /** There are texts to report. ComfyUI's history does not have them. */
-  get hasTexts(): boolean {
-    return this.#texts.size > 0;
-  }
-
-  /** The progress, with nodes and texts that are new since the last call. */
+  /** The progress, with nodes that are new since the last call. */
   takeProgress(): Progress {
-    const texts = this.hasTexts ? Object.fromEntries(this.#texts) : undefined;
-    this.#texts.clear();
     this.hasProgressed = false;
-    return { ran: this.#nodes.takeRan(), texts, ...this.progress };
+    return { ran: this.#nodes.takeRan(), ...this.progress };
   }
 
   /** The progress of a node. */
@@ -211,11 +199,6 @@ export class Submission {
       case 'node':
         this.#observed.node = news.node;
         this.#track(news);
-        return;
-      case 'text':
-        if (this.#texts.size >= MOST_TEXTS && !this.#texts.has(news.node)) return;
-        this.#texts.set(news.node, news.text.slice(0, MOST_TEXT_CHARS).toWellFormed());
-        this.hasProgressed = true;
         return;
       case 'cached':
         this.cachedNodes = news.nodes;

@@ -324,21 +324,6 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       expect(heard.slice(0, 2)).toMatchObject([{ type: 'started' }, { type: 'cached', nodes: ['1'] }]);
     });
 
-    it("sends a node's progress text", async () => {
-      const listener = await listen(url, headers);
-      const graph = {
-        ...plainPicture({ width: 72, height: 40, batch: 2 }),
-        '3': { class_type: 'GetImageSize', inputs: { image: ['1', 0] } },
-        '4': { class_type: 'PreviewAny', inputs: { source: ['3', 0] } },
-      };
-      const promptId = await submit(client, graph, listener.socket.clientId);
-      await listener.heard('idle', promptId);
-      expect(await listener.heard('text', promptId)).toMatchObject({
-        node: '3',
-        text: 'width: 72, height: 40\n batch size: 2',
-      });
-    });
-
     it('has the history entry when the socket reports the end', async () => {
       const listener = await listen(url, headers);
       for (let round = 0; round < 20; round += 1) {

@@ -44,8 +44,6 @@ export interface Progress {
   readonly nodes?: { readonly done: number; readonly total: number };
   /** The nodes that ended since the last report, in order, each with its number of steps, if it has any. */
   readonly ran?: readonly (readonly [nodeId: string, steps: number | null, from?: ExpandedFrom])[] | undefined;
-  /** Progress texts of nodes since the last report, by node id. */
-  readonly texts?: Readonly<Record<string, string>> | undefined;
 }
 
 /** How long one node of the graph executed. */

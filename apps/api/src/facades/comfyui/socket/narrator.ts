@@ -1,7 +1,6 @@
 import type { ExpandedFrom } from '@comfy-fleet/contracts';
 import type { JobRecord, Preview, Progress } from '@comfy-fleet/jobs';
 import { beginning, type Message, nodeUnderWay, promptIdOf } from '../prompts.js';
-import { PROGRESS_TEXT } from './outlet.js';
 
 interface NodeState {
   readonly nodeId: string;
@@ -11,8 +10,6 @@ interface NodeState {
   isFinished: boolean;
   /** The last message about the node's steps. */
   progress?: Message;
-  /** The last message with the node's text. */
-  text?: Message;
 }
 
 /** Makes the messages that ComfyUI would send about one prompt. Each method returns only new messages. */
@@ -51,20 +48,13 @@ export class Narrator {
     this.#current = undefined;
   }
 
-  progressed({ ran = [], texts = {}, nodeId, expandedFrom, step, steps }: Progress): Message[] {
+  progressed({ ran = [], nodeId, expandedFrom, step, steps }: Progress): Message[] {
     if (this.#beginning === undefined) return [];
-    const messages = ran.flatMap(([id, most, from]) => [...this.ran(id, most, from), ...this.#textOf(id, texts)]);
+    const messages = ran.flatMap(([id, most, from]) => this.ran(id, most, from));
     if (nodeId === undefined || (nodeId === this.#current?.nodeId && this.#current.isFinished)) return messages;
     messages.push(...this.entered(nodeId, expandedFrom));
     if (step !== null && steps !== null) messages.push(...this.reached(step, steps));
-    return [...messages, ...this.#textOf(nodeId, texts)];
-  }
-
-  #textOf(nodeId: string, texts: NonNullable<Progress['texts']>): Message[] {
-    const node = this.#nodes.get(nodeId);
-    if (node === undefined || !Object.hasOwn(texts, nodeId) || node.text?.[1].text === texts[nodeId]) return [];
-    node.text = [PROGRESS_TEXT, { node: nodeId, text: texts[nodeId] }];
-    return [node.text];
+    return messages;
   }
 
   /** A node has begun. The node that it was expanded from runs until all nodes expanded from it have finished. */
@@ -123,7 +113,7 @@ export class Narrator {
   get soFar(): Message[] {
     if (this.#beginning === undefined) return [];
     const allOf = (node: NodeState): Message[] =>
-      [this.#executing(node), node.progress, node.text].filter((message) => message !== undefined);
+      node.progress === undefined ? [this.#executing(node)] : [this.#executing(node), node.progress];
     const before = [...this.#nodes.values()].filter((node) => node !== this.#current).flatMap(allOf);
     const current = this.#current === undefined ? [] : [this.#progressState(), ...allOf(this.#current)];
     return [...this.#beginning, ...before, ...current];

@@ -73,20 +73,14 @@ export class Outlet {
   }
 }
 
-/** Our own message type for progress texts, which ComfyUI sends as binary frames. */
-export const PROGRESS_TEXT = 'progress_text';
-
 /** ComfyUI's numbers for types of binary frames and of the pictures in them: 32 bits, big-endian. */
 const PREVIEW = 1;
-const TEXT = 3;
 const PREVIEW_WITH_METADATA = 4;
 const JPEG = 1;
 const PNG = 2;
 
-export function messageFrame([type, data]: Message): Frame {
-  if (type !== PROGRESS_TEXT) return JSON.stringify({ type, data });
-  const node = Buffer.from(`${data.node}`);
-  return binaryFrame([TEXT, node.length], node, Buffer.from(`${data.text}`));
+export function messageFrame([type, data]: Message): string {
+  return JSON.stringify({ type, data });
 }
 
 /** The bytes before a picture in its frame: the metadata if there is any, else only the picture's type. */
