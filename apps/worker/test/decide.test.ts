@@ -93,6 +93,12 @@ describe('a job that was lost or refused', () => {
     ['lost while it executed', lost, {}, { loss: 'lost', delayMs: 1000, blame: lost }],
     ['lost a second time', lost, { attempts: 2 }, { loss: 'lost', delayMs: 2000 }],
     ['lost before it began', lost, { hasBegun: false, attempts: 0, refusals: 2 }, { delayMs: 4000 }],
+    [
+      'refused after its last attempt ran out of memory',
+      unreachable,
+      { hasBegun: false, attempts: 3, refusals: 0 },
+      { loss: 'lost' },
+    ],
     ['its instance died', lost, { instanceDied: true }, { loss: 'died', blame: undefined }],
     ['its instance fell silent', lost, { instanceSilent: true }, { loss: 'silent', blame: lost }],
     [

@@ -150,7 +150,7 @@ function anotherTry(error: FleetError, facts: Facts, random: () => number): Deci
     return { action: 'fail', error: new FleetError('instance_killed', detail, { cause: error }), blame, ...inDoubt };
   }
   const refusals = facts.refusals + (hasBegun || onlyWaited ? 0 : 1);
-  if (attempts >= limits.maxAttempts || refusals >= limits.maxRefusals) {
+  if ((hasBegun && attempts >= limits.maxAttempts) || refusals >= limits.maxRefusals) {
     return { action: 'fail', error, inDoubt: true, blame };
   }
   const reason = 'it is tried again, preferably on another instance';

@@ -130,8 +130,12 @@ function explains(code: string, job: Job, executions: readonly Execution[], evid
         const givenUp = isHung(execution, evidence) ? finishedAt - execution.startedAt : 0;
         return Math.max(stopped, givenUp) >= settings.deadlineSeconds * 1000;
       });
-    case 'instance_killed':
-      return count(executions, (execution) => diedUnder(execution, finishedAt, evidence)) >= settings.maxInstanceDeaths;
+    case 'instance_killed': {
+      // A worker that starts again cannot tell a lost history from the death of the instance.
+      const lost = historyVictims(evidence);
+      const isDeath = (execution: Execution) => diedUnder(execution, finishedAt, evidence) || lost.has(execution);
+      return count(executions, isDeath) >= settings.maxInstanceDeaths;
+    }
     case 'prompt_lost': {
       // The check of renderings verifies that the earlier executions were lost for a reason.
       const last = executions.at(-1);
