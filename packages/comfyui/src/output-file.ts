@@ -46,8 +46,8 @@ const TEXT = 'text';
 const ANIMATED = 'animated';
 /**
  * Nodes that show a 3D model list its name, before the camera position, as a string instead of an object. Only names
- * that they choose for their own files, or that begin with our secret prefix, count: any other name, and any object beside it, may have been their input, and
- * the file may be anybody's.
+ * that they choose for their own files, or that begin with our secret prefix, count: any other name, and any object beside
+ * it, may have been their input, and the file may be anybody's.
  */
 const VIEWER = 'result';
 const WRITTEN = /^(?:preview3d_[0-9a-f]{32}|[0-9a-f]{64}-\d+_\d+_?)\.\w+$/;

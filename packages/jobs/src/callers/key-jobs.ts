@@ -26,7 +26,8 @@ const MOST_WAITING = 1000;
 const { ENDED_AFTER } = LUA_CONSTANTS;
 
 /**
- * The jobs of a key that have an origin: open ones, then ended ones, in one list in which a job moves at its end. Every method fails with `queue_unavailable` while Redis is away.
+ * The jobs of a key that have an origin: open ones, then ended ones, in one list in which a job moves at its end. Every
+ * method fails with `queue_unavailable` while Redis is away.
  */
 export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscriptions) {
   const records = async function* (key: string, ids: readonly string[]): AsyncGenerator<readonly JobRecord[]> {
