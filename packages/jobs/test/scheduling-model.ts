@@ -48,7 +48,7 @@ interface Key {
 const NEWEST = 0.3;
 const UNKNOWN_MS = 10_000;
 const MOST_SAVED = 60_000;
-const CLAIM_MS = 50;
+export const CLAIM_MS = 50;
 const MOST_IN_WORK_MS = 120_000;
 const { IN_WORK_MS } = LUA_CONSTANTS;
 
