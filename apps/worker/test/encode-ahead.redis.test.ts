@@ -120,6 +120,14 @@ async function setUp(
       return ids;
     },
     allEnded: (ids: readonly string[]) => Promise.all(ids.map(stack.ended)),
+    /** The worker has followed its first hint to its end, which may be after the end of the jobs. */
+    hintFollowed: () =>
+      until('the hint is on the timeline', async () => {
+        const { pages } = await stack.ledger.fleet.timeline({ minutes: 1, most: 100 });
+        for await (const [timeline] of pages)
+          if (timeline?.executions.some(({ outcome }) => outcome === 'encoded')) return true;
+        return false;
+      }),
     /** A worker that has learned that encoding ahead pays. */
     learned: async (tools = {}) => {
       const worker = await begin('w', tools);
@@ -211,11 +219,12 @@ it('fails no job when a hint fails, and encodes the other texts in the next one'
 });
 
 it('keeps a key whose text made a hint fail out of the hints of other keys', async () => {
-  const { gpu, learned, together, allEnded } = await setUp();
+  const { gpu, learned, together, allEnded, hintFollowed } = await setUp();
   await learned();
   // The text of the second job.
   gpu.faults.add({ kind: 'node_error', node: 'positive_2', message: 'a bad text', times: 1 });
   await allEnded(await together({ anna: ['a fox'], bert: ['an owl'] }));
+  await hintFollowed();
   await allEnded(await together({ anna: ['a cat'], bert: ['a dog'] }));
   expect(hints(gpu).map(({ outcome }) => outcome)).toEqual(['error']);
 });
@@ -234,10 +243,16 @@ it('keeps all other keys out of the hints of a key after ComfyUI lost a hint, an
     const source = { version: flow.version, text: flow.text };
     return { ...job, source, request: { ...job.request, version: flow.version, inputs } };
   };
-  const { gpu, learned, together, allEnded, worker } = await setUp({ cacheLru: 50 }, 'on', ofFile, stores);
+  const { gpu, learned, together, allEnded, hintFollowed, worker } = await setUp(
+    { cacheLru: 50 },
+    'on',
+    ofFile,
+    stores,
+  );
   await learned();
   gpu.faults.add({ kind: 'lost_prompt', node: 'positive_2', times: 1 });
   await allEnded(await together({ anna: ['a fox'], bert: ['an owl'] }));
+  await hintFollowed();
   await allEnded(await together({ anna: ['a cat'], bert: ['a dog'] }));
   await allEnded(await together({ anna: ['a hen', 'a cow'] }));
   expect(hints(gpu).map(({ outcome }) => outcome)).toEqual(['lost', 'success']);
