@@ -163,9 +163,9 @@ export async function checkMp4(media: StoredMedia, tracks: number, covers: Cover
   }
 }
 
-/** The tables of the index, of which mediabunny makes an object for each entry at once. */
+/** The tables of the index. mediabunny makes an object for each of their entries at once. */
 const TABLES = ['stts', 'ctts', 'stsc', 'stco', 'co64', 'stss'];
-/** At most one for each packet, of which an hour of sound has 180,000. */
+/** A table has at most one entry for each packet. An hour of sound has 180,000 packets. */
 const MOST_ENTRIES = 200_000;
 
 function refuseBoxes(part: Buffer): void {

@@ -92,7 +92,7 @@ const FLEET_KEYS = {
   passedOver: 'passed-over:<pool>',
   /** List: ids of jobs that are claimed before all others | an id until its job is claimed or ends */
   first: 'first:<pool>',
-  /** Hash: signature → learned ms of an execution | 30 days after the last change, at most 1,000 fields */
+  /** Hash: signature, version, level of detail, and `key <API key>` → learned ms of an execution | 30 days after the last change, at most 1,000 fields */
   durations: 'durations:<pool>',
   /** Hash: model file → learned ms of loading it | 30 days after the last change, at most 1,000 fields */
   loadTimes: 'load-times',

@@ -17,7 +17,7 @@ const NO_DATA_URL = 'The data URL does not have the form data:image/png;base64,â
 
 /**
  * Decodes base64 (either alphabet, with or without padding and line breaks) or a data URL. Throws invalid_image, and
- * body_too_large for a picture of more than `maxBytes`. The decoder of pictures notices what is no base64.
+ * body_too_large for a picture of more than `maxBytes`. Invalid base64 makes bytes that no decoder takes for a picture.
  */
 export function pictureOfText(text: string, maxBytes: number): Buffer {
   const start = text.slice(0, MOST_HEAD);

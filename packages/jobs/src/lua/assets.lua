@@ -96,9 +96,10 @@ local function has_too_many(index, most)
   return redis.call('ZCARD', index) >= most
 end
 
--- Records that the key has the stored file `digest`, called `name` in the store. `path` is where the key finds it, or empty;
--- with `stem` and `extension`, of which the path consists, it may get a number. `data` describes the file (JSON); `tags` (JSON) and `own_life` (ms) belong to the asset. `once` is the digest of an Idempotency-Key, which is
--- remembered for `remembered_ms` and good for one asset. Returns 1 for a new asset, else 0; 1 if the content is new to the
+-- Records that the key has the stored file `digest`, called `name` in the store. `path` is where the key finds it, or empty.
+-- With its parts, `stem` and `extension`, the path gets a number if other content has it. `data` describes the file (JSON).
+-- `tags` (JSON) and `own_life` (ms) belong to the asset. `once` is the digest of an Idempotency-Key, which is remembered for
+-- `remembered_ms` and good for one asset. Returns 1 for a new asset, else 0; 1 if the content is new to the
 -- key, else 0; and the record. Returns nothing if `once` was used for another asset; 'paths' or 'assets' if the key has too
 -- many of them.
 if verb == 'keep' then

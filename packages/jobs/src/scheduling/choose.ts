@@ -90,7 +90,7 @@ export function choose(snapshot: NearSnapshot, chooser: Chooser, rules: Rules): 
   const queues = chooser.others === undefined ? [] : snapshot.keys.flatMap((key) => key.queues);
   if (!queues.every(isWeighed)) return { kind: 'weigh', queues: queues.filter((queue) => !isWeighed(queue)) };
   const { near, loads, retries } = nearCandidates(snapshot, chooser, rules);
-  // It is asked a second time only if nothing else is to be had, so that nobody can hold it up with unknown queues.
+  // It is asked again only if it would get nothing else. Otherwise a key with many unknown queues could hold it up.
   const isAsked = chooser.loads !== undefined && chooser.loads.size > 0;
   const hasOthers = near.length > 0 || snapshot.next !== undefined;
   const unknown = isAsked && hasOthers ? [] : loads;

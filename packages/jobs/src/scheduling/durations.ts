@@ -24,7 +24,7 @@ export async function readBacklog(redis: Redis, keys: Keys, pool: string) {
   return { backlog, parked, heldBack };
 }
 
-/** Learned durations of executions in a pool: ms by signature, by version and by lod. */
+/** Learned durations of executions in a pool: ms by signature, by version, by lod, and by `key <API key>`. */
 export async function readDurations(redis: Redis, keys: Keys, pool: string): Promise<ReadonlyMap<string, number>> {
   const learned = await redis.hgetall(keys.durations(pool));
   return new Map(Object.entries(learned).map(([kind, ms]) => [kind, Number(ms)]));
