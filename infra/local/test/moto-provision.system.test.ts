@@ -1,47 +1,10 @@
-import { chmod, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { provideMoto } from '../moto-provision.mjs';
-import { createStack } from '../stack.mjs';
+import { pathOfTest } from './path-of-test.js';
 
-const DEBIAN = fileURLToPath(new URL('./fixtures/debian', import.meta.url));
+const { addDebian, file, log, program, provider } = pathOfTest();
 
-let bin: string;
-
-beforeEach(async () => {
-  bin = await mkdtemp(join(tmpdir(), 'comfy-fleet-bin-'));
-});
-
-afterEach(() => rm(bin, { recursive: true, force: true }));
-
-/** A program on the PATH of this test, which holds nothing else. */
-async function program(name: string, script: string): Promise<void> {
-  const path = join(bin, name);
-  await writeFile(path, `#!/bin/sh\n${script}\n`);
-  await chmod(path, 0o755);
-}
-
-const provide = (isRoot: boolean) => {
-  const print = {
-    line: () => undefined,
-    say: () => undefined,
-    packagesDir: join(bin, 'packages'),
-    problem: () => undefined,
-    progress: () => undefined,
-  };
-  const { run } = createStack({ root: bin, print });
-  const machine = { platform: 'linux', pythons: ['debian-python', 'python3'] } as const;
-  return provideMoto({
-    env: { PATH: bin },
-    run,
-    say: () => undefined,
-    packagesDir: join(bin, 'packages'),
-    isRoot,
-    ...machine,
-  });
-};
+const provide = (isRoot: boolean) => provideMoto({ ...provider(), isRoot, pythons: ['debian-python', 'python3'] });
 
 describe('the S3 server of the tests', () => {
   it('is not installed where any Python has it', async () => {
@@ -52,21 +15,17 @@ describe('the S3 server of the tests', () => {
   });
 
   it('is installed with apt-get as root, with what it needs', async () => {
-    const log = join(bin, 'log');
-    await program('debian-python', `/bin/grep -q install ${log}`);
-    await program('apt-get', `echo "$*" >> ${log}`);
+    await program('debian-python', `/bin/grep -q install ${file('log')}`);
+    await program('apt-get', `echo "$*" >> ${file('log')}`);
     await provide(true);
-    expect((await readFile(log, 'utf8')).trim().split('\n')).toEqual([
-      'update -q',
-      'install -y -q --no-install-recommends python3-moto python3-flask-cors',
-    ]);
+    expect(await log()).toEqual(['update -q', 'install -y -q --no-install-recommends python3-moto python3-flask-cors']);
   });
 
   it('is unpacked without root, with all that it needs', async () => {
-    await cp(DEBIAN, bin, { recursive: true });
+    await addDebian();
     await program('debian-python', '[ -d "$PYTHONPATH/moto" ]');
     await provide(false);
-    expect((await readFile(join(bin, 'log'), 'utf8')).trim().split('\n')).toEqual([
+    expect(await log()).toEqual([
       'update',
       'download python3-moto python3-flask-cors',
       'download python3-boto3',
