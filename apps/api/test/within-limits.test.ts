@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { InputValue, RequestLimits } from '@comfy-fleet/contracts';
-import { type Catalogue, openUpload } from '@comfy-fleet/workflows';
+import { type Catalogue, openGraph, openUpload } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import { pointersOf } from '../src/orders/pointers.js';
 import { createWithinLimits, refuseBeyondLimits } from '../src/orders/refuse-job.js';
@@ -72,8 +72,26 @@ it('checks a job again once the instances describe its nodes differently', () =>
 
 it('checks jobs that differ only in seed and prompt once, and knows the memory of their results', () => {
   const { judge, withinLimits } = judgedAfter({ prompt: 'a fox', seed: '1' });
-  const kept = judge({ prompt: 'a cat', seed: '2' });
+  const { keptPixels = 0 } = judge({ prompt: 'a cat', seed: '2' });
   expect(withinLimits.size).toBe(1);
-  expect(kept).toBeGreaterThan(512 ** 2);
-  expect(judge({ width: 1024 })).toBeGreaterThan(kept);
+  expect(keptPixels).toBeGreaterThan(512 ** 2);
+  expect(judge({ width: 1024 }).keptPixels).toBeGreaterThan(keptPixels);
+});
+
+it('bounds the formulas of a graph that is run once by what was judged', () => {
+  const node = (class_type: string, inputs: object) => ({ class_type, inputs });
+  const { workflow: once } = openGraph(
+    {
+      1: node('PrimitiveInt', { value: 32 }),
+      2: node('ComfyMathExpression', { expression: 'a * 2', 'values.a': ['1', 0] }),
+      3: node('EmptyImage', { width: ['2', 1], height: 64, batch_size: 1 }),
+      4: node('SaveImage', { images: ['3', 0] }),
+    },
+    { catalogue: undefined },
+  );
+  const request = { workflow: once.name, version: '', lod: 'mid', inputs: {}, priority: 0, metadata: {} } as const;
+  const pointers = pointersOf(once);
+  const asking = { caller, described: undefined, pointers, limits: LIMITS, files: new Map(), beside: undefined };
+  const { bounds } = refuseBeyondLimits({ withinLimits: createWithinLimits() }, once, request, asking);
+  expect(bounds).toEqual({ 2: { least: 64, most: 64 } });
 });

@@ -131,6 +131,8 @@ export interface ResolvedRequest {
   readonly denied?: readonly string[];
   /** Pixels that take as much memory as the results of all nodes that ComfyUI executes. */
   readonly keptPixels?: number;
+  /** By node, the bounds within which the results of formulas in a caller's own graph must stay. */
+  readonly bounds?: Readonly<Record<string, { readonly least: number; readonly most: number }>>;
 }
 
 /** Equal for jobs of the same graph: the shape of a graph that is run once, else the workflow's version. */

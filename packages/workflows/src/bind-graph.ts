@@ -42,6 +42,11 @@ export function bindGraph(workflow: Workflow, request: ResolvedRequest, { filena
       nodeAt(graph, node).inputs[input] = `${filenamePrefix}-${n + 1}`;
     }
   }
+  // What a formula makes decides how much the graph costs, so it must not be more than was expected of it.
+  for (const [node, { least, most }] of Object.entries(request.bounds ?? {})) {
+    const { inputs } = nodeAt(graph, node);
+    inputs.expression = `max(${least}, min(${most}, (${inputs.expression})))`;
+  }
   if (bindings.slots.count.length === 0 && Number(count) > 1) repeatLatent(graph, workflow, Number(count));
   return neededPart(graph, workflow, request.outputs);
 }

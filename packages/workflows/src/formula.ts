@@ -1,41 +1,20 @@
-/** A number between two bounds, which are equal if it is known. */
+/** A number between two bounds, which are equal if it is known, and NaN if nothing is known of it. */
 export interface Range {
   readonly least: number;
   readonly most: number;
-  /** It is no fraction. */
-  readonly isWhole?: boolean | undefined;
 }
 
 type Calculate = (left: Range, right: Range) => Range;
 
 const TOKENS = /\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|[a-z_]\w*|\/\/|\*\*|<<|>>|[<>=!]=|\S/gi;
-/** One line of a usual length; of several, Python calculates only the first. */
-const FORMULA = /^[ -~]{0,500}$/;
-/** Other names have a meaning in Python, such as `True`, `values` and `abs`. */
-const VALUE = /^[a-z]$/;
+const NAME = /^(?:[a-z]|values)$/;
 
 const UNKNOWN: Range = { least: Number.NaN, most: Number.NaN };
-/** More than the relative rounding error of any operation below. */
-const ROUNDING = 2 ** -50;
 
-/**
- * A range that holds what Python calculates as well, which has exact integers of any size where we have doubles. Integers
- * below 2⁵³ are exact in both.
- */
-function enclosed(range: Range): Range {
-  const { least, most } = range;
-  if (least === most && Number.isSafeInteger(most)) return { least, most, isWhole: true };
-  if (!Number.isFinite(least) || !Number.isFinite(most)) return UNKNOWN;
-  return widened(range);
-}
-
-function widened({ least, most, isWhole = false }: Range): Range {
-  return { least: least - Math.abs(least) * ROUNDING, most: most + Math.abs(most) * ROUNDING, isWhole };
-}
-
-const areWhole = (values: readonly Range[]) => values.every(({ isWhole }) => isWhole);
-const exactly = (value: number): Range => enclosed({ least: value, most: value });
+const exactly = (value: number): Range => ({ least: value, most: value });
 const spanOf = (...values: number[]): Range => ({ least: Math.min(...values), most: Math.max(...values) });
+/** Python has exact integers of any size; ours are exact up to this one. */
+const safe = (range: Range): Range => (Math.max(-range.least, range.most) <= Number.MAX_SAFE_INTEGER ? range : UNKNOWN);
 const isExact = ({ least, most }: Range) => least === most;
 
 /** For operations that are monotonic in each operand. */
@@ -52,16 +31,11 @@ const known =
   (calculate: (left: number, right: number) => number, otherwise: Calculate): Calculate =>
   (left, right) =>
     isExact(left) && isExact(right) ? exactly(calculate(left.most, right.most)) : otherwise(left, right);
-const whole =
-  (calculate: Calculate): Calculate =>
-  (left, right) => ({ ...calculate(left, right), isWhole: areWhole([left, right]) });
+const modulo = (left: number, right: number) => ((left % right) + right) % right;
 const divided =
   (calculate: (left: number, right: number) => number): Calculate =>
-  (left, right) => {
-    // Python does not divide by zero.
-    const least = right.isWhole && right.least === 0 ? 1 : right.least;
-    return least > 0 || right.most < 0 ? corners(calculate)(left, { ...right, least }) : UNKNOWN;
-  };
+  (left, right) =>
+    right.least > 0 || right.most < 0 ? corners(calculate)(left, right) : UNKNOWN;
 const comparing = (compare: (left: number, right: number) => boolean) =>
   known(
     (left, right) => Number(compare(left, right)),
@@ -92,21 +66,12 @@ const OPERATORS: readonly Readonly<Record<string, Calculate>>[] = [
       (left) => (left.least >= 0 ? spanOf(0, left.most) : UNKNOWN),
     ),
   },
-  { '+': whole(corners((left, right) => left + right)), '-': whole(corners((left, right) => left - right)) },
+  { '+': corners((left, right) => left + right), '-': corners((left, right) => left - right) },
   {
-    '*': whole(corners((left, right) => left * right)),
+    '*': corners((left, right) => left * right),
     '/': divided((left, right) => left / right),
-    '//': known(
-      (left, right) => Math.floor(left / right),
-      (left, right) => {
-        const { least, most } = widened(divided((one, other) => one / other)(left, right));
-        return { least: Math.floor(least), most: Math.floor(most) };
-      },
-    ),
-    '%': known(
-      (left, right) => left - right * Math.floor(left / right),
-      (_left, right) => (right.least > 0 ? spanOf(0, right.most) : UNKNOWN),
-    ),
+    '//': divided((left, right) => Math.round((left - modulo(left, right)) / right)),
+    '%': known(modulo, (_left, right) => (right.least > 0 ? spanOf(0, right.most) : UNKNOWN)),
   },
 ];
 const UNARY: Readonly<Record<string, (value: number) => number>> = {
@@ -120,7 +85,8 @@ const FUNCTIONS: Readonly<Record<string, (...values: number[]) => number>> = {
   max: Math.max,
   sum: (...values) => values.reduce((all, value) => all + value, 0),
 };
-/** Functions of one number; `round`, for example, can have a second argument, which changes its result. */
+const unknown = () => UNKNOWN;
+/** Functions of one number. With a second one, `round` may calculate a large power of ten. */
 const FUNCTIONS_OF_ONE: Readonly<Record<string, (value: Range) => Range>> = {
   // Python rounds halves to even integers.
   round: ({ least, most }) => ({ least: Math.ceil(least - 0.5), most: Math.floor(most + 0.5) }),
@@ -130,15 +96,24 @@ const FUNCTIONS_OF_ONE: Readonly<Record<string, (value: Range) => Range>> = {
   float: monotonic(Number),
   sqrt: monotonic(Math.sqrt),
   abs: ({ least, most }) => (least < 0 && most > 0 ? spanOf(0, -least, most) : spanOf(Math.abs(least), Math.abs(most))),
+  log: unknown,
+  log2: unknown,
+  log10: unknown,
+  sin: unknown,
+  cos: unknown,
+  tan: unknown,
 };
 
 function monotonic(calculate: (value: number) => number): (value: Range) => Range {
   return ({ least, most }) => ({ least: calculate(least), most: calculate(most) });
 }
 
-/** The result of a formula of ComfyMathExpression; NaN if it has a part that we cannot calculate. */
-export function calculate(formula: string, numberOf: (name: string) => Range | undefined): Range {
-  const tokens = FORMULA.test(formula) ? (formula.match(TOKENS) ?? []) : [];
+/**
+ * Bounds of the result of a formula of ComfyMathExpression. Undefined for a text that has anything but numbers, names,
+ * operators and functions of ours; Python's powers, for example, may take hours.
+ */
+export function calculate(formula: string, numberOf: (name: string) => Range | undefined): Range | undefined {
+  const tokens = formula.match(TOKENS) ?? [];
   let next = 0;
   const take = (token: string) => {
     const isNext = tokens[next] === token;
@@ -160,13 +135,13 @@ export function calculate(formula: string, numberOf: (name: string) => Range | u
   };
   const operation = (level: number): Range => {
     const operators = OPERATORS[level];
-    if (operators === undefined) return operand();
+    if (operators === undefined) return safe(operand());
     let value = operation(level + 1);
     for (let count = 0; Object.hasOwn(operators, tokens[next] ?? ''); count += 1) {
       // Python joins chained comparisons by "and".
       if (operators === COMPARISONS && count > 0) throw new SyntaxError('two comparisons in a row');
       const calculateBoth = operators[tokens[next++] ?? ''];
-      value = enclosed(calculateBoth?.(value, operation(level + 1)) ?? UNKNOWN);
+      value = safe(calculateBoth?.(value, operation(level + 1)) ?? UNKNOWN);
     }
     return value;
   };
@@ -175,23 +150,27 @@ export function calculate(formula: string, numberOf: (name: string) => Range | u
     const unary = Object.hasOwn(UNARY, token) ? UNARY[token] : undefined;
     if (unary !== undefined) {
       const { least, most } = operand();
-      return enclosed(spanOf(unary(least), unary(most)));
+      return spanOf(unary(least), unary(most));
     }
     if (token === '(') return closed(expression());
     if (/^[\d.]/.test(token)) return exactly(Number(token));
-    if (!take('(')) return enclosed((VALUE.test(token) ? numberOf(token) : undefined) ?? UNKNOWN);
+    if (!take('(')) {
+      if (!NAME.test(token)) throw new SyntaxError(`"${token}" is no value`);
+      return numberOf(token) ?? UNKNOWN;
+    }
     const values = [expression()];
     while (take(',')) values.push(expression());
     return closed(called(token, values));
   };
   const called = (name: string, values: readonly Range[]): Range => {
     const [value = UNKNOWN, ...more] = values;
-    if (more.length === 0)
-      return Object.hasOwn(FUNCTIONS_OF_ONE, name) ? enclosed(FUNCTIONS_OF_ONE[name]?.(value) ?? UNKNOWN) : UNKNOWN;
+    const ofOne = Object.hasOwn(FUNCTIONS_OF_ONE, name) ? FUNCTIONS_OF_ONE[name] : undefined;
+    if (ofOne !== undefined && more.length === 0) return ofOne(value);
     const call = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
-    if (call === undefined) return UNKNOWN;
-    const result = spanOf(call(...values.map(({ least }) => least)), call(...values.map(({ most }) => most)));
-    return enclosed({ ...result, isWhole: areWhole(values) });
+    if (call === undefined) throw new SyntaxError(`"${name}" is no function of ${values.length} numbers`);
+    // Only of the list of all values.
+    if (more.length === 0) return UNKNOWN;
+    return spanOf(call(...values.map(({ least }) => least)), call(...values.map(({ most }) => most)));
   };
   const closed = (value: Range) => {
     expect(')');
@@ -200,8 +179,8 @@ export function calculate(formula: string, numberOf: (name: string) => Range | u
 
   try {
     const value = expression();
-    return next === tokens.length ? value : UNKNOWN;
+    return next === tokens.length ? value : undefined;
   } catch {
-    return UNKNOWN;
+    return undefined;
   }
 }

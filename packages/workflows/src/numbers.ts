@@ -1,4 +1,4 @@
-import { calculate } from './formula.js';
+import { calculate, type Range } from './formula.js';
 import { type Graph, type GraphNode, isLink, linkAt, nodeAt, type Slot } from './graph.js';
 import { NODE_TABLE } from './nodes/node-table.js';
 import { isRecord } from './read-graph.js';
@@ -13,8 +13,6 @@ export interface NumberAt {
   readonly least?: number | undefined;
   /** It is a size that ComfyUI rounds, so it may be a little larger. */
   readonly isRounded?: boolean | undefined;
-  /** It is no fraction, though it is not known exactly. */
-  readonly isWhole?: boolean | undefined;
   readonly at: Slot;
 }
 
@@ -32,6 +30,8 @@ export class Numbers {
   private readonly graph: Graph;
   /** By node, one number per output. */
   private readonly made = new Map<string, readonly (NumberAt | undefined)[]>();
+  /** The bounds of the formulas, by node. */
+  readonly bounds: Record<string, Range> = {};
 
   constructor(graph: Graph) {
     this.graph = graph;
@@ -57,15 +57,14 @@ export class Numbers {
     const numberAt = (input: string) => this.at({ node: id, input });
     switch (node.class_type) {
       case 'ComfyMathExpression': {
-        const range = (name: string) => {
-          const number = numberAt(`values.${name}`);
-          if (number === undefined) return undefined;
-          const { value, least = value, isRounded, isWhole } = number;
-          return { least, most: isRounded ? value * ROUNDED.factor + ROUNDED.pixels : value, isWhole };
+        const rangeOf = (name: string) => {
+          const { value, least = value, isRounded } = numberAt(`values.${name}`) ?? { value: Number.NaN };
+          return { least, most: isRounded ? value * ROUNDED.factor + ROUNDED.pixels : value };
         };
-        const { least, most } = calculate(String(node.inputs.expression), range);
+        const { least = Number.NaN, most = Number.NaN } = calculate(String(node.inputs.expression), rangeOf) ?? {};
         const at = { node: id, input: 'expression' };
-        if (!Number.isFinite(most) || !Number.isFinite(least)) return [];
+        if (Number.isNaN(most)) return [];
+        this.bounds[id] = { least, most };
         return [
           { value: most, least, at },
           { value: Math.trunc(most), least: Math.trunc(least), at },
@@ -77,8 +76,7 @@ export class Numbers {
         if (off === undefined || on === undefined) return [];
         const least = Math.min(off.least ?? off.value, on.least ?? on.value);
         const isRounded = off.isRounded || on.isRounded;
-        const isWhole = off.isWhole && on.isWhole;
-        return [{ ...(off.value > on.value ? off : on), least, isRounded, isWhole }];
+        return [{ ...(off.value > on.value ? off : on), least, isRounded }];
       }
       case 'ResolutionSelector': {
         const { aspect_ratio: shape } = node.inputs;
@@ -93,11 +91,11 @@ export class Numbers {
         const sides = sizeOf(linkAt(node, 'image')?.[0] ?? '');
         if (sides.some(({ value }) => Number.isNaN(value))) return [];
         const at = { node: id, input: 'image' };
-        return sides.map(({ value, isRounded }) => ({ value, least: 0, isRounded, isWhole: true, at }));
+        return sides.map(({ value, isRounded }) => ({ value, least: 1, isRounded, at }));
       }
       default: {
         const input = passedInput(node);
-        const number = input === undefined ? undefined : truncated(numberAt(input));
+        const number = input === undefined ? undefined : numberAt(input);
         return [number, number];
       }
     }
@@ -105,14 +103,6 @@ export class Numbers {
 }
 
 type SizeOf = (node: string) => readonly Pick<NumberAt, 'value' | 'isRounded'>[];
-
-/** The number, or the integer that a primitive or a conversion makes of it. */
-function truncated(number: NumberAt | undefined): NumberAt | undefined {
-  if (number === undefined) return undefined;
-  const { value, least = value } = number;
-  if (Number.isInteger(value) && Number.isInteger(least)) return number;
-  return { ...number, value: Math.max(value, Math.trunc(value)), least: Math.min(least, Math.trunc(least)) };
-}
 
 /** Classes of ComfyUI that pass a number on. Others may have an input of such a name and make something else of it. */
 const PASSING = new Set(['PrimitiveInt', 'PrimitiveFloat', 'SeedNode', 'ComfyNumberConvert']);

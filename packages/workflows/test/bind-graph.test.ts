@@ -1,6 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { bindGraph } from '../src/index.js';
+import { bindGraph, GRAPH, openGraph } from '../src/index.js';
 import { LOADABLE } from './fixtures.js';
 import { loadFolder } from './folder.js';
 import { shapeFaults } from './node-shapes.js';
@@ -155,5 +155,19 @@ describe('bindGraph', () => {
       bindGraph(workflowCalled(workflows, 'img2img'), resolved, { filenamePrefix: 'job', files: new Map() });
     expect(attempt).toThrow(FleetError);
     expect(attempt).toThrow('input_missing');
+  });
+
+  it('keeps what a formula makes within the bounds of the request', () => {
+    const { workflow } = openGraph(
+      {
+        1: { class_type: 'ComfyMathExpression', inputs: { expression: '3064\n- 3000' } },
+        2: { class_type: 'SaveImage', inputs: { images: ['9', 0] } },
+        9: { class_type: 'EmptyImage', inputs: { width: ['1', 1] } },
+      },
+      { catalogue: undefined },
+    );
+    const request = { workflow: GRAPH, version: '', lod: 'mid', inputs: {}, priority: 0, metadata: {} } as const;
+    const graph = bindGraph(workflow, { ...request, bounds: { 1: { least: -0.5, most: 64 } } }, { files: new Map() });
+    expect(inputsOf(graph, '1').expression).toBe('max(-0.5, min(64, (3064\n- 3000)))');
   });
 });

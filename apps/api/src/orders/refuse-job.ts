@@ -257,8 +257,8 @@ export class BeyondLimits extends FleetError {
 }
 
 /**
- * Throws BeyondLimits, with the field and the limit of each fault. Returns the memory of the job's results; see
- * ResolvedRequest. `files`: the files of the request, by input.
+ * Throws BeyondLimits, with the field and the limit of each fault. Returns what was found about the job. `files`: the
+ * files of the request, by input.
  */
 export function refuseBeyondLimits(
   { withinLimits }: Pick<Deps, 'withinLimits'>,
@@ -277,12 +277,12 @@ export function refuseBeyondLimits(
     /** JSON that came with the graph. */
     readonly beside: string | undefined;
   },
-): number {
+): Pick<ResolvedRequest, 'keptPixels' | 'bounds'> {
   // This check takes a third of the time to accept a job, and most jobs differ only in prompt and seed.
   const isCacheable = workflow.name !== GRAPH && beside === undefined && files.size === 0;
   const id = isCacheable ? limitsCheckId(workflow, request, limits) : undefined;
   const before = id === undefined ? undefined : withinLimits.get(id);
-  if (before !== undefined && before.described === catalogue) return before.keptPixels;
+  if (before !== undefined && before.described === catalogue) return { keptPixels: before.keptPixels };
   const graph = bindGraph(workflow, request, { files: fileNames(request) });
   const { slots } = workflow.bindings;
   const demand = gpuDemand(graph, {
@@ -300,7 +300,7 @@ export function refuseBeyondLimits(
   if (faults.length === 0) {
     const { keptPixels } = demand;
     if (id !== undefined) withinLimits.set(id, { described: catalogue, keptPixels });
-    return keptPixels;
+    return { keptPixels, ...(workflow.name === GRAPH ? { bounds: demand.numbers.bounds } : {}) };
   }
   const errors = faults.map((fault) => faultAt(fault, { workflow, graph, pointers }));
   throw new BeyondLimits(fieldsError('validation_failed', errors).detail, faults, errors);

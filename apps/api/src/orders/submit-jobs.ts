@@ -169,7 +169,7 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
     const described = await offers.catalogue(pool, workflow.classes);
     const judging = { caller, described, pointers };
     const files = await refuseFiles(deps, workflow, request, judging);
-    const keptPixels = await deps.computing(caller.id, () => {
+    const found = await deps.computing(caller.id, () => {
       refuseImpossible(workflow, request, pool, known, pointers);
       refuseNodes(deps, workflow, judging);
       refuseLinkedModels(workflow, offers, { ...judging, known });
@@ -182,7 +182,7 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
       request: {
         ...request,
         version,
-        keptPixels,
+        ...found,
         priority: Math.min(request.priority, caller.max_priority ?? request.priority),
         ...(maxGpuSeconds === undefined ? {} : { maxGpuSeconds }),
         ...(known.length === 0 ? denied(offers, models) : {}),
@@ -281,7 +281,12 @@ function denied(offers: KeyOffers, models: ReturnType<typeof modelPlaces>): Pick
 }
 
 /** The request of an earlier job without what its key was allowed and denied then. */
-function withoutRights({ denied: _denied, maxGpuSeconds: _most, ...request }: ResolvedRequest): ResolvedRequest {
+function withoutRights({
+  denied: _denied,
+  maxGpuSeconds: _most,
+  bounds: _bounds,
+  ...request
+}: ResolvedRequest): ResolvedRequest {
   return request;
 }
 

@@ -1,6 +1,7 @@
 import { type AllowedNodes, matchesAny } from '@comfy-fleet/contracts';
 import { type Catalogue, hasClass, modulesOf } from '../describe/catalogue.js';
 import { fileWidget, isMedia } from '../describe/widget.js';
+import { calculate } from '../formula.js';
 import { type GraphNode, linkAt, linkedInputs } from '../graph.js';
 import { NODE_TABLE, reviewedKind } from '../nodes/node-table.js';
 import { isRecord } from '../read-graph.js';
@@ -158,7 +159,7 @@ function reviewedInputFault(
     case 'expression':
       return isFormula(value)
         ? undefined
-        : `takes only a formula of at most ${MAX_FORMULA_CHARS} characters: numbers, names, operators and functions, but no powers, and round() of one number`;
+        : `takes only a formula of at most ${MAX_FORMULA_CHARS} characters: numbers, names, operators and functions, but no powers, indexes or chained comparisons, and round() of one number`;
     case 'template':
       return isShort(value) && TEMPLATE.test(value)
         ? undefined
@@ -190,12 +191,6 @@ const MAX_FORMULA_CHARS = 500;
 const MAX_SHORT_CHARS = 4000;
 /** Divides all usual sample rates, such as 11,025 and 48,000. */
 const RATE_STEP = 25;
-/** A formula without attributes and strings. */
-const EXPRESSION = /^(?:[\w\s+\-*/%(),<>=!&|~[\]]|\.(?!\s*[A-Za-z_]))*$/;
-/** Python calculates powers exactly, which takes hours for large ones, and ComfyUI answers nobody meanwhile. */
-const POWER = /\*\s*\*|<\s*<|\bpow\b/;
-/** round() with one argument. With a negative second one, Python calculates a power of ten. */
-const ROUND = /\bround\s*\((?:[^(),]|\([^(),]*\))*\)/g;
 const NUMBERS = /^(?!.*\.\.)[\d\s.,;eE+-]*$/s;
 /** A template whose fields have no attributes or items and are at most 99 characters wide. */
 const TEMPLATE = /^(?:[^{}]|\{\{|\}\}|\{[a-z](?::(?:0\d{0,2}|[1-9]\d?)?(?:\.\d{1,2})?[dfgs%]?)?\})*$/;
@@ -210,7 +205,7 @@ function numberFault(value: unknown, most: number): string | undefined {
 
 function isFormula(value: unknown): boolean {
   if (typeof value !== 'string' || value.length > MAX_FORMULA_CHARS) return false;
-  return EXPRESSION.test(value) && !POWER.test(value) && !/\bround\b/.test(value.replace(ROUND, '0'));
+  return calculate(value, () => undefined) !== undefined;
 }
 
 function isShort(value: unknown): value is string {

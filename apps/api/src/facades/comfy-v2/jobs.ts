@@ -80,5 +80,5 @@ export async function getJobWorkflow(deps: Deps, { params, caller }: ApiRequest)
   const answer = (workflow: object) => ({ status: 200, body: showJson({ workflow, format: 'api' }) });
   if (source) return answer(readGraphSource(source, readOrigin(origin)).graph);
   const files = new Map(filesOf(request).map(([input, { name }]) => [input, name]));
-  return answer(bindGraph(await workflowOf(deps, record), request, { files }));
+  return answer(bindGraph(await workflowOf(deps, record), { ...request, bounds: {} }, { files }));
 }
