@@ -68,6 +68,8 @@ const LATENT_MEMORY = 1 / 6;
 const MAKES_PIXEL_LATENTS = new Set(['EmptyChromaRadianceLatentImage', 'EmptyHiDreamO1LatentImage']);
 /** Pixels with the memory of the conditioning of a usual text: 512 tokens of 4096 numbers each. */
 const TEXT_WORK = (512 * 4096) / 3;
+/** ComfyUI takes as long to plan a step, without hearing an interrupt, as to change so many pixels. */
+const STEP_WORK = 1000;
 const EMPTY_LATENT = /empty.*latent/i;
 /** Their steps are not sampling steps. */
 const TRAINS = /train/i;
@@ -101,11 +103,13 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     if (value > (amounts.get(id)?.value ?? Number.NEGATIVE_INFINITY)) amounts.set(id, { of, at, value, isScaled });
   };
   const { numbers, pictures, lists, joined, makers, sounds, texts } = followPictures(graph, catalogue, loaded);
+  const handled = new Sum();
   for (const [parameter, of] of ROLES) for (const slot of slots[parameter]) note(of, numbers.at(slot));
   for (const id of Object.keys(graph)) {
     const node = nodeAt(graph, id);
     if (!TRAINS.test(node.class_type))
       for (const input of STEPS) note('steps', workedSteps(graph, numbers, { node: id, input }));
+    handled.add(id, plannedSteps(numbers, id) * STEP_WORK * (lists.get(id) ?? 1));
     for (const input of CFG) note('cfg', numbers.at({ node: id, input }));
     const written = node.class_type === 'ManualSigmas' ? numbersIn(node.inputs.sigmas) - 1 : 0;
     if (written > 0) note('steps', { value: written, at: { node: id, input: 'sigmas' } });
@@ -115,7 +119,6 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
   );
   const executed = upstreamOf(graph, outputs);
   const made = new Sum();
-  const handled = new Sum();
   const saved = new Sum();
   let keptPixels = 0;
   const latentMemory = hasPixelLatents(graph) ? 1 : LATENT_MEMORY;
@@ -222,9 +225,16 @@ function workedSteps(graph: Graph, numbers: Numbers, slot: Slot): NumberAt | und
   const steps = numbers.at(slot);
   const numberOf = (input: string) => numbers.at({ node: slot.node, input })?.value;
   if (graph[slot.node]?.class_type !== 'KSamplerAdvanced') return steps;
-  const start = numberOf('start_at_step') ?? 0;
+  const start = numbers.leastAt({ node: slot.node, input: 'start_at_step' }) ?? 0;
   const end = numberOf('end_at_step') ?? Number.POSITIVE_INFINITY;
-  return steps && { at: steps.at, value: Math.max(0, Math.min(steps.value, end) - Math.max(0, start)) };
+  return steps && { at: steps.at, value: Math.max(0, Math.min(steps.value, end) - start) };
+}
+
+/** With a `denoise` of d, ComfyUI plans steps / d and then runs the last of them. */
+function plannedSteps(numbers: Numbers, node: string): number {
+  const { value: steps } = numbers.at({ node, input: 'steps' }) ?? { value: 0 };
+  const { value: most, least = most } = numbers.at({ node, input: 'denoise' }) ?? { value: 0 };
+  return most > 0 ? Math.max(0, steps) / Math.min(1, Math.max(0, least)) : 0;
 }
 
 function numbersIn(text: unknown): number {

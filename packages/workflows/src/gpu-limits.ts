@@ -119,8 +119,8 @@ function inputType(value: number): string {
   return Number.isInteger(value) ? 'INT' : 'FLOAT';
 }
 
-/** Fractional numbers that determine how much a node makes. */
-const AMOUNT = /second|duration|megapixels|scale|multiplier/;
+/** Fractional numbers that determine how much a node makes or plans. */
+const AMOUNT = /second|duration|megapixels|scale|multiplier|denoise/;
 /** Integers that make nothing larger. */
 const HARMLESS = /seed|trim|index|idx|offset|^values?(\.|$)/;
 

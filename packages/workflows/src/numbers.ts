@@ -46,6 +46,12 @@ export class Numbers {
     return Number.isNaN(value) ? undefined : { value, at: slot };
   }
 
+  /** The lower bound of a number that makes more the smaller it is. */
+  leastAt(slot: Slot): number | undefined {
+    const number = this.at(slot);
+    return number && Math.max(0, number.least ?? number.value);
+  }
+
   /** `sizeOf`: width, height and number of the pictures that leave a node; NaN if unknown. */
   add(id: string, sizeOf: SizeOf): void {
     const made = this.madeBy(id, sizeOf);

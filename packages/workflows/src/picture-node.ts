@@ -164,8 +164,8 @@ export class PictureNode {
     if (DIVIDES_BATCH.test(this.node.class_type))
       return { pictures: { ...before, count: ONE, frames: 1 }, adds: false };
     const overlap = this.side('overlap')?.value ?? 0;
-    const pieces = (side: Side, tile: Side) =>
-      Math.max(1, Math.ceil(known(side.value / Math.max(tile.value / 4, tile.value - overlap), 1)));
+    const pieces = (side: Side, { value, least = value }: Side) =>
+      Math.max(1, Math.ceil(known(side.value / Math.max(least / 4, least - overlap), 1)));
     const [width, height] = [this.side('tile_width'), this.side('tile_height')];
     if (width === undefined || height === undefined) return undefined;
     const sides = sidesOf(before);

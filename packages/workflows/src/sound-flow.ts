@@ -60,7 +60,9 @@ export function soundAfter(graph: Graph, id: string, around: Around): Sound | un
     return { seconds: number('duration') ?? usual, rate, channels };
   }
   if (/latent/i.test(className)) {
-    const seconds = number('seconds') ?? (number('frames_number') ?? Number.NaN) / (number('frame_rate') ?? 1);
+    const seconds =
+      number('seconds') ??
+      (number('frames_number') ?? Number.NaN) / (numbers.leastAt({ node: id, input: 'frame_rate' }) ?? 1);
     if (!Number.isNaN(seconds)) return { ...USUAL, seconds: seconds * (number('batch_size') ?? 1) };
   }
   const files = Object.keys(inputs).flatMap((input) => loaded({ node: id, input }) ?? []);

@@ -137,6 +137,17 @@ describe('the numbers of a job', () => {
       'steps',
       150,
     ],
+    [
+      'all steps of a KSamplerAdvanced that a switch may make it work',
+      {
+        n: ['PrimitiveInt', { value: 1350 }],
+        z: ['PrimitiveInt', { value: 0 }],
+        w: ['ComfySwitchNode', { switch: false, on_false: ['z', 0], on_true: ['n', 0] }],
+        a: ['KSamplerAdvanced', { steps: 1500, start_at_step: ['w', 0], end_at_step: 10_000 }],
+      },
+      'steps',
+      1500,
+    ],
     ['cfg of a sampler', sampled({ latent: empty() }, { cfg: 99 }), 'cfg', 99],
     ['cfg of a guider', { a: ['CFGGuider', { cfg: 50 }] }, 'cfg', 50],
     ['the width of an empty latent', sampled({ latent: empty({ width: 16_384 }) }), 'size', 16_384],
@@ -653,6 +664,23 @@ describe('the work of a job', () => {
       1024 ** 2 + 2 * 16 ** 2 * 256 ** 2,
     ],
     [
+      'every tile of the smaller size that a switch may choose',
+      {
+        e: image(),
+        n: ['PrimitiveInt', { value: 1024 }],
+        z: ['PrimitiveInt', { value: 256 }],
+        w: ['ComfySwitchNode', { switch: false, on_false: ['z', 0], on_true: ['n', 0] }],
+        t: ['SplitImageToTileList', { image: ['e', 0], tile_width: ['w', 0], tile_height: ['w', 0], overlap: 0 }],
+        a: invert('t'),
+      },
+      1024 ** 2 + 2 * 4 ** 2 * 1024 ** 2 + 2048 ** 2,
+    ],
+    [
+      'the steps that ComfyUI plans before it omits the first of them',
+      { s: ['BasicScheduler', { scheduler: 'simple', steps: 20, denoise: 0.00000002 }] },
+      1_000_000_000_000,
+    ],
+    [
       'each step of growing a mask for inpainting',
       {
         e: ['EmptyImage', { width: 1024, height: 1024, batch_size: 1, color: 0 }],
@@ -1074,6 +1102,26 @@ describe('numbers over links', () => {
       l: ['LTXVEmptyLatentAudio', { frames_number: 1000, frame_rate: ['n', 0], batch_size: 1, audio_vae: ['v', 0] }],
     };
     expect(faultsOf(nodes)).toEqual([expect.stringContaining('l.frame_rate takes no number that another node')]);
+  });
+
+  it('must be known where a small fraction makes a sampler plan many steps', () => {
+    const nodes: Nodes = {
+      t: ['StringLength', { string: 'x' }],
+      n: formula('a / 1000000000', { 'values.a': ['t', 0] }),
+      s: ['BasicScheduler', { model: ['m', 0], scheduler: 'simple', steps: 20, denoise: ['n', 0] }],
+    };
+    expect(faultsOf(nodes)).toEqual([expect.stringContaining('s.denoise takes no number that another node')]);
+  });
+
+  it('count as the least that they may be where they divide: a frame rate', () => {
+    const rate = (value: unknown) =>
+      demandOf({
+        o: ['PrimitiveFloat', { value: 1 }],
+        n: ['PrimitiveFloat', { value: 1000 }],
+        w: ['ComfySwitchNode', { switch: false, on_false: ['o', 0], on_true: ['n', 0] }],
+        l: ['LTXVEmptyLatentAudio', { frames_number: 1000, frame_rate: value, batch_size: 1, audio_vae: ['v', 0] }],
+      }).pixels;
+    expect(rate(['w', 0])).toBe(rate(1));
   });
 
   it('may be unknown where they make nothing larger', () => {
