@@ -134,6 +134,9 @@ it.each<[className: string, input: string, value: unknown, problem: string | und
   ['ComfySwitchNode', 'on_true', '%150000000d', 'takes only a link'],
   ['CreateList', 'inputs.input0', '%150000000d', 'takes only a link'],
   ['SaveImage', 'filename_prefix', '../../a', undefined],
+  ['VAELoader', 'vae_name', 'a.safetensors', undefined],
+  ['VAELoader', 'vae_name', 'pixel_space', 'takes no pixel_space'],
+  ['VAELoader', 'vae_name', ['9', 0], 'takes only one of its options'],
 ])('%s.%s: %j → %s', (className, input, value, problem) => {
   const found = faults(one(className, { [input]: value }));
   if (problem === undefined) expect(found).toEqual([]);
@@ -324,20 +327,6 @@ it.each<[count: number, faults: string[]]>([
 ])('takes at most 32 nodes that load files: of %i', (count, found) => {
   const loader = (n: number) => [n + 1, { class_type: 'LoadImage', inputs: { image: `${n}.png` } }];
   expect(faults(Object.fromEntries(Array.from({ length: count }, (_, n) => loader(n))))).toEqual(found);
-});
-
-it.each<[taker: string, faults: number]>([
-  ['VAEDecode', 0],
-  ['VAEEncodeTiled', 0],
-  ['WanAnimate2ToVideo', 1],
-  ['VAEEncodeForInpaint', 1],
-  ['ComfySwitchNode', 1],
-])('lets only nodes that encode or decode take the VAE pixel_space: %s has %i faults', (taker, count) => {
-  const graph: Graph = {
-    v: { class_type: 'VAELoader', inputs: { vae_name: 'pixel_space' } },
-    t: { class_type: taker, inputs: { vae: ['v', 0] } },
-  };
-  expect(faults(graph).filter((fault) => fault.includes('pixel_space'))).toHaveLength(count);
 });
 
 it('counts a tensor that PreviewAny shows, of which ComfyUI prints up to a million characters', () => {

@@ -2,7 +2,7 @@ import { type AllowedNodes, matchesAny } from '@comfy-fleet/contracts';
 import { type Catalogue, hasClass, modulesOf } from '../describe/catalogue.js';
 import { fileWidget, isMedia } from '../describe/widget.js';
 import { calculate } from '../formula.js';
-import { type GraphNode, linkAt, linkedInputs } from '../graph.js';
+import type { GraphNode } from '../graph.js';
 import { NODE_TABLE, reviewedKind } from '../nodes/node-table.js';
 import { isRecord } from '../read-graph.js';
 import { nodeInputs } from '../verdict/node-inputs.js';
@@ -27,9 +27,6 @@ export interface ForbiddenPart {
   readonly input?: string;
   readonly detail: string;
 }
-
-/** Other nodes treat the rows of an uncompressed picture as frames of a video, and fill the memory. */
-const PIXEL_SPACE_TAKERS = new Set(['VAEDecode', 'VAEDecodeTiled', 'VAEEncode', 'VAEEncodeTiled']);
 
 /**
  * Nodes of a graph that load files. To validate one, ComfyUI lists its whole input folder twice, with 4 µs for each
@@ -78,12 +75,6 @@ export function forbiddenParts(
     if (fileNodes > MOST_FILE_NODES) {
       const detail = `a graph may have at most ${MOST_FILE_NODES} nodes that load files: load each file once, and link its node to all nodes that use it`;
       return [...parts, { node, detail }];
-    }
-    for (const input of PIXEL_SPACE_TAKERS.has(className) ? [] : linkedInputs(described)) {
-      const { class_type, inputs: named } = graph[linkAt(described, input)?.[0] ?? ''] ?? {};
-      if (class_type !== 'VAELoader' || named?.vae_name !== 'pixel_space') continue;
-      const detail = `${input} of ${className} does not take the VAE pixel_space; only nodes that encode or decode do`;
-      parts.push({ node, input, detail });
     }
   }
   if (rights.allowNodes === undefined) return parts;
@@ -155,6 +146,8 @@ function reviewedInputFault(
     case 'link':
       return Array.isArray(value) || value === null ? undefined : 'takes only a link to the output of another node';
     case 'fixed':
+      // Its latents have as many pixels as the picture, so another VAE makes a far larger picture of them.
+      if (value === 'pixel_space') return `takes no pixel_space; ${HOW_TO_ALLOW}`;
       return isPlain(value) ? undefined : 'takes only one of its options, as plain text';
     case 'expression':
       return isFormula(value)
