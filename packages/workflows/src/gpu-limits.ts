@@ -136,13 +136,15 @@ export function linkedNumberFaults(graph: Graph, numbers: Numbers, catalogue: Ca
       // Some inputs take both.
       const types = typeof type === 'string' ? type.split(',') : [];
       if (!isLink(inputs[input]) || !(types.includes('INT') || types.includes('FLOAT'))) continue;
-      const { value } = numbers.at({ node, input }) ?? { value: Number.NaN };
+      const { value, isDecoded = false } = numbers.at({ node, input }) ?? { value: Number.NaN };
       const [least, most] = [Number(more.min ?? -Infinity), Number(more.max ?? Infinity)];
       const decides = types.includes('INT') ? !HARMLESS.test(input) : AMOUNT.test(input);
       const detail = Number.isNaN(value)
         ? 'takes no number that another node finds out; give it a number, or a formula of numbers and sizes of pictures'
-        : `must be from ${least} to ${most}; it is ${value}`;
-      const isFault = Number.isNaN(value) ? decides : value < least || value > most;
+        : isDecoded
+          ? 'takes the size of a picture that a VAE made only through a formula, which bounds it, such as "a"'
+          : `must be from ${least} to ${most}; it is ${value}`;
+      const isFault = value < least || value > most || (decides && (isDecoded || Number.isNaN(value)));
       if (isFault) faults.push({ node, input, value, most, detail });
     }
   }

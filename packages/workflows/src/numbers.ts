@@ -13,6 +13,8 @@ export interface NumberAt {
   readonly least?: number | undefined;
   /** It is a size that ComfyUI rounds, so it may be a little larger. */
   readonly isRounded?: boolean | undefined;
+  /** It is the size of a picture that a VAE made, which may be larger than we think. */
+  readonly isDecoded?: boolean | undefined;
   readonly at: Slot;
 }
 
@@ -82,7 +84,8 @@ export class Numbers {
         if (off === undefined || on === undefined) return [];
         const least = Math.min(off.least ?? off.value, on.least ?? on.value);
         const isRounded = off.isRounded || on.isRounded;
-        return [{ ...(off.value > on.value ? off : on), least, isRounded }];
+        const isDecoded = off.isDecoded || on.isDecoded;
+        return [{ ...(off.value > on.value ? off : on), least, isRounded, isDecoded }];
       }
       case 'ResolutionSelector': {
         const { aspect_ratio: shape } = node.inputs;
@@ -97,7 +100,7 @@ export class Numbers {
         const sides = sizeOf(linkAt(node, 'image')?.[0] ?? '');
         if (sides.some(({ value }) => Number.isNaN(value))) return [];
         const at = { node: id, input: 'image' };
-        return sides.map(({ value, isRounded }) => ({ value, least: 1, isRounded, at }));
+        return sides.map((side) => ({ ...side, least: 1, at }));
       }
       default: {
         const input = passedInput(node);
@@ -108,7 +111,7 @@ export class Numbers {
   }
 }
 
-type SizeOf = (node: string) => readonly Pick<NumberAt, 'value' | 'isRounded'>[];
+type SizeOf = (node: string) => readonly Pick<NumberAt, 'value' | 'isRounded' | 'isDecoded'>[];
 
 /** Classes of ComfyUI that pass a number on. Others may have an input of such a name and make something else of it. */
 const PASSING = new Set(['PrimitiveInt', 'PrimitiveFloat', 'SeedNode', 'ComfyNumberConvert']);

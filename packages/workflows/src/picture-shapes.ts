@@ -18,6 +18,10 @@ export interface Pictures {
   readonly longest?: number | undefined;
   /** They are in a file that no node has decoded. */
   readonly isEncoded?: boolean;
+  /** The VAE that made these latents of pictures. */
+  readonly vae?: string | undefined;
+  /** A VAE made them of latents. Which size it makes depends on models that we do not know. */
+  readonly isDecoded?: boolean | undefined;
 }
 
 export interface Side {
@@ -114,7 +118,10 @@ export function largest(one: Pictures | undefined, other: Pictures): Pictures {
   const isUnknown = [one, other].some(({ width, height }) => Number.isNaN(width.value + height.value));
   const isAlike = one.width.value === other.width.value && one.height.value === other.height.value;
   const isKnown = one.longest === undefined && other.longest === undefined && (isUnknown || isAlike);
+  const vaes = [one.vae, other.vae].filter((vae) => vae !== undefined);
   return {
+    vae: new Set(vaes).size > 1 ? vaes.join() : vaes[0],
+    isDecoded: one.isDecoded || other.isDecoded,
     ...(isKnown ? {} : { longest: Math.max(known(longestOf(one), 1), known(longestOf(other), 1)) }),
     width: larger(one.width, other.width),
     height: larger(one.height, other.height),

@@ -201,6 +201,20 @@ describe('the numbers of a job', () => {
     }
   });
 
+  it('count a picture that another VAE makes of encoded latents as four times as wide and high', () => {
+    const nodes = (vae: string): Nodes => ({
+      p: ['EmptyImage', { width: 512, height: 512, batch_size: 1, color: 0 }],
+      a: ['VAELoader', { vae_name: 'sd.safetensors' }],
+      same: ['VAELoader', { vae_name: 'sd.safetensors' }],
+      other: ['VAELoader', { vae_name: 'ltx.safetensors' }],
+      l: ['VAEEncode', { pixels: ['p', 0], vae: ['a', 0] }],
+      z: ['LatentMultiply', { samples: ['l', 0], multiplier: 0 }],
+      d: ['VAEDecode', { samples: ['z', 0], vae: [vae, 0] }],
+    });
+    expect(demandOf(nodes('same')).pixels).toBe(512 ** 2);
+    expect(demandOf(nodes('other')).pixels).toBe(512 ** 2 + 2 * 2048 ** 2);
+  });
+
   it('do not let a negative number compensate for others', () => {
     const nodes = sampled({ latent: empty({ batch_size: 4 }), x: empty({ width: -100_000, batch_size: 100 }) });
     expect(demandOf(nodes).pixels).toBeGreaterThanOrEqual(4 * 512 ** 2);
@@ -1088,6 +1102,22 @@ describe('numbers over links', () => {
       e: ['EmptyImage', { width: ['n', 0], height: 8, batch_size: 1 }],
     };
     expect(faultsOf(nodes)).toEqual([expect.stringContaining('e.width takes no number that another node finds out')]);
+  });
+
+  it('must be bounded by a formula if they are the size of a picture that a VAE made', () => {
+    const nodes = (number: Nodes[string]): Nodes =>
+      sampled({
+        latent: empty(),
+        g: ['GetImageSize', { image: ['v', 0] }],
+        n: number,
+        e: ['EmptyImage', { width: ['n', 0], height: 8, batch_size: 1 }],
+      });
+    const passed = nodes(['PrimitiveInt', { value: ['g', 0] }]);
+    expect(faultsOf(passed)).toEqual([expect.stringContaining('e.width takes the size of a picture that a VAE made')]);
+    expect(faultsOf(nodes(formula('a', { 'values.a': ['g', 0] })))).toEqual([]);
+    expect(demandOf(nodes(formula('a', { 'values.a': ['g', 0] }))).numbers.bounds).toEqual({
+      n: { least: 1, most: 512 },
+    });
   });
 
   it('must be known for the steps of a sampler, which plans them all at once', () => {
