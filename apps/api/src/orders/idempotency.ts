@@ -11,17 +11,13 @@ const MAX_KEY_CHARS = 255;
  * place of pictures. Undefined without the header. Throws validation_failed for an invalid key.
  */
 export function idempotencyOf({ header, path }: ApiRequest, content: unknown): NewOrder['idempotency'] {
-  const key = idempotencyDigest(header('idempotency-key'));
-  return key === undefined ? undefined : { digest: key, fingerprint: digest(showJson([path, ordered(content)])) };
-}
-
-/** The digest of an Idempotency-Key. Keys of different families do not collide. Throws validation_failed for an invalid key. */
-export function idempotencyDigest(key: string | undefined, family = ''): string | undefined {
+  const key = header('idempotency-key');
   if (key === undefined) return undefined;
-  if (/^[\x21-\x7e]+$/.test(key) && key.length <= MAX_KEY_CHARS)
-    return digest(family === '' ? key : `${family} ${key}`);
-  const detail = `The Idempotency-Key must have 1 to ${MAX_KEY_CHARS} visible ASCII characters, without spaces.`;
-  throw new FleetError('validation_failed', detail);
+  if (!/^[\x21-\x7e]+$/.test(key) || key.length > MAX_KEY_CHARS) {
+    const detail = `The Idempotency-Key must have 1 to ${MAX_KEY_CHARS} visible ASCII characters, without spaces.`;
+    throw new FleetError('validation_failed', detail);
+  }
+  return { digest: digest(key), fingerprint: digest(showJson([path, ordered(content)])) };
 }
 
 function digest(text: string): string {

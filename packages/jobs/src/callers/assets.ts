@@ -30,7 +30,6 @@ export interface Asset extends AssetFile {
   readonly expiresAt: number;
   /** The path that its sender gave it, or null. */
   readonly path: string | null;
-  readonly tags: readonly string[];
 }
 
 /** What the sender of a file may specify. */
@@ -42,11 +41,8 @@ export interface AssetOptions {
   readonly path?: string | undefined;
   /** If other content of the key has this path, it becomes `x (1).png` and so on, as in ComfyUI; else that loses the path. */
   readonly isNumbered?: boolean;
-  readonly tags?: readonly string[] | undefined;
   /** How long the asset lives after its last use. */
   readonly lifeMs?: number | undefined;
-  /** Digest of an Idempotency-Key, which is good for one asset. */
-  readonly once?: string | undefined;
 }
 
 export interface KeptAsset {
@@ -58,7 +54,6 @@ export interface KeptAsset {
 
 interface AssetBounds {
   readonly assetTtlSeconds: number;
-  readonly idempotencyTtlSeconds: number;
   /** Maximum number of bytes of a key, which also bound its number of assets, see lua/assets.lua. */
   readonly keyJobBytes: number;
 }
@@ -79,11 +74,7 @@ const MOST_SCANNED = 1000;
  * The files that keys sent. A key sees only its own and learns nothing about those of others. Every method fails with
  * `queue_unavailable` while Redis is away.
  */
-export function createAssets(
-  redis: Redis,
-  keys: Keys,
-  { assetTtlSeconds, idempotencyTtlSeconds, keyJobBytes }: AssetBounds,
-) {
+export function createAssets(redis: Redis, keys: Keys, { assetTtlSeconds, keyJobBytes }: AssetBounds) {
   const run = (verb: 'keep' | 'find' | 'use' | 'delete' | 'leave', id: string, args: NamedArguments) =>
     runScript(redis, 'assets', keys.asset(id), keys.prefix, { id, life: assetTtlSeconds * 1000, verb, ...args });
   const read = async (key: string | undefined, id: string) => {
@@ -119,13 +110,12 @@ export function createAssets(
   return {
     /**
      * Records that the key has this stored file. If the key has it already, renews the lifetime of that asset. Throws
-     * `idempotency_key_reused`, `validation_failed` for a path that is not plain, and `storage_share_exceeded` if the key
-     * has too many assets.
+     * `validation_failed` for a path that is not plain, and `storage_share_exceeded` if the key has too many assets.
      */
     keep: (
       key: string,
       { digest, name, ...file }: AssetFile & Pick<Asset, 'filename'>,
-      { path, isNumbered, tags, lifeMs, once }: AssetOptions = {},
+      { path, isNumbered, lifeMs }: AssetOptions = {},
     ) =>
       orUnavailable(async (): Promise<KeptAsset> => {
         const parts = path === undefined ? undefined : partsOf(path);
@@ -136,17 +126,12 @@ export function createAssets(
           data: JSON.stringify(file),
           path: path ?? '',
           ...(isNumbered ? parts : {}),
-          tags: tags && JSON.stringify(tags),
           own_life: lifeMs,
-          once,
-          remembered_ms: idempotencyTtlSeconds * 1000,
           key_bytes: keyJobBytes,
         });
-        const [isNew, isNewContent, fields] = reply as [(number | keyof typeof TOO_MANY)?, number?, string[]?];
-        if (typeof isNew === 'string') throw new FleetError('storage_share_exceeded', TOO_MANY[isNew]);
-        if (fields === undefined) {
-          throw new FleetError('idempotency_key_reused', 'This Idempotency-Key was already used for another file.');
-        }
+        if (typeof reply === 'string')
+          throw new FleetError('storage_share_exceeded', TOO_MANY[reply as keyof typeof TOO_MANY]);
+        const [isNew, isNewContent, fields] = reply as [number, number, string[]];
         return { asset: parseAsset(fieldsOf(fields)), isNew: isNew === 1, isNewContent: isNewContent === 1 };
       }),
     /** A stored file was not recorded after all: the housekeeping deletes it unless a key has it. */
@@ -210,7 +195,7 @@ function partsOf(path: string): { readonly stem: string; readonly extension: str
 }
 
 function parseAsset(fields: Record<string, string>): Asset {
-  const { id = '', digest = '', name = '', data = '{}', path = '', tags = '[]' } = fields;
+  const { id = '', digest = '', name = '', data = '{}', path = '' } = fields;
   const { filename, ...file } = JSON.parse(data) as Omit<AssetFile, 'digest' | 'name'> & Pick<Asset, 'filename'>;
   return {
     id,
@@ -222,6 +207,5 @@ function parseAsset(fields: Record<string, string>): Asset {
     usedAt: Number(fields.used_at),
     expiresAt: Number(fields.expires_at),
     path: path === '' ? null : path,
-    tags: JSON.parse(tags) as string[],
   };
 }

@@ -10,7 +10,6 @@ Output:
   see below; a record is a list of fields and values, empty for an asset that the key does not have
 ]]
 --- @include "shared/storage"
---- @include "shared/remember"
 
 local usual_life, verb = args.life, args.verb
 local DAY_MS = 86400000
@@ -98,22 +97,15 @@ end
 
 -- Records that the key has the stored file `digest`, called `name` in the store. `path` is where the key finds it, or empty.
 -- With its parts, `stem` and `extension`, the path gets a number if other content has it. `data` describes the file (JSON).
--- `tags` (JSON) and `own_life` (ms) belong to the asset. `once` is the digest of an Idempotency-Key, which is remembered for
--- `remembered_ms` and good for one asset. Returns 1 for a new asset, else 0; 1 if the content is new to the
--- key, else 0; and the record. Returns nothing if `once` was used for another asset; 'paths' or 'assets' if the key has too
--- many of them.
+-- `own_life` (ms) belongs to the asset. Returns 1 for a new asset, else 0; 1 if the content is new to the key, else 0; and the
+-- record. Returns 'paths' or 'assets' if the key has too many of them.
 if verb == 'keep' then
-  local key, digest, once = args.key, args.digest, args.once
-  if once then
-    local used_for = redis.call('GET', idempotency_key(key, once))
-    if used_for and used_for ~= id then return {} end
-  end
+  local key, digest = args.key, args.digest
   local path = args.stem and free_path(key, digest, args.stem, args.extension) or args.path
   local owned = owned_of(key, digest)
   local known = known_as(owned, path)
-  if not known and #owned >= MOST_PATHS then return {'paths'} end
-  if not known and has_too_many(assets_of_key(key), args.key_bytes / ASSET_BYTES) then return {'assets'} end
-  if once then remember(key, once, id, args.remembered_ms, args.key_bytes) end
+  if not known and #owned >= MOST_PATHS then return 'paths' end
+  if not known and has_too_many(assets_of_key(key), args.key_bytes / ASSET_BYTES) then return 'assets' end
   local asset_id = known or id
   local asset = asset_key(asset_id)
   if not known then
@@ -122,7 +114,6 @@ if verb == 'keep' then
     redis.call('ZADD', assets_of_key(key), 0, asset_id)
     redis.call('SADD', asset_owners_key(digest), asset_id)
   end
-  if args.tags then redis.call('HSET', asset, 'tags', args.tags) end
   if args.own_life then redis.call('HSET', asset, 'life', args.own_life) end
   redis.call('ZREM', unowned_key(), args.name)
   if path ~= '' then redis.call('SET', asset_path_key(key, path), asset_id) end

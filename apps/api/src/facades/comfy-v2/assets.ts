@@ -3,36 +3,28 @@ import { type Asset, type AssetFile, isPlainPath, type KeptAsset } from '@comfy-
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import { type ServedFile, serveFile, shownAs } from '../../files/serve-file.js';
-import { idempotencyDigest } from '../../orders/idempotency.js';
 import { ownNameOf } from '../../server/form-readers.js';
 import type { ApiRequest, RouteTable } from '../../server/messages.js';
 import { createFieldReader, invalidField } from '../../server/validator.js';
 import { ComfyV2Error } from './dialect.js';
 import { findOutput, linksFor, presentAsset, presentOutputAsset } from './present.js';
 
-/** Keeps the Idempotency-Keys of files apart from those of jobs. */
-const FAMILY = '/api/v2/assets';
 /** The range of `expires_in`. */
 const MIN_SECONDS = 60;
 const MAX_SECONDS = 604_800;
 
-/** Fields about a file in JSON or a form. A form with one tag has a string instead of a list. */
-const commonFields = {
-  tags: Type.Optional(
-    Type.Unsafe<string | readonly string[]>({ type: ['string', 'array'], items: { type: 'string' } }),
-  ),
-  expires_in: Type.Optional(Type.Integer({ minimum: MIN_SECONDS, maximum: MAX_SECONDS })),
-};
+/** A field about a file in JSON or a form. */
+const expiresIn = { expires_in: Type.Optional(Type.Integer({ minimum: MIN_SECONDS, maximum: MAX_SECONDS })) };
 const readSent = createFieldReader(
   Type.Object({
-    ...commonFields,
+    ...expiresIn,
     file_path: Type.String(),
     content_type: Type.String(),
     expected_hash: Type.Optional(Type.String()),
   }),
 );
 const readHash = createFieldReader(
-  Type.Object({ ...commonFields, file_path: Type.Optional(Type.String()), hash: Type.String() }),
+  Type.Object({ ...expiresIn, file_path: Type.Optional(Type.String()), hash: Type.String() }),
 );
 type AssetFields = Omit<ReturnType<typeof readHash>, 'hash'>;
 
@@ -48,9 +40,8 @@ export function assetRoutes(deps: Deps): RouteTable {
         try {
           const fields = readSent(request);
           requireHash(sent.file, fields.expected_hash);
-          const once = idempotencyDigest(request.header('idempotency-key'), FAMILY);
           const filename = ownNameOf(fields.file_path) ?? null;
-          const kept = await keep(deps, request, { ...sent.file, filename }, fields, once);
+          const kept = await keep(deps, request, { ...sent.file, filename }, fields);
           return await answer(deps, request, kept, kept.isNewContent);
         } catch (error) {
           await deps.ledger.assets.leave(sent.file);
@@ -151,20 +142,14 @@ async function findByHash(deps: Deps, { caller }: ApiRequest, hash: string): Pro
 }
 
 function keep(
-  { ledger: { assets }, config }: Deps,
+  { ledger: { assets } }: Deps,
   { caller }: ApiRequest,
   file: AssetFile & Pick<Asset, 'filename'>,
-  { file_path: path, tags, expires_in }: AssetFields,
-  once?: string,
+  { file_path: path, expires_in }: AssetFields,
 ) {
   if (path !== undefined) requirePath(path);
-  const { maxMetadataBytes: most } = config.limits;
-  const listed = tags === undefined ? undefined : [tags].flat();
-  if (Buffer.byteLength(JSON.stringify(listed ?? [])) > most) {
-    throw invalidField('tags', `must have at most ${most} bytes together`);
-  }
   const lifeMs = expires_in === undefined ? undefined : expires_in * 1000;
-  return assets.keep(caller.id, file, { path, tags: listed, lifeMs, once });
+  return assets.keep(caller.id, file, { path, lifeMs });
 }
 
 /** Throws hash_mismatch for another content than the expected one. */

@@ -105,7 +105,7 @@ function outputFile(config: Deps['config'], { record, index, output }: FoundOutp
   };
 }
 
-/** The specification's Asset, for a file that the caller sent, with our own field `tags`. */
+/** The specification's Asset, for a file that the caller sent. */
 export function presentAsset(asset: Asset, links: Links): object {
   return {
     id: asset.id,
@@ -116,7 +116,6 @@ export function presentAsset(asset: Asset, links: Links): object {
     created_at: isoTime(asset.createdAt),
     ...links.file(`/api/v2/assets/${asset.id}/content`, asset.expiresAt),
     expires_at: isoTime(asset.expiresAt),
-    tags: asset.tags,
   };
 }
 
