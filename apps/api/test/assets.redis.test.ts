@@ -193,7 +193,7 @@ describe('an asset', () => {
     expect((await api.get(`/assets/${asset.id}`, { ...remove, ...as('anna') })).status).toBe(204);
     expect((await api.get(`/assets/${asset.id}`, as('anna'))).status).toBe(404);
     expect((await api.get(`/assets/${bertsId}/content`, as('bert'))).status).toBe(200);
-    expect(await api.keeper.unowned()).toEqual([]);
+    expect(await api.keeper.sendersOf([asset.hash.slice('blake3:'.length)])).toMatchObject([[{ key: 'bert' }]]);
   });
 
   it('is in the list of its key, page by page', async () => {
@@ -255,7 +255,7 @@ describe('an asset', () => {
     expect(await problemOf(await remove())).toMatchObject({ code: 'asset_in_use' });
     await api.get(`/jobs/${id}/cancel`, { method: 'POST', ...as('anna') });
     expect((await remove()).status).toBe(204);
-    expect(await api.keeper.unowned()).toEqual([`${digest}.mp4`]);
+    expect(await api.keeper.sendersOf([digest])).toEqual([undefined]);
   });
 
   it('can be deleted while a job of another key needs the same file, which is kept', async () => {
@@ -264,7 +264,7 @@ describe('an asset', () => {
     const digest = asset.hash.slice('blake3:'.length);
     const { id } = await orderFrom(digest, 'bert');
     expect((await api.get(`/assets/${asset.id}`, { method: 'DELETE', ...as('anna') })).status).toBe(204);
-    const retire = () => api.keeper.retireInput({ digest, name: `${digest}.mp4` });
+    const retire = () => api.keeper.retireInput(digest);
     expect(await retire()).toBe(false);
     await api.get(`/jobs/${id}/cancel`, { method: 'POST', ...as('bert') });
     expect(await retire()).toBe(true);

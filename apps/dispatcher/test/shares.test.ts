@@ -7,7 +7,7 @@ type Named = Holding & { readonly name: string };
 
 /** A file of `bytes`. A higher `at` means a younger file. */
 function file(name: string, at: number, bytes: number, ...keys: string[]): Named {
-  return { kind: 'input', name: `${name} ${newId()}`, keys, bytes, modifiedAt: at, sentAt: at };
+  return { kind: 'input', name: `${name} ${newId()}`, keys, isUnowned: false, bytes, modifiedAt: at, sentAt: at };
 }
 
 const setUp = (holdings: readonly Named[], most: number, { recent = 1000 } = {}) =>

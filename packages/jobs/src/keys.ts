@@ -145,13 +145,12 @@ const FLEET_KEYS = {
   asset: 'asset:<id>',
   /** Sorted set: ids of a key's assets, all with score 0 | a day longer than the longest-lived asset */
   assetsOf: 'assets-of:<key>',
-  /** Set: ids of the assets of all keys with this content | as long as the longest-lived asset */
-  assetOwners: 'asset-owners:<digest>',
   /**
-   * Sorted set: API keys that sent the file, by when they first did; it counts as stored for each of them | at least as
-   * long as their assets, and a day longer than a newly sent one
+   * Hash: API key that sent the file with this digest → when it first did, and the ids of its assets of it; the file counts
+   * as stored for each of them. `:unowned` → when the last one deleted it | as long as their assets, and a day longer than a
+   * newly sent file
    */
-  inputKeys: 'input-keys:<digest>',
+  senders: 'senders:<digest>',
   /**
    * Hash: `bytes` of all files, `most` bytes allowed, how many `keys` have files, files and bytes of all `kinds` as
    * JSON; for each API key, `stored <key>` bytes and how many of them are `evictable <key>`, to make space for others |
@@ -160,11 +159,6 @@ const FLEET_KEYS = {
   storage: 'storage',
   /** String: id of the key's asset that was last sent under this path | as the asset */
   assetPath: 'asset-path:<key>:<path>',
-  /**
-   * Sorted set: files that no key owns any more, by since when | until the housekeeping deletes them, or a key owns
-   * them again
-   */
-  unowned: 'unowned',
   /** String: the newest preview as JSON | a minute */
   preview: 'preview:<id>',
   /** Hash: each API key that ever created a job → how many of its jobs have not begun | forever */

@@ -91,7 +91,7 @@ describe('what a key has stored', () => {
 
   it('shrinks when the housekeeping has retired the file or the job', async () => {
     await fleet.ledger.storage.add('a', FILE);
-    expect(await keeper.retireInput(FILE, 0)).toBe(true);
+    expect(await keeper.retireInput(DIGEST, 0)).toBe(true);
     expect(await keeper.sendersOf([DIGEST])).toEqual([[]]);
     const { record } = await fleet.submit({ key: 'a' });
     expect(await keeper.keysOfJobs([record.id, 'gone'])).toEqual(['a', undefined]);
@@ -126,12 +126,12 @@ it('keeps the time when a key first sent a file, however often it sends or uses 
 it('retires a recently used file for its space, but not while an open job starts from it', async () => {
   const { assets } = fleet.ledger;
   await assets.keep('a', FILE, { lifeMs: 3_600_000 });
-  expect(await keeper.retireInput(FILE, 0)).toBe(false);
+  expect(await keeper.retireInput(DIGEST, 0)).toBe(false);
   await fleet.submit({ key: 'a', kind: 'img2img', request: { image: pictureFile(DIGEST) } });
-  expect(await keeper.retireInput(FILE)).toBe(false);
+  expect(await keeper.retireInput(DIGEST)).toBe(false);
   const claim = await nextClaim(await fleet.claims());
   await claim.finish({ status: 'canceled' });
-  expect(await keeper.retireInput(FILE)).toBe(true);
+  expect(await keeper.retireInput(DIGEST)).toBe(true);
 });
 
 describe('the share of a key', () => {

@@ -21,6 +21,8 @@ export interface InputFile {
   readonly name: string;
   /** The API keys that sent it. */
   readonly keys: readonly string[];
+  /** The last key that had it has deleted it. */
+  readonly isUnowned: boolean;
   /** When the most recent of these keys first sent the file, ms since 1970. Using the file does not change it. */
   readonly sentAt: number;
   readonly bytes: number;
@@ -45,7 +47,7 @@ export async function takeInventory(
   { keysOfJobs, sendersOf }: Pick<Housekeeper, 'keysOfJobs' | 'sendersOf'>,
 ): Promise<Inventory> {
   const jobs = new Map<string, Omit<JobPictures, 'keys'>>();
-  const files: Omit<InputFile, 'keys' | 'sentAt'>[] = [];
+  const files: Listed[] = [];
   const orphans: { name: string; bytes: number; modifiedAt: number }[] = [];
   const kinds = { frame: { files: 0, bytes: 0 }, derived: { files: 0, bytes: 0 }, input: { files: 0, bytes: 0 } };
   const count = (kind: keyof typeof kinds, bytes: number) => {
@@ -81,15 +83,17 @@ export async function takeInventory(
   const senders = await sendersOf(files.map(({ name }) => inputDigest(name)));
   const holdings = [
     ...[...jobs.values()].map((job, n) => ({ ...job, keys: [owners[n] ?? []].flat() })),
-    ...files.map((file, n) => sentBy(file, senders[n] ?? [])),
+    ...files.map((file, n) => sentBy(file, senders[n])),
   ].sort((a, b) => a.modifiedAt - b.modifiedAt);
   return { holdings, orphans, kinds, bytes: kinds.frame.bytes + kinds.derived.bytes + kinds.input.bytes };
 }
 
-function sentBy(
-  file: Omit<InputFile, 'keys' | 'sentAt'>,
-  senders: Awaited<ReturnType<Housekeeper['sendersOf']>>[number],
-): InputFile {
-  const since = senders.length === 0 ? file.modifiedAt : Math.max(...senders.map((sender) => sender.since));
-  return { ...file, keys: senders.map(({ key }) => key), sentAt: Math.min(since, file.modifiedAt) };
+/** A file before its keys are known. */
+type Listed = Omit<InputFile, 'keys' | 'isUnowned' | 'sentAt'>;
+
+function sentBy(file: Listed, senders: Awaited<ReturnType<Housekeeper['sendersOf']>>[number]): InputFile {
+  const all = senders ?? [];
+  const since = all.length === 0 ? file.modifiedAt : Math.max(...all.map((sender) => sender.since));
+  const sentAt = Math.min(since, file.modifiedAt);
+  return { ...file, keys: all.map(({ key }) => key), isUnowned: senders === undefined, sentAt };
 }

@@ -16,7 +16,7 @@ import { createShares } from './shares.js';
 export interface Retention extends Stores {
   readonly keeper: Pick<
     Housekeeper,
-    'forget' | 'forgetSurplus' | 'keysOfJobs' | 'recordStorage' | 'retireInput' | 'sendersOf' | 'unowned'
+    'forget' | 'forgetSurplus' | 'keysOfJobs' | 'recordStorage' | 'retireInput' | 'sendersOf'
   >;
   readonly retention: Config['retention'];
   /** Stops the task between two deletions. */
@@ -109,7 +109,6 @@ async function deleteDue(
   // A bucket has no limit.
   const spare = ((await frames.freeBytes()) ?? Number.POSITIVE_INFINITY) - minFreeBytes;
   const capacity = inventory.bytes - done.bytes + spare;
-  const unowned = new Set(await keeper.unowned());
   for (const { name, bytes, modifiedAt } of inventory.orphans) {
     if (signal.aborted) return;
     if (now - modifiedAt < YOUNG_MS) continue;
@@ -131,7 +130,7 @@ async function deleteDue(
     const age = now - holding.modifiedAt;
     if (age < YOUNG_MS) return false;
     if (holding.kind === 'job') return age > framesMaxAgeSeconds * 1000;
-    return age > inputsMaxAgeSeconds * 1000 || unowned.has(holding.name);
+    return age > inputsMaxAgeSeconds * 1000 || holding.isUnowned;
   };
   const kept: Holding[] = [];
   for (const holding of inventory.holdings) {
@@ -188,7 +187,7 @@ async function deleteInput(
   done: Deleted,
 ): Promise<void> {
   const unusedMs = forSpace ? undefined : Date.now() - modifiedAt - CLOCK_SLACK_MS;
-  if (!(await keeper.retireInput({ digest: inputDigest(name), name }, unusedMs))) return;
+  if (!(await keeper.retireInput(inputDigest(name), unusedMs))) return;
   if (!(await inputs.deleteUnchanged(name, new Date(modifiedAt)))) return;
   done.inputs += 1;
   done.bytes += bytes;

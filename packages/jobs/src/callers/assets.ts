@@ -134,10 +134,10 @@ export function createAssets(redis: Redis, keys: Keys, { assetTtlSeconds, keyJob
         const [isNew, isNewContent, fields] = reply as [number, number, string[]];
         return { asset: parseAsset(fieldsOf(fields)), isNew: isNew === 1, isNewContent: isNewContent === 1 };
       }),
-    /** A stored file was not recorded after all: the housekeeping deletes it unless a key has it. */
-    leave: ({ digest, name }: Pick<AssetFile, 'digest' | 'name'>) =>
+    /** A file that the key has stored was not recorded after all: the housekeeping deletes it unless a key has it. */
+    leave: (key: string, { digest, bytes }: Pick<AssetFile, 'digest' | 'bytes'>) =>
       orUnavailable(async () => {
-        await run('leave', '', { digest, name });
+        await run('leave', '', { key, digest, bytes });
       }),
     /** Without `key`, finds assets of all keys. */
     get: (key: string | undefined, id: string) => orUnavailable(() => read(key, id)),

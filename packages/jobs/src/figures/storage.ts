@@ -98,13 +98,18 @@ interface Sender {
   readonly since: number;
 }
 
-/** The API keys that sent each of the input files with these digests. */
-export async function sendersOf(redis: Redis, keys: Keys, digests: readonly string[]): Promise<Sender[][]> {
-  const found: Sender[][] = [];
+const UNOWNED = ':unowned';
+
+/**
+ * The API keys that sent each of the input files with these digests; undefined if the last one has deleted it. Files that
+ * were not used for long have none.
+ */
+export async function sendersOf(redis: Redis, keys: Keys, digests: readonly string[]) {
+  const found: (Sender[] | undefined)[] = [];
   for (const page of inPages(digests, PAGE)) {
-    const senders = page.map((digest) => redis.zrange(keys.inputKeys(digest), 0, '-1', 'WITHSCORES'));
-    for (const flat of await Promise.all(senders)) {
-      found.push(flat.flatMap((key, n) => (n % 2 === 0 ? [{ key, since: Number(flat[n + 1]) }] : [])));
+    for (const entries of await Promise.all(page.map((digest) => redis.hgetall(keys.senders(digest))))) {
+      const senders = Object.entries(entries).map(([key, entry]) => ({ key, since: Number.parseInt(entry, 10) }));
+      found.push(entries[UNOWNED] === undefined ? senders : undefined);
     }
   }
   return found;

@@ -102,24 +102,22 @@ export function createHousekeeper({ jobTtlSeconds, log, ...options }: Housekeepe
       }),
     /** Returns those of these files (large graphs and origins) that nothing refers to. */
     unusedPayloads: (names: readonly string[]) => connected(() => unusedPayloads(redis, keys, names)),
-    /** Names of files that no key has as an asset any more. */
-    unowned: () => connected(() => redis.zrange(keys.unowned, 0, '-1')),
     /**
      * Removes the assets of a file, so that the file may be deleted; returns true. Returns false, and changes nothing, if
      * an open job starts from the file or, with `unusedMs`, if an asset was used within that time or lives longer by its
      * own lifetime.
      */
-    retireInput: ({ digest, name }: { readonly digest: string; readonly name: string }, unusedMs?: number) =>
+    retireInput: (digest: string, unusedMs?: number) =>
       connected(async () => {
         const unused = unusedMs === undefined ? undefined : Math.max(0, Math.round(unusedMs));
-        const named = { verb: 'retire', digest, name, unused_ms: unused };
-        return (await runScript(redis, 'assets', keys.unowned, prefix, named)) === 1;
+        const named = { verb: 'retire', digest, unused_ms: unused };
+        return (await runScript(redis, 'assets', keys.senders(digest), prefix, named)) === 1;
       }),
     /** Ports of the live workers and their instances. Callers' URLs must not name them on private hosts. */
     ports: () => connected(() => readPorts(redis, keys)),
     /** The API key of each of these jobs; undefined if its record is gone. */
     keysOfJobs: (ids: readonly string[]) => connected(() => keysOfJobs(redis, keys, ids)),
-    /** The API keys that sent each of the input files with these digests. */
+    /** See sendersOf. */
     sendersOf: (digests: readonly string[]) => connected(() => sendersOf(redis, keys, digests)),
     /** Records what keys have stored. The scripts count from there. */
     recordStorage: (inventory: StorageInventory) => connected(() => recordStorage(redis, keys, inventory)),

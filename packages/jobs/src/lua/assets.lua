@@ -21,22 +21,13 @@ local MOST_PATHS = 100
 local MOST_TRIES = 1000
 local SAMPLED = 100
 
--- The ids of all assets with this content.
-local function owners_of(digest)
-  local owners = {}
-  for _, owner in ipairs(redis.call('SMEMBERS', asset_owners_key(digest))) do
-    if redis.call('EXISTS', asset_key(owner)) == 1 then owners[#owners + 1] = owner
-    else redis.call('SREM', asset_owners_key(digest), owner) end
-  end
-  return owners
-end
--- The ids of the key's assets with this content.
+-- The ids of the key's assets with this content, and since when the key has it.
 local function owned_of(key, digest)
-  local owned = {}
-  for _, owner in ipairs(owners_of(digest)) do
-    if redis.call('HGET', asset_key(owner), 'key') == key then owned[#owned + 1] = owner end
+  local owned, entry = {}, redis.call('HGET', senders_key(digest), key) or ''
+  for asset_id in string.gmatch(entry, ' (%S+)') do
+    if redis.call('EXISTS', asset_key(asset_id)) == 1 then owned[#owned + 1] = asset_id end
   end
-  return owned
+  return owned, string.match(entry, '^%d+')
 end
 -- Whether the asset still has its path, which a later one may have taken.
 local function has_path(asset_id, key, path) return redis.call('GET', asset_path_key(key, path)) == asset_id end
@@ -60,21 +51,25 @@ local function live(asset_id, key, digest)
   redis.call('PEXPIRE', asset, life)
   if has_path(asset_id, key, path) then redis.call('PEXPIRE', asset_path_key(key, path), life) end
   outlive(assets_of_key(key), life + DAY_MS)
-  outlive(asset_owners_key(digest), life)
-  local senders = input_keys_key(digest)
   -- The upload counted the file, but a deletion since then may have removed it from the count.
-  if redis.call('ZADD', senders, 'NX', now, key) == 1 then
-    add_stored(key, bytes_in(redis.call('HGET', asset, 'data')), redis.call('ZCARD', senders) > 1)
-  end
-  outlive(senders, life)
+  count_file(key, digest, bytes_in(redis.call('HGET', asset, 'data')), life)
 end
 local function remove(asset_id)
   local asset = asset_key(asset_id)
-  local key, digest, path = unpack(redis.call('HMGET', asset, 'key', 'digest', 'path'))
+  local key, path = unpack(redis.call('HMGET', asset, 'key', 'path'))
   if has_path(asset_id, key, path) then redis.call('DEL', asset_path_key(key, path)) end
   redis.call('DEL', asset)
   redis.call('ZREM', assets_of_key(key), asset_id)
-  redis.call('SREM', asset_owners_key(digest), asset_id)
+end
+-- Stops counting a file for a key that has no asset of it. Without any key, the housekeeping deletes it.
+local function give_up(key, digest, bytes)
+  local senders = senders_key(digest)
+  if #owned_of(key, digest) > 0 or redis.call('HDEL', senders, key) == 0 then return end
+  local is_unowned = redis.call('HLEN', senders) == 0
+  add_stored(key, -bytes, not is_unowned)
+  if not is_unowned then return end
+  redis.call('HSET', senders, UNOWNED, now_ms())
+  outlive(senders, usual_life)
 end
 -- Finds the asset with this path among the key's assets of one content; without a path, the longest-lived one.
 local function known_as(owned, path)
@@ -102,7 +97,7 @@ end
 if verb == 'keep' then
   local key, digest = args.key, args.digest
   local path = args.stem and free_path(key, digest, args.stem, args.extension) or args.path
-  local owned = owned_of(key, digest)
+  local owned, since = owned_of(key, digest)
   local known = known_as(owned, path)
   if not known and #owned >= MOST_PATHS then return 'paths' end
   if not known and has_too_many(assets_of_key(key), args.key_bytes / ASSET_BYTES) then return 'assets' end
@@ -112,12 +107,13 @@ if verb == 'keep' then
     redis.call('HSET', asset, 'id', asset_id, 'key', key, 'digest', digest, 'name', args.name,
       'data', args.data, 'path', path, 'created_at', now_ms())
     redis.call('ZADD', assets_of_key(key), 0, asset_id)
-    redis.call('SADD', asset_owners_key(digest), asset_id)
   end
   if args.own_life then redis.call('HSET', asset, 'life', args.own_life) end
-  redis.call('ZREM', unowned_key(), args.name)
   if path ~= '' then redis.call('SET', asset_path_key(key, path), asset_id) end
   live(asset_id, key, digest)
+  if not known then
+    redis.call('HSET', senders_key(digest), key, table.concat({since or now_ms(), id, unpack(owned)}, ' '))
+  end
   return {known and 0 or 1, #owned > 0 and 0 or 1, redis.call('HGETALL', asset)}
 end
 
@@ -130,30 +126,29 @@ end
 -- Removes all assets of a file, so that the file may be deleted; returns 1. Returns 0 if an open job starts from the file
 -- or, with `unused_ms`, if an asset was used within that time or has a lifetime of its own that lasts longer.
 if verb == 'retire' then
-  local digest, name, unused_ms = args.digest, args.name, args.unused_ms
+  local digest, unused_ms, assets = args.digest, args.unused_ms, {}
   if is_used(input_uses_key(digest)) then return 0 end
-  local owners = owners_of(digest)
-  for _, owner in ipairs(unused_ms and owners or {}) do
-    local used_at, life, expires = unpack(redis.call('HMGET', asset_key(owner), 'used_at', 'life', 'expires_at'))
-    if now_ms() - used_at < unused_ms or life and tonumber(expires) > tonumber(now_ms()) then return 0 end
+  for _, key in ipairs(redis.call('HKEYS', senders_key(digest))) do
+    for _, asset_id in ipairs(owned_of(key, digest)) do
+      local used_at, life, expires = unpack(redis.call('HMGET', asset_key(asset_id), 'used_at', 'life', 'expires_at'))
+      local is_recent = unused_ms and now_ms() - used_at < unused_ms
+      if is_recent or unused_ms and life and tonumber(expires) > tonumber(now_ms()) then return 0 end
+      assets[#assets + 1] = asset_id
+    end
   end
-  for _, owner in ipairs(owners) do remove(owner) end
-  redis.call('DEL', input_keys_key(digest))
-  redis.call('ZREM', unowned_key(), name)
+  for _, asset_id in ipairs(assets) do remove(asset_id) end
+  redis.call('DEL', senders_key(digest))
   return 1
 end
 
--- Marks a stored file for deletion if no key has it and no open job starts from it.
+-- A file of `bytes` that the key has stored was not recorded after all.
 if verb == 'leave' then
-  local digest, name = args.digest, args.name
-  if #owners_of(digest) == 0 and not is_used(input_uses_key(digest)) then
-    redis.call('ZADD', unowned_key(), now_ms(), name)
-  end
+  give_up(args.key, args.digest, args.bytes)
   return 1
 end
 
 local asset, caller = asset_key(id), args.key
-local key, digest, name = unpack(redis.call('HMGET', asset, 'key', 'digest', 'name'))
+local key, digest = unpack(redis.call('HMGET', asset, 'key', 'digest'))
 if key ~= caller then return verb == 'delete' and 'absent' or {} end
 -- Renews the lifetime of the asset; returns its record.
 if verb == 'use' then
@@ -165,9 +160,5 @@ end
 if is_used(input_uses_key(digest), caller) then return 'used' end
 local bytes = bytes_in(redis.call('HGET', asset, 'data'))
 remove(id)
-local is_unowned = #owners_of(digest) == 0
-if #owned_of(caller, digest) == 0 and redis.call('ZREM', input_keys_key(digest), caller) == 1 then
-  add_stored(caller, -bytes, not is_unowned)
-end
-if is_unowned then redis.call('ZADD', unowned_key(), now_ms(), name) end
+give_up(caller, digest, bytes)
 return 'deleted'

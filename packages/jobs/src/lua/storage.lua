@@ -8,16 +8,13 @@ Input:
 Output:
   see below
 ]]
---- @include "shared/clock"
 --- @include "shared/storage"
 
 local key = args.key
 
 -- The key sent the file `digest` with `bytes` bytes. The file counts as the key's for `life` ms.
 if args.verb == 'add' then
-  local keys = input_keys_key(args.digest)
-  if redis.call('ZADD', keys, 'NX', now_ms(), key) == 1 then add_stored(key, args.bytes, redis.call('ZCARD', keys) > 1) end
-  redis.call('PEXPIRE', keys, args.life)
+  count_file(key, args.digest, args.bytes, args.life)
   return 1
 end
 

@@ -44,7 +44,7 @@ export function assetRoutes(deps: Deps): RouteTable {
           const kept = await keep(deps, request, { ...sent.file, filename }, fields);
           return await answer(deps, request, kept, kept.isNewContent);
         } catch (error) {
-          await deps.ledger.assets.leave(sent.file);
+          await deps.ledger.assets.leave(request.caller.id, sent.file);
           throw error;
         }
       },

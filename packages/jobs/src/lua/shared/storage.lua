@@ -24,6 +24,15 @@ local function add_stored(key, bytes, shared)
   redis.call('HINCRBY', storage, 'stored ' .. key, change)
   if not shared then redis.call('HINCRBY', storage, 'bytes', change) end
 end
+-- The field that says since when no key has a file, because the last one deleted it.
+local UNOWNED = ':unowned'
+-- Counts a file for a key that has sent it, for at least `life` ms.
+local function count_file(key, digest, bytes, life)
+  local senders = senders_key(digest)
+  redis.call('HDEL', senders, UNOWNED)
+  if redis.call('HSETNX', senders, key, now_ms()) == 1 then add_stored(key, bytes, redis.call('HLEN', senders) > 1) end
+  outlive(senders, life)
+end
 -- Returns what the key has stored, its share (false until the housekeeping has measured the store), and whether it may store
 -- no more now: the store is nearly full, and the key's files that cannot be deleted fill its share.
 local function use_of_storage(key)
