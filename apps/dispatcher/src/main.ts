@@ -49,7 +49,7 @@ async function main(): Promise<void> {
   const metrics = createMetrics({ service: 'dispatcher', log });
   const { redis } = config;
   const { jobTtlSeconds, lockMs, stalledCheckMs, sweepSeconds } = config.queue;
-  const { secrets, allow, timeoutMs, concurrency, perHost, retryDelaysMs } = config.webhooks;
+  const { secrets, allow, timeoutMs, concurrency, perKey, perHost, retryDelaysMs } = config.webhooks;
   const { keysFile, signedUrlSeconds } = config.access;
   const keys = await openKeys(keysFile, log);
   if (keys !== undefined && secrets.length > 0) {
@@ -85,7 +85,7 @@ async function main(): Promise<void> {
     return result;
   };
   const work = Promise.all([
-    deliveries.work(handler, { concurrency, perHost, signal }),
+    deliveries.work(handler, { concurrency, perKey, perHost }, signal),
     schedules.work(
       housekeepingTasks({
         keeper,

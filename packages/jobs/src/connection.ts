@@ -24,8 +24,8 @@ export function runScript(
   return runAny(redis, name, key, [prefix, JSON.stringify(named, wellFormed), ...list]);
 }
 
-/** Lua cannot parse JSON with half of a surrogate pair. */
-function wellFormed(_name: string, value: unknown): unknown {
+/** For JSON.stringify: Lua cannot parse JSON with half of a surrogate pair. */
+export function wellFormed(_name: string, value: unknown): unknown {
   return typeof value === 'string' ? value.toWellFormed() : value;
 }
 

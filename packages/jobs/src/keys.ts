@@ -41,7 +41,8 @@ const FLEET_KEYS = {
   alias: 'alias:<key>:<alias>',
   /**
    * Hash: `origin`, the part of the order that only the API repeats in its answers, and `graph`, the source of the
-   * caller's own graph; each is JSON or a reference to a file, see record/payloads.ts | as long as the record
+   * caller's own graph; each is JSON or a reference to a file, see record/payloads.ts. `attempts`: the last ones to deliver
+   * the job's webhook, a line of JSON each | as long as the record
    */
   texts: 'texts:<id>',
   /** Sorted set: ids of open jobs by creation time | an id until its job ends */
@@ -235,8 +236,6 @@ const FLEET_KEYS = {
   modelKeeper: 'model-keeper:<folder>',
   /** Hash: `<kind>/<name>` → what the folder has of a model as JSON | a minute after its worker last renewed it */
   modelCopies: 'model-copies:<folder>',
-  /** List: attempts to deliver the job's webhook as JSON, capped | as long as the record */
-  attempts: 'attempts:<id>',
   /** Sorted set: job ids by start deadline | an id until its job starts or ends */
   deadlines: 'deadlines',
   /** Stream: webhooks to deliver | an entry until it is in the delivery queue */

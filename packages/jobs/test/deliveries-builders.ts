@@ -5,6 +5,7 @@ import { createDeliveries, type DeliveriesOptions } from '../src/webhooks/delive
 import { createDeliveryQueue, type DueDelivery, type TryResult } from '../src/webhooks/delivery-queue.js';
 import type { DeliveryHandler } from '../src/webhooks/delivery-worker.js';
 import { createJobLife } from '../src/webhooks/job-webhooks.js';
+import type { SlotLimits } from '../src/webhooks/slots.js';
 import { type Fleet, JOB_TTL_SECONDS, quietLog } from './builders.js';
 
 /** An attempt keeps its lock even on a busy machine; otherwise it would be repeated. */
@@ -25,8 +26,7 @@ export const taken: TryResult = { attempt: attempt(200, 'thanks'), retryInMs: un
 export const notTaken = (retryInMs?: number): TryResult => ({ attempt: attempt(500, 'broken'), retryInMs });
 
 export interface DispatcherOptions {
-  readonly concurrency?: number;
-  readonly perHost?: number;
+  readonly limits?: Partial<SlotLimits>;
   readonly overrides?: Partial<DeliveriesOptions>;
 }
 
@@ -38,7 +38,7 @@ export interface TestDispatcher {
 }
 
 export function dispatch(fleet: Fleet, handler: DeliveryHandler, options: DispatcherOptions = {}): TestDispatcher {
-  const { concurrency = 16, perHost = 4, overrides } = options;
+  const { limits, overrides } = options;
   const stopping = new AbortController();
   const deliveries = createDeliveries({
     redis: fleet.settings,
@@ -48,7 +48,7 @@ export function dispatch(fleet: Fleet, handler: DeliveryHandler, options: Dispat
     log: quietLog(),
     ...overrides,
   });
-  const working = deliveries.work(handler, { concurrency, perHost, signal: stopping.signal });
+  const working = deliveries.work(handler, { concurrency: 16, perKey: 16, perHost: 4, ...limits }, stopping.signal);
   working.catch(() => {});
   const stop = async () => {
     stopping.abort();

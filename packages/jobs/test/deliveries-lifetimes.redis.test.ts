@@ -47,7 +47,6 @@ describe('a job whose webhook is undelivered', () => {
     const { read } = deliveryOf(fleet);
     await until('it waits', async () => (await read(id)).next_attempt_at !== null);
     expect(await leftOf(fleet, id)).toBeGreaterThan(nextTryMs + TTL_MS);
-    expect(await fleet.redis.pttl(fleet.keys.attempts(id))).toBeGreaterThan(nextTryMs + TTL_MS);
     expect(await fleet.redis.pttl(fleet.keys.jobsOf('anonymous'))).toBeGreaterThan(nextTryMs + TTL_MS);
   });
 
@@ -81,7 +80,6 @@ describe('the lifetime of a job starts with the end of its delivery', () => {
     await nothingLeft(fleet);
     expect(await leftOf(fleet, id)).toBeLessThanOrEqual(TTL_MS);
     expect(await leftOf(fleet, id)).toBeGreaterThan(TTL_MS - 60_000);
-    expect(await fleet.redis.pttl(fleet.keys.attempts(id))).toBeLessThanOrEqual(TTL_MS);
   });
 
   it('or at once if its webhook does not want its event', async () => {
@@ -104,7 +102,7 @@ describe('a job that is deleted', () => {
     await receiver.got(1);
     await nothingLeft(fleet);
     expect(receiver.dues).toHaveLength(1);
-    expect(await fleet.redis.exists(fleet.keys.attempts(id), fleet.keys.job(id))).toBe(0);
+    expect(await fleet.redis.exists(fleet.keys.job(id))).toBe(0);
   });
 
   it('during a redelivery request is not found, and nothing is sent', async () => {

@@ -2,7 +2,9 @@ import { MODEL_URL_FOLDER, type ModelCopy, type ModelFaultCode, newId } from '@c
 import { claimNext, startRedisServer, until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { FleetFigures } from '../src/index.js';
+import { deliveryItemKey } from '../src/webhooks/delivery-queue.js';
 import { aJob, anAnnouncement, failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+import { attempt, deliveryOf, endedJob } from './deliveries-builders.js';
 import { openHousekeeper } from './housekeepers.js';
 
 async function open() {
@@ -208,12 +210,28 @@ describe('the webhooks', () => {
     const { redis } = await keeper.figures();
     expect((await keeper.figures()).webhooks).toEqual({ outbox: 0, queued: 0, oldestMs: 0 });
     const hourAgo = Date.now() - 3_600_000;
-    await fleet.redis.xadd(fleet.keys.outbox, `${hourAgo}-0`, 'job', newId(), 'status', 'succeeded', 'callback', '{}');
-    await fleet.redis.xadd(fleet.keys.outbox, '*', 'job', newId(), 'status', 'succeeded', 'callback', '{}');
+    await fleet.redis.xadd(fleet.keys.outbox, `${hourAgo}-0`, 'job', newId());
+    await fleet.redis.xadd(fleet.keys.outbox, '*', 'job', newId());
     const { webhooks } = await keeper.figures();
     expect(webhooks).toMatchObject({ outbox: 2, queued: 0 });
     expect(Math.floor(webhooks.oldestMs / 60_000)).toBe(60);
     expect(redis.noEviction).toBe(true);
+  });
+
+  it('are counted in the queue, with the age of the oldest that was never tried', async () => {
+    const { fleet, keeper } = await open();
+    const [tried, untried] = [await endedJob(fleet), await endedJob(fleet)];
+    await fleet.redis.del(fleet.keys.outbox);
+    const { queue, life } = deliveryOf(fleet);
+    await queue.add([tried, untried].map((job) => ({ job, key: 'anonymous', host: 'receiver.example', run: '1-0' })));
+    await life.recordAttempt(tried, { ...attempt(503), run: '1-0', tries: 1, isLast: false }, 1000);
+    const hour = 3_600_000;
+    const made = (job: string, ago: number) =>
+      fleet.redis.hset(deliveryItemKey(fleet.keys, job), 'timestamp', Date.now() - ago);
+    await Promise.all([made(tried, 2 * hour), made(untried, hour)]);
+    const { webhooks } = await keeper.figures();
+    expect(webhooks).toMatchObject({ outbox: 0, queued: 2 });
+    expect(Math.floor(webhooks.oldestMs / 60_000)).toBe(60);
   });
 });
 

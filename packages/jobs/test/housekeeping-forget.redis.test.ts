@@ -15,10 +15,9 @@ it('deletes the record, events, delivery and index entries of an ended job, and 
   const next = (await fleet.submit({ key: 'k', parent })).record.id;
   const indexed = () =>
     Promise.all([keys.jobsOf('k'), keys.jobsByWorkflow('k')].map((index) => redis.zrange(index, '0', '-1')));
-  await redis.rpush(keys.attempts(id), '{}');
   const keeper = openHousekeeper(fleet);
-  const left = () => redis.exists(keys.job(id), keys.events(id), keys.attempts(id), keys.preview(id));
-  expect(await left()).toBe(3);
+  const left = () => redis.exists(keys.job(id), keys.events(id), keys.preview(id));
+  expect(await left()).toBe(2);
   expect(await indexed()).toEqual([
     [id, next],
     [`text2img|${id}`, `text2img|${next}`],
@@ -60,14 +59,14 @@ describe('a job whose webhook', () => {
     await fleet.ledger.jobs.cancel(id);
     return id;
   };
-  const attempted = ({ redis, keys }: Fleet, id: string) => redis.rpush(keys.attempts(id), '{}');
+  const attempted = ({ redis, keys }: Fleet, id: string) => redis.hset(keys.texts(id), 'attempts', '{}');
 
   it('is queued is kept, also after failed attempts, until it has left the queue', async () => {
     const fleet = await openFleet();
     const keeper = openHousekeeper(fleet);
     const id = await canceled(fleet);
     const { queue } = deliveryOf(fleet);
-    await queue.add(`msg_${id}`, { job: id, key: 'anonymous', host: 'receiver.example', run: '1' });
+    await queue.add([{ job: id, key: 'anonymous', host: 'receiver.example', run: '1' }]);
     await attempted(fleet, id);
     expect(await keeper.forget(id)).toBe('open');
     expect((await fleet.get(id)).record.status).toBe('canceled');

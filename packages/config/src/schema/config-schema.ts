@@ -43,8 +43,9 @@ const sharedSchema = {
     ),
     allow: targets('WEBHOOK_ALLOW', 'webhooks may call although they are not public'),
     timeoutMs: integer('WEBHOOK_TIMEOUT_MS', 10_000, 100, 'Longest wait for the answer to a webhook'),
-    /** Webhooks that one dispatcher delivers at a time: 640 a second to receivers that answer within 100 ms. */
-    concurrency: 64,
+    /** Webhooks that one dispatcher delivers at a time, and how many of these for one API key. */
+    concurrency: 512,
+    perKey: 32,
     perHost: integer(
       'WEBHOOK_PER_HOST',
       4,

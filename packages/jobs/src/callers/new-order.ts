@@ -1,5 +1,6 @@
 import type { JobKind, ParentJob, ResolvedRequest, Webhook } from '@comfy-fleet/contracts';
 import { GRAPH } from '@comfy-fleet/workflows';
+import { wellFormed } from '../connection.js';
 import { inlineOrReference, payloadFile, type TextKind } from '../record/payloads.js';
 import { affinityKeyOf, digestsOf, signatureOf } from '../record/request-keys.js';
 import type { StoredSource } from '../record/workflows.js';
@@ -159,7 +160,7 @@ function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder) {
     reuse: job.reuse,
     weight: weight === 1 ? undefined : weight,
     most_taken: mostTaken,
-    callback: job.callback && JSON.stringify(job.callback),
+    callback: job.callback && JSON.stringify(job.callback, wellFormed),
     parent: job.parent && JSON.stringify(job.parent),
     files: digestsOf(job.request).join(' ') || undefined,
     comfy_key: job.comfyKey,

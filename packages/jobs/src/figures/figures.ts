@@ -91,10 +91,17 @@ async function readWebhookFigures(redis: Redis, keys: Keys) {
     redis.llen(queue('active')),
     redis.zcard(queue('delayed')),
   ]);
-  const items = await Promise.all(due.map((id) => redis.hmget(queue(id), 'timestamp', 'atm')));
-  const untried = items.flatMap(([made, tries]) => (made && (tries ?? '0') === '0' ? [Number(made)] : []));
+  const items = await Promise.all(
+    due.map(async (id) => {
+      const [made, tried] = await Promise.all([
+        redis.hget(queue(id), 'timestamp'),
+        redis.hexists(keys.texts(id.replace('msg_', '')), 'attempts'),
+      ]);
+      return made === null || tried === 1 ? [] : [Number(made)];
+    }),
+  );
   // The id of an entry begins with its time in ms.
-  const oldest = Math.min(...untried, ...first.map(([id]) => Number.parseInt(id, 10)));
+  const oldest = Math.min(...items.flat(), ...first.map(([id]) => Number.parseInt(id, 10)));
   return {
     /** Webhooks in the outbox. */
     outbox,

@@ -27,7 +27,7 @@ end
 local function is_to_be_notified()
   if redis.call('EXISTS', args.delivery) == 1 then return true end
   local callback = get('callback')
-  return callback ~= '' and redis.call('EXISTS', attempts_key(id)) == 0 and may_be_in_outbox()
+  return callback ~= '' and redis.call('HEXISTS', texts_key(id), 'attempts') == 0 and may_be_in_outbox()
     and is_wanted(callback, status)
 end
 if status ~= '' and args.delivery and is_to_be_notified() then return 'open' end
@@ -37,5 +37,5 @@ release_bytes(get('key'), id)
 each_companion(function(key) redis.call('DEL', key) end)
 add_stored(get('key'), -bytes_in(get('outputs')))
 local found = redis.call('DEL', record)
-redis.call('DEL', events_key(id), attempts_key(id), preview_key(id))
+redis.call('DEL', events_key(id), preview_key(id))
 return found == 1 and 'forgotten' or 'absent'

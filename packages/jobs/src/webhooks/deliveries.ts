@@ -9,6 +9,7 @@ import { createDeliveryQueue } from './delivery-queue.js';
 import { createDeliveryWorker, type DeliveryHandler } from './delivery-worker.js';
 import { createJobLife } from './job-webhooks.js';
 import { moveOutbox } from './outbox.js';
+import type { SlotLimits } from './slots.js';
 
 export interface DeliveriesOptions {
   readonly redis: RedisSettings;
@@ -30,32 +31,25 @@ export function createDeliveries(options: DeliveriesOptions) {
 
   return {
     /**
-     * Moves webhooks from the outbox to the delivery queue and calls `handler` for each attempt that is due, at most
-     * `concurrency` at a time and `perHost` for one API key and host, until the signal aborts. Resolves when the attempts
-     * in progress are over.
+     * Moves webhooks from the outbox to the delivery queue and calls `handler` for each attempt that is due, within the
+     * limits, until the signal aborts. Resolves when the attempts in progress are over.
      */
-    work: async (
-      handler: DeliveryHandler,
-      { concurrency, perHost, signal }: { concurrency: number; perHost: number; signal: AbortSignal },
-    ): Promise<void> => {
+    work: async (handler: DeliveryHandler, limits: SlotLimits, signal: AbortSignal): Promise<void> => {
+      const stopping = { stopping: signal };
       const worker = createDeliveryWorker({
         redis,
         keys,
-        concurrency,
-        perHost,
+        limits,
         lockMs,
         stalledCheckMs,
         life,
-        stopping: signal,
         handler,
         log,
+        ...stopping,
       });
-      const end = async () => {
-        await aborted(signal);
-        // Closes at once: deliveries that the outbox still adds stay in the queue.
-        await worker.close();
-      };
-      await Promise.all([worker.run(), moveOutbox({ redis, blocking, keys, life, queue, log }, signal), end()]);
+      // Closes at once: deliveries that the outbox still adds stay in the queue.
+      const closed = aborted(signal).then(() => worker.close());
+      await Promise.all([worker.run(), moveOutbox({ redis, blocking, keys, queue, log }, signal), closed]);
     },
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
     /** Resolves when Redis answers. */

@@ -65,25 +65,18 @@ export function wants(webhook: Webhook, status: TerminalStatus): boolean {
 /** BullMQ's queue of webhooks. */
 export type DeliveryQueue = ReturnType<typeof createDeliveryQueue>;
 
-/** BullMQ's limit of attempts, never reached: the handler decides whether and when there is another one. */
-const UNLIMITED_ATTEMPTS = 1_000_000;
-
 export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger) {
   const queue = openQueue(redis, keys, keys.webhookQueue, log, NO_EVENTS);
   return {
     /** The queue itself, for inspection. */
     queue,
-    /** Queues a delivery. Does nothing if one with this id is queued. */
-    add: async (id: string, item: DeliveryItem): Promise<void> => {
-      await queue.add('webhook', item, {
-        jobId: id,
-        attempts: UNLIMITED_ATTEMPTS,
-        backoff: { type: 'custom' },
-        stackTraceLimit: 0,
-        // Finished items must be removed; otherwise their ids could never be delivered again.
-        removeOnComplete: true,
-        removeOnFail: true,
-      });
+    /** Queues deliveries. Does nothing for a job whose delivery is queued. */
+    add: async (items: readonly DeliveryItem[]): Promise<void> => {
+      // Finished items must be removed; otherwise their ids could never be delivered again.
+      const opts = { removeOnComplete: true, removeOnFail: true };
+      await queue.addBulk(
+        items.map((data) => ({ name: 'webhook', data, opts: { jobId: webhookId(data.job), ...opts } })),
+      );
     },
     /** Starts a delayed delivery now. Does nothing if there is none. */
     promote: async (id: string): Promise<void> => {

@@ -18,10 +18,10 @@ export function createJobWebhooks(redis: Redis, keys: Keys, queue: DeliveryQueue
         const webhook = webhookOf(record);
         const id = webhookId(record.id);
         const { item, delayed } = queue.keysOf(id);
-        const log = keys.attempts(record.id);
-        const replies = await redis.multi().lrange(log, 0, -1).exists(item).zscore(delayed, id).exec();
-        const [lines, exists, score] = (replies ?? []).map(([, reply]) => reply) as [string[], number, string | null];
-        const attempts = parseAttempts(lines).map(({ run: _run, isLast: _isLast, ...attempt }) => attempt);
+        const reading = redis.multi().hget(keys.texts(record.id), 'attempts').exists(item).zscore(delayed, id);
+        const replies = ((await reading.exec()) ?? []).map(([, reply]) => reply);
+        const [lines, exists, score] = replies as [string | null, number, string | null];
+        const attempts = parseAttempts(lines).map(({ run: _, tries: __, isLast: ___, ...attempt }) => attempt);
         return {
           id,
           url: webhook.url,
@@ -45,7 +45,7 @@ export function createJobWebhooks(redis: Redis, keys: Keys, queue: DeliveryQueue
           throw new FleetError('wrong_job_state', `The webhook does not want job.${status}; see its events.`);
         }
         // Only one of these has an effect.
-        await queue.add(webhookId(id), { job: id, key, host: hostOf(webhook.url), run: newId() });
+        await queue.add([{ job: id, key, host: hostOf(webhook.url), run: newId() }]);
         await queue.promote(webhookId(id));
         // Last, because a delivery that was just ending may have set the lifetime of the job.
         if ((await life.prolong(id)) === undefined) {
@@ -75,15 +75,15 @@ function webhookOf({ callback }: JobRecord) {
 interface LoggedAttempt extends WebhookAttempt {
   /** The `run` of its item in the delivery queue. */
   readonly run: string;
+  /** How many attempts of that item were made, with this one. */
+  readonly tries: number;
   /** It was the last attempt of that item. */
   readonly isLast: boolean;
 }
 
 /** Parses the log of attempts. */
-export function parseAttempts(lines: readonly string[]): LoggedAttempt[] {
-  // Redis may have died after writing a line but before answering, so that the line was written again.
-  const once = lines.filter((line, n) => line !== lines[n - 1]);
-  return once.map((line) => JSON.parse(line) as LoggedAttempt);
+export function parseAttempts(lines: string | null | undefined): LoggedAttempt[] {
+  return lines ? lines.split('\n').map((line) => JSON.parse(line) as LoggedAttempt) : [];
 }
 
 /** Lifetimes of jobs with webhooks: a job must exist when its webhook arrives. */
@@ -101,9 +101,9 @@ export function createJobLife(redis: Redis, keys: Keys, jobTtlSeconds: number) {
      */
     prolong: async (id: string) => (await run(id, { life: lifeUntil(0) })) || undefined,
     /** Logs an attempt. Keeps the job until long after the next one, or starts its lifetime if there is none. */
-    recordAttempt: async (id: string, attempt: Omit<LoggedAttempt, 'isLast'>, nextTryInMs: number | undefined) => {
-      const isLast = nextTryInMs === undefined;
-      await run(id, { try: JSON.stringify({ ...attempt, isLast }), life: isLast ? undefined : lifeUntil(nextTryInMs) });
+    recordAttempt: async (id: string, attempt: LoggedAttempt, nextTryInMs: number | undefined) => {
+      const life = nextTryInMs === undefined ? undefined : lifeUntil(nextTryInMs);
+      await run(id, { try: JSON.stringify(attempt), life });
     },
     /** Nothing is left to deliver: the lifetime of the job starts. */
     notified: async (id: string) => {

@@ -54,7 +54,7 @@ local function close_job(status, gpu_ms, pictures)
   redis.call('DEL', preview_key(id))
   local life, callback = ended_life, get('callback')
   if callback ~= '' and is_callback_due(status) and is_wanted(callback, status) then
-    redis.call('XADD', outbox_key(), '*', 'job', id, 'status', status, 'callback', callback)
+    redis.call('XADD', outbox_key(), '*', 'job', id, 'key', get('key'), 'url', cjson.decode(callback).url)
     life = life + UNDELIVERED_EXTRA_MS
   end
   if origin then redis.call('ZADD', listed_of_key(get('key')), string.format('%.0f', ENDED_AFTER + now_ms()), id) end

@@ -30,7 +30,6 @@ end
 local function live(ms, at_least)
   local function keep(key) if at_least then outlive(key, ms) else redis.call('PEXPIRE', key, ms) end end
   keep(record)
-  keep(attempts_key(id))
   each_companion(keep)
   each_index(function(index) outlive(index, ms + INDEX_EXTRA_MS) end)
   for _, index in ipairs({listed_of_key(get('key')), job_bytes_key(get('key'))}) do outlive(index, ms + INDEX_EXTRA_MS) end
