@@ -5,7 +5,7 @@ import type { InstanceFolders } from '@comfy-fleet/config';
 import { newId } from '@comfy-fleet/contracts';
 import { inputName } from '@comfy-fleet/frames';
 import { lastEnd, PICTURE, pictureFile, type Simulator, starts, until } from '@comfy-fleet/testing';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { aGpu, namesIn, openStack, someStores } from './worker-stack.js';
 
 /** The settings of a worker that can access these folders of its ComfyUI. */
@@ -38,6 +38,28 @@ it("deletes pictures from ComfyUI's disk once they are stored, and what is a day
   expect(picturesIn(output, input)).toEqual(expected);
   expect((await namesIn(stores.frames)).sort()).toEqual([`${id}_1.png`, `${id}_2.png`]);
   expect(await worker.instance(1)).toMatchObject({ cleansOutputs: true, cleansInputs: true });
+});
+
+it("deletes from ComfyUI's disk what a node has saved of a list before its job was canceled", async () => {
+  const stack = await openStack();
+  const gpu = await aGpu(1000);
+  const output = join(gpu.dir, 'output');
+  await stack.startWorker('w', [], seeing(gpu, { output }));
+  const id = await stack.submit({ steps: 150 });
+  await stack.running(id);
+  const { promptId } = await stack.record(id);
+  const reader = stack.worker('reader');
+  onTestFinished(() => reader.close());
+  const prefix = (await reader.instanceNames()).outputPrefix(String(promptId));
+  mkdirSync(output, { recursive: true });
+  // ComfyUI lists what a node has saved once all items of the list are done.
+  for (const name of [`${prefix}-1_00001_.png`, `${prefix}-1_00002_.exr`, 'others.png']) {
+    writeFileSync(join(output, name), 'x');
+  }
+  await stack.cancel(id);
+  expect(await stack.ended(id)).toMatchObject({ status: 'canceled' });
+  await until('the files are gone', () => readdirSync(output).length === 1);
+  expect(readdirSync(output)).toEqual(['others.png']);
 });
 
 it('a finished picture is not rendered again when the worker and then ComfyUI are killed before it is stored', async () => {

@@ -25,6 +25,14 @@ export async function deleteOutputs(folders: InstanceFolders, files: readonly Ou
   }
 }
 
+/** Deletes all files that a submission saved, if we can access ComfyUI's disk. */
+export async function deleteByPrefix({ output }: InstanceFolders, prefix: string): Promise<void> {
+  if (output === undefined) return;
+  for (const name of await readdir(output)) {
+    if (name.startsWith(`${prefix}-`)) await rm(join(output, name), { force: true });
+  }
+}
+
 /**
  * Deletes an ended job's input files from ComfyUI's disk, if we can access it, unless other jobs use them. `names` are
  * the names on the instance.

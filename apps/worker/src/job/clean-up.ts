@@ -1,6 +1,6 @@
 import type { OutputFile } from '@comfy-fleet/comfyui';
 import type { InstanceFault, Loss } from '@comfy-fleet/jobs';
-import { deleteOutputs } from '../instance/leftovers.js';
+import { deleteByPrefix, deleteOutputs } from '../instance/leftovers.js';
 import type { Submission } from '../submission/submission.js';
 import { recordBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
@@ -32,11 +32,18 @@ export function isOfEarlierPrompt({ submission, record }: HeldJob, { type, nodeI
  * logged.
  */
 export async function cleanUpOutputs(job: HeldJob, submission: Submission | undefined): Promise<void> {
-  const { outputs = [], temporary = [] } = submission?.entry ?? {};
+  if (submission === undefined) return;
+  const { entry, names } = submission;
+  const { outputs = [], temporary = [] } = entry ?? {};
   const own = [...outputs, ...temporary].filter((file) => !isOfEarlierPrompt(job, file));
-  await deleteOutputs(job.instance.folders, own).catch((error: unknown) =>
-    job.log.warn('files could not be deleted from the folders of ComfyUI', { error }),
-  );
+  const { folders } = job.instance;
+  try {
+    await deleteOutputs(folders, own);
+    // A node that fails in the middle of a list has saved the items before, which no history lists.
+    if (entry?.outcome !== 'success') await deleteByPrefix(folders, names.prefix);
+  } catch (error) {
+    job.log.warn('files could not be deleted from the folders of ComfyUI', { error });
+  }
 }
 
 /**

@@ -41,6 +41,10 @@ export class CallerNames {
     this.#graphStart = first === undefined ? undefined : new RegExp(`\\{\\s*(\\\\?)"${key}\\1"\\s*:\\s*\\{`, 'g');
   }
 
+  get prefix(): string {
+    return this.#names.prefix;
+  }
+
   inText(text: string): string {
     return text.replace(this.#ours, (name) => this.#names.files.get(name) ?? USUAL_PREFIX);
   }
