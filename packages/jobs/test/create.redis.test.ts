@@ -90,7 +90,7 @@ it('puts a webhook into the outbox when the job ends, and nothing for a job with
   await fleet.ledger.jobs.cancel(without);
   await fleet.ledger.jobs.cancel(id);
   const entries = (await fleet.redis.xrange(fleet.keys.outbox, '-', '+')).map(([, fields]) => fields);
-  expect(entries).toEqual([['job', id, 'status', 'canceled', 'callback', '{"url":"https://example.com"}']]);
+  expect(entries).toEqual([['job', id, 'key', 'anonymous', 'url', 'https://example.com']]);
 });
 
 it('answers undefined for a job that does not exist', async () => {

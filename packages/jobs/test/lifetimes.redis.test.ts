@@ -71,7 +71,7 @@ it('leaves no key without a lifetime, except the documented ones, when every job
   for (const key of found) if ((await redis.pttl(key)) === -1) lasting.push(key);
   expect(lasting.filter((key) => !forGood.has(key))).toEqual([]);
   expect(found.filter((key) => key.startsWith(`${keys.prefix}:job:`))).toHaveLength(5);
-  expect(found.filter((key) => key.startsWith(`${keys.prefix}:attempts:`))).toHaveLength(5);
+  expect(found.filter((key) => key.startsWith(`${keys.prefix}:texts:`))).toHaveLength(5);
   // Two of them began.
   expect(found.filter((key) => key.startsWith(`${keys.prefix}:events:`))).toHaveLength(2);
 });

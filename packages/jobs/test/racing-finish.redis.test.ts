@@ -55,6 +55,6 @@ it('lets one of 100 racing finishers win: one terminal status, one terminal even
   const statuses = (await fleet.events(id)).map((event) => (event as { status: string }).status);
   expect(statuses).toEqual(['running', record.status]);
   const outbox = await fleet.redis.xrange(fleet.keys.outbox, '-', '+');
-  const callback = '{"url":"https://example.com/hook"}';
-  expect(outbox.map(([, fields]) => fields)).toEqual([['job', id, 'status', record.status, 'callback', callback]]);
+  const url = 'https://example.com/hook';
+  expect(outbox.map(([, fields]) => fields)).toEqual([['job', id, 'key', 'anonymous', 'url', url]]);
 });
