@@ -167,16 +167,10 @@ const FLEET_KEYS = {
   /** Hash: `<kind> <lod> <outcome>` → how many jobs were created, or ended like this | forever: 40 fields */
   totals: 'totals',
   /**
-   * Sorted set: ids of a key's jobs, all with score 0 | two days longer than the longest-lived record; an id until its
-   * record is gone
+   * Sorted set: a key's jobs, and its jobs by workflow and by the job that they were made from, all with score 0, see
+   * record/indexes.ts | two days longer than the longest-lived record; a job until its record is gone
    */
   jobsOf: 'jobs-of:<key>',
-  /** Sorted set: `<workflow>|<id>` of the same jobs, all with score 0 | as jobsOf */
-  jobsByWorkflow: 'jobs-by-workflow:<key>',
-  /**
-   * Sorted set: ids of a key's jobs that were made from this job, all with score 0 | two days longer than their records
-   */
-  childrenOf: 'children-of:<key>:<id>',
   /**
    * Sorted set: ids of a key's jobs with an origin: first open ones by creation time, then ended ones by ENDED_AFTER plus
    * the time of their end | as jobsOf; an id until its record is gone or the job is hidden

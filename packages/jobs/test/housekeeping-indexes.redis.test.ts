@@ -25,16 +25,19 @@ describe('pruneIndexes', () => {
         if (n % 10 === 0) stay[key]?.push((await fleet.submit({ id, key })).record.id);
         else gone[key]?.push(id);
       }
-      await redis.zadd(keys.jobsOf(key), ...(gone[key] ?? []).flatMap((id) => [0, id]));
-      const members = (gone[key] ?? []).map((id, n) => `${n % 3 === 0 ? 'flux' : 'text2img'}|${id}`);
-      await redis.zadd(keys.jobsByWorkflow(key), ...members.flatMap((member) => [0, member]));
+      const parent = newId();
+      const members = (gone[key] ?? []).flatMap((id, n) => {
+        const workflow = n % 3 === 0 ? 'flux' : 'text2img';
+        return [`all|${id}|${parent}|${workflow}`, `workflow|${workflow}|${id}`, `parent|${parent}|${id}`];
+      });
+      await redis.zadd(keys.jobsOf(key), ...members.flatMap((member) => [0, member]));
     }
     const keeper = openHousekeeper(fleet);
     expect(await keeper.pruneIndexes()).toBe(1260);
     for (const key of ['a', 'b']) {
       const left = stay[key]?.sort();
-      expect(await redis.zrange(keys.jobsOf(key), '0', '-1')).toEqual(left);
-      expect(await redis.zrange(keys.jobsByWorkflow(key), '0', '-1')).toEqual(left?.map((id) => `text2img|${id}`));
+      const members = left?.flatMap((id) => [`all|${id}||text2img`, `workflow|text2img|${id}`]);
+      expect(await redis.zrange(keys.jobsOf(key), '0', '-1')).toEqual(members?.sort());
     }
     expect(await keeper.pruneIndexes()).toBe(0);
   });
@@ -44,10 +47,10 @@ describe('pruneIndexes', () => {
     const { redis, keys } = fleet;
     await fleet.submit({ key: 'a' });
     const ids = Array.from({ length: 1200 }, (_, n) => idOfAge(LIFE_MS + 60_000 + n));
-    await redis.zadd(keys.jobsOf('a'), ...ids.flatMap((id) => [0, id]));
+    await redis.zadd(keys.jobsOf('a'), ...ids.flatMap((id) => [0, `all|${id}||text2img`]));
     const counts = await Promise.all([openHousekeeper(fleet).pruneIndexes(), openHousekeeper(fleet).pruneIndexes()]);
     expect(counts[0] + counts[1]).toBe(1200);
-    expect(await redis.zcard(keys.jobsOf('a'))).toBe(1);
+    expect(await redis.zcard(keys.jobsOf('a'))).toBe(2);
   });
 });
 

@@ -18,7 +18,8 @@ async function surplus(keeper: Housekeeper, mostKept: number): Promise<string[]>
   return gone;
 }
 
-const indexOf = ({ redis, keys }: Fleet, key: string) => redis.zrange(keys.jobsOf(key), '0', '-1');
+const indexOf = async ({ redis, keys }: Fleet, key: string) =>
+  (await redis.zrangebylex(keys.jobsOf(key), '[all|', '(all}')).map((member) => member.split('|')[1]);
 
 it('forgets the oldest ended jobs of each key with too many, over several pages, and yields their ids', async () => {
   const fleet = await openFleet();
@@ -37,7 +38,7 @@ it('neither forgets nor counts waiting jobs, and removes entries without a recor
   const { redis, keys } = fleet;
   const keeper = openHousekeeper(fleet);
   const gone = newId();
-  await redis.zadd(keys.jobsOf('anna'), 0, gone);
+  await redis.zadd(keys.jobsOf('anna'), 0, `all|${gone}||text2img`);
   const { ids: waiting } = await fleet.ledger.orders.create({ caller: 'anna', jobs: [aJob(), aJob(), aJob()] });
   const [first, ...rest] = await expired(fleet, keeper, 'anna', 4);
   expect(await surplus(keeper, 3)).toEqual([first]);

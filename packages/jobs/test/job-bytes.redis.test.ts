@@ -136,7 +136,8 @@ it('forgets the oldest ended jobs of a key that holds too many bytes, but neithe
   // Two of eight jobs go, down to three quarters.
   expect(await surplus(all)).toEqual(old.slice(0, 2));
   expect(await surplus(KIB)).toEqual(old.slice(2));
-  expect(await fleet.redis.zrange(fleet.keys.jobsOf('anna'), '0', '-1')).toEqual([...recent, waiting]);
+  const { jobs } = await fleet.ledger.jobs.list('anna', { filter: {}, cursor: undefined, limit: 100 });
+  expect(jobs.map(({ record }) => record.id)).toEqual([...recent, waiting].reverse());
 });
 
 it('remembers as many Idempotency-Keys as fit into a quarter of the bytes of a key, including those of deleted jobs', async () => {

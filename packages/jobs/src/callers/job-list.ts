@@ -1,7 +1,7 @@
 import type { JobKind, JobStatus, Lod, ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { afterWorkflowPrefix, firstIdAt, idOfMember, jobPages, PAGE_BYTES, workflowPrefix } from '../record/indexes.js';
+import { above, firstIdAt, idOfMember, jobPages, PAGE_BYTES, prefixOf } from '../record/indexes.js';
 import { presentLod } from '../record/present-job.js';
 import type { JobSnapshot } from '../record/record.js';
 
@@ -50,8 +50,8 @@ interface Sources {
 }
 
 /**
- * Lists the caller's jobs, newest first, beginning after the id `cursor`. Jobs of one workflow or one parent have their
- * own index; with any other filter, at most MOST_SCANNED ids are read. So a page may be short although there are more
+ * Lists the caller's jobs, newest first, beginning after the id `cursor`. Jobs of one workflow or one parent are
+ * listed by themselves; with any other filter, at most MOST_SCANNED ids are read. So a page may be short although there are more
  * jobs, also if its jobs are large. `redis` must be a connection for lists only, because large answers keep it busy.
  */
 export async function listJobs(
@@ -59,17 +59,18 @@ export async function listJobs(
   caller: string,
   { filter: asked, cursor, limit }: JobQuery,
 ): Promise<JobPage> {
-  const { index, prefix, above, filter } = indexFor(keys, caller, asked);
+  const prefix = prefixOf(asked);
+  const filter = asked.parent === undefined ? { ...asked, workflow: undefined } : asked;
   const lowest = `[${prefix}${filter.createdAfter === undefined ? '' : firstIdAt(filter.createdAfter + 1)}`;
   const before = filter.createdBefore === undefined ? undefined : firstIdAt(filter.createdBefore);
   const first = cursor === undefined || (before !== undefined && before < cursor) ? before : cursor;
-  let from = first === undefined ? above : `(${prefix}${first}`;
+  let from = first === undefined ? above(prefix) : `(${prefix}${first}`;
   const found: JobSnapshot[] = [];
   let bytes = 0;
   const step = isEmpty(filter) ? limit + 1 : SCAN_STEP;
   for (let scanned = 0; scanned < MOST_SCANNED; scanned += step) {
-    const members = await redis.zrevrangebylex(index, from, lowest, 'LIMIT', 0, step);
-    const ids = members.map(idOfMember);
+    const members = await redis.zrevrangebylex(keys.jobsOf(caller), from, lowest, 'LIMIT', 0, step);
+    const ids = members.map((member) => idOfMember(member, prefix));
     for await (const page of jobPages(redis, keys, caller, ids)) {
       const wanted = isEmpty(filter) ? page.ids : await matching(redis, keys, page.ids, filter);
       if (wanted.length === 0) continue;
@@ -87,18 +88,7 @@ export async function listJobs(
     if (members.length < step) return { jobs: found, next: undefined };
     from = `(${members.at(-1)}`;
   }
-  return { jobs: found, next: idOfMember(from.slice(1)) };
-}
-
-/** The smallest index that contains all wanted jobs, and the rest of the filter. */
-function indexFor(keys: Keys, caller: string, filter: JobFilter) {
-  const { parent, workflow, ...others } = filter;
-  if (parent !== undefined) {
-    return { index: keys.childrenOf(caller, parent), prefix: '', above: '+', filter: { ...others, workflow } };
-  }
-  if (workflow === undefined) return { index: keys.jobsOf(caller), prefix: '', above: '+', filter: others };
-  const above = `(${afterWorkflowPrefix(workflow)}`;
-  return { index: keys.jobsByWorkflow(caller), prefix: workflowPrefix(workflow), above, filter: others };
+  return { jobs: found, next: idOfMember(from.slice(1), prefix) };
 }
 
 /** The ids whose records match. Reads only the fields that the filter needs. */

@@ -1,6 +1,7 @@
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { ALL_JOBS, above, idOfMember } from '../record/indexes.js';
 import { pruneJobs } from './prune-indexes.js';
 
 /** The result of forgetting a job. */
@@ -51,20 +52,21 @@ export async function* forgetSurplus(
   const index = keys.jobsOf(caller);
   const now = await redisTime(redis);
   const waiting = Number((await redis.hget(keys.callers, caller)) ?? 0);
-  let surplus = (await redis.zcard(index)) - waiting - most.jobs;
+  let surplus = (await redis.zlexcount(index, `[${ALL_JOBS}`, above(ALL_JOBS))) - waiting - most.jobs;
   let held = bytesIn(await redis.hget(keys.jobBytes(caller), 'total'));
   const isTooMuch = () => surplus > 0 || held > most.bytes * KEPT_BYTES;
-  let from = '-';
+  let from = `[${ALL_JOBS}`;
   for (let seen = 0; isTooMuch() && seen < MOST_LOOKED_AT; seen += PAGE) {
-    const ids = await redis.zrangebylex(index, from, '+', 'LIMIT', 0, PAGE);
-    if (ids.length === 0) return;
+    const members = await redis.zrangebylex(index, from, above(ALL_JOBS), 'LIMIT', 0, PAGE);
+    if (members.length === 0) return;
+    const ids = members.map((member) => idOfMember(member));
     const bytes = (await redis.hmget(keys.jobBytes(caller), ...ids)).map(bytesIn);
     const finished = await Promise.all(ids.map((id) => redis.hget(keys.job(id), 'finished_at')));
     const spare = surplus <= most.jobs && held <= most.bytes * SPARED_BYTES;
     const chosen: number[] = [];
     let [left, leftBytes] = [surplus, held - most.bytes * KEPT_BYTES];
     for (let n = 0; n < ids.length && (left > 0 || leftBytes > 0); n += 1) {
-      from = `(${ids[n]}`;
+      from = `(${members[n]}`;
       const isOld = now - Number(finished[n] ?? now) > RECENT_MS;
       if (left <= 0 && !isOld) continue;
       chosen.push(n);
@@ -74,11 +76,15 @@ export async function* forgetSurplus(
     const verdicts = await Promise.all(chosen.map((n) => forget(ids[n] as string, { spare })));
     const are = (verdict: Forgotten) => chosen.filter((_, at) => verdicts[at] === verdict);
     const [gone, absent] = [are('forgotten'), are('absent')];
-    const named = (numbers: readonly number[]) => numbers.map((n) => ids[n] as string);
-    if (absent.length > 0) await pruneJobs(redis, keys, caller, named(absent));
+    await pruneJobs(
+      redis,
+      keys,
+      caller,
+      absent.map((n) => members[n] as string),
+    );
     surplus -= gone.length + absent.length;
     for (const n of [...gone, ...absent]) held -= bytes[n] ?? 0;
-    if (gone.length > 0) yield named(gone);
+    yield gone.map((n) => ids[n] as string);
   }
 }
 

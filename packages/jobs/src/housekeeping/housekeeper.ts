@@ -13,6 +13,7 @@ import { createKeys, type Keys } from '../keys.js';
 import { createModels } from '../models/models.js';
 import { forgetUnused } from '../models/url-models.js';
 import { createWorkQueues } from '../queue/work-queues.js';
+import { idOfMember } from '../record/indexes.js';
 import { unusedPayloads } from '../record/payloads.js';
 import { deliveryItemKey } from '../webhooks/delivery-queue.js';
 import { readPorts } from '../workers/presence.js';
@@ -92,7 +93,8 @@ export function createHousekeeper({ jobTtlSeconds, log, ...options }: Housekeepe
     cancelOpen: (key: string) =>
       connected(async () => {
         const canceled: string[] = [];
-        for await (const ids of membersOf(redis, keys.jobsOf(key))) {
+        for await (const members of membersOf(redis, keys.jobsOf(key))) {
+          const ids = members.map((member) => idOfMember(member));
           const statuses = await Promise.all(ids.map((id) => redis.hget(keys.job(id), 'status')));
           const open = ids.filter((_, n) => statuses[n] && !isTerminal(statuses[n] as JobStatus));
           for (const id of open) await run('cancel', id);

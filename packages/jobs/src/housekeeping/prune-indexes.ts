@@ -2,7 +2,7 @@ import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { afterWorkflowPrefix, firstIdAt, idOfMember, workflowOfMember, workflowPrefix } from '../record/indexes.js';
+import { ALL_JOBS, firstIdAt } from '../record/indexes.js';
 
 /** Ids read in one round trip. */
 const PAGE = 500;
@@ -16,22 +16,17 @@ export async function pruneIndexes(redis: Redis, keys: Keys, jobTtlSeconds: numb
   const before = firstIdAt((await redisTime(redis)) - jobTtlSeconds * 1000);
   let pruned = 0;
   for (const caller of await redis.hkeys(keys.callers)) {
-    for await (const ids of membersOf(redis, keys.jobsOf(caller), { to: before })) {
-      pruned += await pruneJobs(redis, keys, caller, ids);
+    for await (const members of membersOf(redis, keys.jobsOf(caller), before)) {
+      pruned += await pruneJobs(redis, keys, caller, members);
     }
-    await pruneByWorkflow(redis, keys, keys.jobsByWorkflow(caller), before);
   }
   return pruned;
 }
 
-/** The members of an index with this prefix, up to the id `to`, in pages. Misses none when others leave meanwhile. */
-export async function* membersOf(
-  redis: Redis,
-  index: string,
-  { prefix = '', to = '~' }: { readonly prefix?: string; readonly to?: string } = {},
-): AsyncGenerator<readonly string[]> {
-  for (let from = `[${prefix}`; ; ) {
-    const members = await redis.zrangebylex(index, from, `[${prefix}${to}`, 'LIMIT', 0, PAGE);
+/** The members for all jobs of a key's list, up to the id `to`, in pages. Misses none when others leave meanwhile. */
+export async function* membersOf(redis: Redis, index: string, to = '~'): AsyncGenerator<readonly string[]> {
+  for (let from = `[${ALL_JOBS}`; ; ) {
+    const members = await redis.zrangebylex(index, from, `[${ALL_JOBS}${to}`, 'LIMIT', 0, PAGE);
     const last = members.at(-1);
     if (last === undefined) return;
     yield members;
@@ -39,22 +34,7 @@ export async function* membersOf(
   }
 }
 
-/** Goes from workflow to workflow, which skips the young ids of each. */
-async function pruneByWorkflow(redis: Redis, keys: Keys, index: string, before: string): Promise<void> {
-  for (let from = '-'; ; ) {
-    const [first] = await redis.zrangebylex(index, from, '+', 'LIMIT', 0, 1);
-    if (first === undefined) return;
-    const workflow = workflowOfMember(first);
-    for await (const members of membersOf(redis, index, { prefix: workflowPrefix(workflow), to: before })) {
-      const are = await Promise.all(members.map((member) => redis.exists(keys.job(idOfMember(member)))));
-      const gone = members.filter((_, n) => are[n] === 0);
-      if (gone.length > 0) await redis.zrem(index, ...gone);
-    }
-    from = `(${afterWorkflowPrefix(workflow)}`;
-  }
-}
-
 /** Removes jobs whose record is gone from the lists of the key, and releases their bytes. Returns how many there were. */
-export async function pruneJobs(redis: Redis, keys: Keys, caller: string, ids: readonly string[]): Promise<number> {
-  return (await runScript(redis, 'prune', keys.jobsOf(caller), keys.prefix, { key: caller, ids })) as number;
+export async function pruneJobs(redis: Redis, keys: Keys, caller: string, members: readonly string[]): Promise<number> {
+  return (await runScript(redis, 'prune', keys.jobsOf(caller), keys.prefix, { key: caller, members })) as number;
 }

@@ -22,6 +22,7 @@ Output:
 --- @include "shared/snapshot"
 --- @include "shared/life"
 --- @include "shared/job-bytes"
+--- @include "shared/job-index"
 --- @include "shared/remember"
 --- @include "queue/work-items"
 
@@ -91,14 +92,10 @@ local function write(job)
   join_lod_backlog(job.id, pool, signature, now)
   redis.call('ZADD', open_key(pool), now, job.id)
   redis.call('ZADD', deadlines_key(), deadline, job.id)
-  redis.call('ZADD', jobs_of_key(caller), 0, job.id)
-  redis.call('ZADD', jobs_by_workflow_key(caller), 0, job.workflow .. '|' .. job.id)
-  hold_bytes(caller, job.id, job.bytes)
-  if job.parent then
-    local siblings = children_of_key(caller, job.parent)
-    redis.call('ZADD', siblings, 0, job.id)
-    outlive(siblings, ended_life + INDEX_EXTRA_MS)
+  for _, member in ipairs(index_members(job.id, job.parent, job.workflow)) do
+    redis.call('ZADD', jobs_of_key(caller), 0, member)
   end
+  hold_bytes(caller, job.id, job.bytes)
   for _, digest in ipairs(job.files or {}) do
     redis.call('SADD', input_uses_key(digest), job.id)
     redis.call('PEXPIRE', input_uses_key(digest), USES_LIFE_MS)
@@ -155,7 +152,7 @@ local function make()
     outlive_version(version, wait + ended_life + INDEX_EXTRA_MS)
   end
   redis.call('HINCRBY', callers_key(), caller, #ids)
-  for _, index in ipairs({jobs_of_key(caller), jobs_by_workflow_key(caller), listed_of_key(caller), job_bytes_key(caller)}) do
+  for _, index in ipairs({jobs_of_key(caller), listed_of_key(caller), job_bytes_key(caller)}) do
     outlive(index, ended_life + INDEX_EXTRA_MS)
   end
   redis.call('HINCRBY', usage_key(caller, day), 'jobs', #ids)

@@ -12,13 +12,15 @@ Output:
 ]]
 --- @include "shared/life"
 --- @include "shared/job-bytes"
+--- @include "shared/job-index"
 --- @include "shared/storage"
 
 -- How far Redis' clock may have been set back between the end of a job and the oldest entry of the outbox.
 local CLOCK_SLACK_MS = 60000
 
 local status = get('status')
-if status ~= '' and not is_terminal(status) then return 'open' end
+if status == '' then return 'absent' end
+if not is_terminal(status) then return 'open' end
 -- The id of an entry begins with its time in ms. The entry is deleted after its delivery is queued.
 local function may_be_in_outbox()
   local oldest = redis.call('XRANGE', outbox_key(), '-', '+', 'COUNT', 1)[1]
@@ -30,12 +32,12 @@ local function is_to_be_notified()
   return callback ~= '' and redis.call('HEXISTS', texts_key(id), 'attempts') == 0 and may_be_in_outbox()
     and is_wanted(callback, status)
 end
-if status ~= '' and args.delivery and is_to_be_notified() then return 'open' end
-each_index(function(index, member) redis.call('ZREM', index, member) end)
-redis.call('ZREM', listed_of_key(get('key')), id)
-release_bytes(get('key'), id)
-each_companion(function(key) redis.call('DEL', key) end)
-add_stored(get('key'), -bytes_in(get('outputs')))
-local found = redis.call('DEL', record)
-redis.call('DEL', events_key(id), preview_key(id))
-return found == 1 and 'forgotten' or 'absent'
+if args.delivery and is_to_be_notified() then return 'open' end
+local key, workflow, parent = unpack(redis.call('HMGET', record, 'key', 'workflow', 'parent'))
+redis.call('ZREM', jobs_of_key(key), unpack(index_members(id, parent and cjson.decode(parent).id, workflow)))
+redis.call('ZREM', listed_of_key(key), id)
+release_bytes(key, id)
+each_companion(function(companion) redis.call('DEL', companion) end)
+add_stored(key, -bytes_in(get('outputs')))
+redis.call('DEL', record, events_key(id), preview_key(id))
+return 'forgotten'

@@ -9,28 +9,33 @@ export function firstIdAt(ms: number): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
 }
 
-/** Separates the name of a workflow from the id of a job. Names do not contain it. */
-const SEPARATOR = '|';
-/** The next character. */
-const AFTER = '}';
+/**
+ * The members of the list of a key's jobs are `all|<id>|<parent>|<workflow>`, `workflow|<workflow>|<id>` and
+ * `parent|<parent>|<id>`. Those that begin with the same prefix are in the order of the ids behind it.
+ */
+export const ALL_JOBS = 'all|';
 
-/** The prefix of a workflow's members in the index jobsByWorkflow. */
-export function workflowPrefix(workflow: string): string {
-  return `${workflow}${SEPARATOR}`;
+/** Which jobs of the list: those made from a job, those of a workflow, or all. */
+export function prefixOf({
+  parent,
+  workflow,
+}: {
+  readonly parent?: string | undefined;
+  readonly workflow?: string | undefined;
+}) {
+  if (parent !== undefined) return `parent|${parent}|`;
+  return workflow === undefined ? ALL_JOBS : `workflow|${workflow}|`;
 }
 
-/** A lexical bound above all members of the workflow and below those of the next one. */
-export function afterWorkflowPrefix(workflow: string): string {
-  return `${workflow}${AFTER}`;
+/** The lexical bound above all members with this prefix. */
+export function above(prefix: string): string {
+  return `(${prefix}~`;
 }
 
-export function workflowOfMember(member: string): string {
-  return member.slice(0, member.lastIndexOf(SEPARATOR));
-}
+const ID_CHARS = 36;
 
-/** The job id in a member of any index of jobs. */
-export function idOfMember(member: string): string {
-  return member.slice(member.lastIndexOf(SEPARATOR) + 1);
+export function idOfMember(member: string, prefix = ALL_JOBS): string {
+  return member.slice(prefix.length, prefix.length + ID_CHARS);
 }
 
 /** Ids per page: those read in one round trip. */

@@ -18,20 +18,12 @@ local function each_companion(act)
   if alias and redis.call('GET', alias_key(key, alias)) == id then act(alias_key(key, alias)) end
   act(texts_key(id))
 end
--- Calls `act` with each list that contains the job as long as its record lives, and with the job's member in it.
-local function each_index(act)
-  local key, workflow, parent = unpack(redis.call('HMGET', record, 'key', 'workflow', 'parent'))
-  if not key then return end
-  act(jobs_of_key(key), id)
-  act(jobs_by_workflow_key(key), workflow .. '|' .. id)
-  if parent then act(children_of_key(key, cjson.decode(parent).id), id) end
-end
 -- Sets the lifetime of the job to `ms` from now; with `at_least`, never shortens it. The lists of its key live longer.
 local function live(ms, at_least)
   local function keep(key) if at_least then outlive(key, ms) else redis.call('PEXPIRE', key, ms) end end
   keep(record)
   each_companion(keep)
-  each_index(function(index) outlive(index, ms + INDEX_EXTRA_MS) end)
-  for _, index in ipairs({listed_of_key(get('key')), job_bytes_key(get('key'))}) do outlive(index, ms + INDEX_EXTRA_MS) end
+  local key = get('key')
+  for _, index in ipairs({jobs_of_key(key), listed_of_key(key), job_bytes_key(key)}) do outlive(index, ms + INDEX_EXTRA_MS) end
   outlive_version(version_in(get('request')), ms + INDEX_EXTRA_MS)
 end
