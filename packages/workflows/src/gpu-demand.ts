@@ -39,8 +39,8 @@ export interface GpuDemand {
   readonly joined: number;
   /** Id of the node that joins most of them. */
   readonly largestJoiner: string | undefined;
-  /** The longest list, and the id of the node that makes it. */
-  readonly longest: { readonly node: string; readonly items: number } | undefined;
+  /** Lengths of the lists that leave its nodes. */
+  readonly lists: ReadonlyMap<string, number>;
   /** Files that its nodes save and texts that they show. */
   readonly saved: number;
   /** Id of the node that saves most of them. */
@@ -151,7 +151,6 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
   }
   const parts = new Sum();
   for (const [id, count] of joined) parts.add(id, count);
-  const [longest] = [...lists].sort(([, one], [, other]) => other - one);
   const sampled = Object.keys(graph).filter((id) => isSampler(nodeAt(graph, id)));
   const created = [...makers].filter((id) => EMPTY_LATENT.test(nodeAt(graph, id).class_type));
   for (const id of [...created, ...sampled.flatMap((one) => linkAt(nodeAt(graph, one), 'latent_image')?.[0] ?? [])]) {
@@ -172,7 +171,7 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     copied: saved.total * (ascii(showJson(sent)).length + ascii(beside).length),
     joined: parts.total,
     largestJoiner: parts.largest,
-    longest: longest && { node: longest[0], items: longest[1] },
+    lists,
     numbers,
   };
 }

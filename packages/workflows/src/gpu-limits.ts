@@ -66,7 +66,7 @@ const MOST_ITEMS = 4096;
 const MEASURED = `PNG, JPEG, WebP, GIF, TIFF, AVIF, MP4, MOV, MKV, WebM, MP3, WAV, OGG and FLAC can be, if they are whole, have at most ${MAX_FRAMES} frames, and use H.264, H.265, VP8, VP9, AV1 or ProRes, and AAC, MP3, Opus, Vorbis, FLAC or PCM`;
 
 export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[] {
-  const { amounts, pixels, largestMaker, work, hardestWorker, longest, saved, largestSaver, copied } = demand;
+  const { amounts, pixels, largestMaker, work, hardestWorker, lists, saved, largestSaver, copied } = demand;
   const { joined, largestJoiner } = demand;
   const faults: LimitFault[] = amounts.flatMap((amount) => {
     const { at, value } = amount;
@@ -97,8 +97,30 @@ export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[]
     (value) => `ComfyUI would write ${value} bytes of the graph and its workflow into ${saved} files`,
   );
   beyond(largestJoiner, joined, MOST_PARTS, (value) => `the nodes of the job would join ${value} parts`);
-  beyond(longest?.node, longest?.items ?? 0, MOST_ITEMS, (value) => `would make a list of ${value} items`);
+  const [longest] = [...lists].sort(([, one], [, other]) => other - one);
+  beyond(longest?.[0], longest?.[1] ?? 0, MOST_ITEMS, (value) => `would make a list of ${value} items`);
   return faults;
+}
+
+/** Classes that write previews into the temporary folder, under names that nobody else knows. */
+const PREVIEWS = new Set([
+  'GLSLShader',
+  'ImageCompare',
+  'ImageCropV2',
+  'LossGraphNode',
+  'MaskPreview',
+  'Painter',
+  'PreviewAudio',
+  'SAM3_TrackPreview',
+]);
+
+/** Previews of lists: if one item fails, ComfyUI does not list those before it, and they would stay for a day. */
+export function previewFaults(graph: Graph, lists: GpuDemand['lists']): LimitFault[] {
+  return Object.entries(graph).flatMap(([node, { class_type: className }]) => {
+    const value = lists.get(node) ?? 1;
+    const detail = `cannot preview the ${value} items of a list; save them, or join them in a batch`;
+    return PREVIEWS.has(className) && value > 1 ? [{ node, input: undefined, value, most: 1, detail }] : [];
+  });
 }
 
 /** The faults in ComfyUI's words for a number above the `max` of an input. */

@@ -43,6 +43,7 @@ export {
   limitsFor,
   linkedNumberFaults,
   MAX_OUTPUTS,
+  previewFaults,
 } from './gpu-limits.js';
 export { describeNode, type Graph, type GraphNode, isLink, neededOf, type Place, type Slot } from './graph.js';
 export {

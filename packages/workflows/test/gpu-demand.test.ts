@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { PARAMETERS } from '../src/bindings.js';
 import type { Catalogue } from '../src/describe/catalogue.js';
 import { gpuDemand } from '../src/gpu-demand.js';
-import { faultsBeyond, limitsFor, linkedNumberFaults } from '../src/gpu-limits.js';
+import { faultsBeyond, limitsFor, linkedNumberFaults, previewFaults } from '../src/gpu-limits.js';
 import type { Graph, Slot } from '../src/graph.js';
 import type { LoadedMedia } from '../src/loaded-media.js';
 import { LIMITS } from './requests.js';
@@ -1159,6 +1159,18 @@ describe('numbers over links', () => {
       faultsOf({ n: ['WanVaceToVideo', {}], t: ['TrimVideoLatent', { samples: ['n', 2], trim_amount: ['n', 3] }] }),
     ).toEqual([]);
   });
+});
+
+it('refuses previews of a list, which nobody could find if one of its items failed', () => {
+  const nodes = (list: string): Nodes => ({
+    e: ['EmptyImage', { width: 64, height: 64, batch_size: 3, color: 0 }],
+    r: ['RebatchImages', { images: ['e', 0], batch_size: 1 }],
+    m: ['ImageToMask', { image: [list, 0], channel: 'red' }],
+    p: ['MaskPreview', { mask: ['m', 0] }],
+  });
+  const faultsOf = (list: string) => previewFaults(graphOf(nodes(list)), demandOf(nodes(list)).lists);
+  expect(faultsOf('e')).toEqual([]);
+  expect(faultsOf('r')).toEqual([expect.objectContaining({ node: 'p', value: 3, most: 1 })]);
 });
 
 describe('limits', () => {

@@ -27,6 +27,7 @@ import {
   latentOfBytes,
   linkedNumberFaults,
   modelKindAt,
+  previewFaults,
   type Workflow,
   withFileWidgets,
 } from '@comfy-fleet/workflows';
@@ -294,7 +295,7 @@ export function refuseBeyondLimits(
   const found = faultsBeyond(demand, limits);
   // In graphs by keys without access to all nodes, numbers that come over links must also be within the bounds of their inputs.
   if (workflow.name === GRAPH && caller.allowNodes !== undefined && catalogue !== undefined) {
-    found.push(...linkedNumberFaults(graph, demand.numbers, catalogue));
+    found.push(...linkedNumberFaults(graph, demand.numbers, catalogue), ...previewFaults(graph, demand.lists));
   }
   const faults = found.slice(0, MOST_FAULTS);
   if (faults.length === 0) {
