@@ -30,6 +30,17 @@ const described = (python_module: string, required: Record<string, unknown> = {}
 });
 const CUSTOM = { PickFile: described('custom_nodes.picker.nodes', { name: ['STRING', {}], size: ['INT', {}] }) };
 
+it('takes a file only where the class opens one, or a node could show its name', () => {
+  const graph: Graph = {
+    1: { class_type: 'PrimitiveString', inputs: { value: 'a.png' } },
+    2: { class_type: 'LoadImage', inputs: { image: 'a.png' } },
+  };
+  const { workflow } = openGraph(graph, { catalogue: undefined, fileAt: () => 'image' });
+  expect(forbiddenParts(workflow, { allowNodes: [], denyNodes: [], allowed: {} }, undefined)).toEqual([
+    { node: '1', input: 'value', detail: 'value of PrimitiveString takes no file' },
+  ]);
+});
+
 it('refuses an unreviewed class, and says what the operator can do', () => {
   expect(faults(one('PickFile', { name: 'x' }), { catalogue: CUSTOM })).toEqual([
     '1: PickFile is not an allowed node class; the operator can allow it in ALLOWED_NODES_FILE or with keys create --allow-nodes',
@@ -132,6 +143,8 @@ it.each<[className: string, input: string, value: unknown, problem: string | und
   ['ImageCropV2', 'crop_region', { x: 0, y: 0, width: 8, height: 8 }, undefined],
   ['ComfyMathExpression', 'values.a', '%150000000d', 'takes only a link'],
   ['ComfySwitchNode', 'on_true', '%150000000d', 'takes only a link'],
+  // To the cache of ComfyUI, it is equal to 1.
+  ['StringFormat', 'values.a', true, 'takes only a link'],
   ['CreateList', 'inputs.input0', '%150000000d', 'takes only a link'],
   ['SaveImage', 'filename_prefix', '../../a', undefined],
   ['VAELoader', 'vae_name', 'a.safetensors', undefined],

@@ -64,11 +64,14 @@ export function forbiddenParts(
     const faultAt = isAllowed ? customInputFault : reviewedInputFault;
     const known = { catalogue, rights, isListed: listedInputs(described, catalogue) };
     for (const input of Object.keys(inputs)) {
+      const isFile = isFileWidget(className, input, catalogue);
       const isOwnFile = isMedia(inputAt({ node, input })?.type);
-      if (isOwnFile) continue;
-      const problem = isFileWidget(className, input, catalogue)
-        ? 'takes only the plain name of a file of yours: no link, no object'
-        : faultAt(described, input, known);
+      if (isOwnFile && (isFile || isAllowed)) continue;
+      const problem = isOwnFile
+        ? 'takes no file' // A node could show its secret name.
+        : isFile
+          ? 'takes only the plain name of a file of yours: no link, no object'
+          : faultAt(described, input, known);
       if (problem !== undefined) parts.push({ node, input, detail: `${input} of ${className} ${problem}` });
     }
     if (Object.keys(inputs).some((input) => isFileWidget(className, input, catalogue))) fileNodes += 1;
