@@ -189,6 +189,40 @@ it('shares GPU time by weight among keys that always have waiting jobs, whatever
   fc.assert(fc.property(fc.array(cost, { minLength: 3, maxLength: 12 }), areFair), { numRuns: 200 });
 });
 
+it('shares the GPUs of a large fleet equally between short and long jobs, each instance with one behind another', () => {
+  const names = Array.from({ length: 8 }, (_, n) => `gpu ${n}`);
+  const model = new SchedulingModel({ ...RULES, instances: { names, fit: () => 0 } });
+  const lengths: Readonly<Record<string, number>> = { short: 10_000, long: 120_000 };
+  const used: Record<string, number> = { short: 0, long: 0 };
+  let jobs = 0;
+  const submit = (key: string) => {
+    const job = { id: `${++jobs}`, key, priority: 0, lod: 'mid', checkpoint: 'small', weight: 1 } as const;
+    model.submit({ ...job, mostTaken: undefined });
+  };
+  const slots = new Map(names.map((name) => [name, [] as ModelJob[]]));
+  const ends = new Map(names.map((name) => [name, Number.POSITIVE_INFINITY]));
+  const fill = (name: string, now: number) => {
+    const held = slots.get(name) as ModelJob[];
+    while (held.length < 2) held.push(model.claim(name, now) as ModelJob);
+    ends.set(name, now + (lengths[held[0]?.key ?? ''] ?? 0));
+  };
+  for (let n = 0; n < 20; n += 1) for (const key of Object.keys(lengths)) submit(key);
+  for (const name of names) fill(name, 0);
+  for (;;) {
+    const [name, now] = [...ends].reduce((one, other) => (other[1] < one[1] ? other : one));
+    if (now > 1_500_000) break;
+    const held = slots.get(name) as ModelJob[];
+    const { id, key } = held.shift() as ModelJob;
+    const gpuMs = lengths[key] ?? 0;
+    model.succeed(id, gpuMs);
+    if (now > 300_000) used[key] = (used[key] ?? 0) + gpuMs;
+    submit(key);
+    fill(name, now);
+  }
+  const { short = 0, long = 0 } = used;
+  expect(Math.abs(short - long) / (short + long)).toBeLessThan(0.1);
+});
+
 it('orders levels by priority, then by level of detail', () => {
   const levels = [2, 1, 0, -1, -2].flatMap((priority) => LODS.map((lod) => levelOf({ priority, lod })));
   expect(levels).toEqual([...levels.keys()]);

@@ -33,7 +33,7 @@ async function openInstances() {
   const fill = async (name: string) => {
     const held = slots.get(name) ?? [];
     while (held.length < 2) {
-      const claim = await source.nextFor({ name, executing: held[0]?.key, fit: () => 0 });
+      const claim = await source.nextFor({ name, fit: () => 0 });
       if (claim === undefined || claim === 'left') return;
       held.push({ claim, key: claim.record.key });
       await begin(name);

@@ -255,6 +255,29 @@ it('shares an instance by what its keys use, however much keys use on instances 
   expect(used.short).toBeGreaterThan(0.8 * (used.long as number));
 });
 
+it('does not let a key save up GPU time while the only instance that can run its jobs has nothing to do', async () => {
+  const { fleet, claim } = await openPool();
+  const order = (key: string, checkpoint: string) =>
+    fleet.submit({ key, request: { checkpoint }, models: [checkpoint] });
+  const serve = async (name: string, checkpoint: string, executedMs: number) => {
+    const { record, finish } = (await claim(name, { [checkpoint]: 0 })) as Claim;
+    await finish({ status: 'succeeded', outputs: [aFrame(record.id)], executedMs });
+    return record.key;
+  };
+  await order('anna', 'a');
+  await order('anna', 'missing');
+  await serve('w/1', 'a', 1);
+  expect(await claim('w/1', { a: 0 })).toBe('left');
+  await order('bert', 'b');
+  await order('bert', 'b');
+  await serve('w/2', 'b', 60 * MINUTE_MS);
+  await serve('w/2', 'b', 1);
+  for (let n = 0; n < 10; n += 1) for (const key of ['anna', 'bert']) await order(key, 'a');
+  const served: string[] = [];
+  for (let n = 0; n < 10; n += 1) served.push(await serve('w/1', 'a', 20_000));
+  expect(served.filter((key) => key === 'bert').length).toBeGreaterThanOrEqual(3);
+});
+
 it('gives up for a while on an instance that keeps repeating its answers', async () => {
   const { fleet, source } = await openPool();
   for (let n = 0; n < 40; n += 1) {

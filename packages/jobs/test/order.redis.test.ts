@@ -175,20 +175,56 @@ it('charges a key for a long job while it runs, whatever such jobs took before',
   expect((await nextClaim(source)).record.key).toBe(key);
 });
 
-it('gives a key whose jobs take long fewer of them at once', async () => {
+it('gives a key whose jobs take long fewer of them at once, even if most of them are tiny', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
-  await addAll(fleet, [...times(20, { key: 'anna' }), { key: 'bert' }]);
-  for (const executedMs of [1, 60_000]) {
+  const end = async (executedMs: number) => {
     const { finish, record } = await nextClaim(source);
     await finish({ status: 'succeeded', outputs: [aFrame(record.id)], executedMs });
-  }
-  await addAll(fleet, times(20, { key: 'bert' }));
+  };
+  await addAll(fleet, [{ key: 'anna' }]);
+  await end(1);
+  await addAll(fleet, times(15, { key: 'bert' }));
+  for (const executedMs of [60_000, ...times(14, 20)]) await end(executedMs);
+  await addAll(fleet, [...times(20, { key: 'anna' }), ...times(20, { key: 'bert' })]);
   // Both have used the same, so only what their jobs in work count for makes a difference.
   await fleet.redis.hset(fleet.keys.schedule(POOL), 'time anna', '60000', 'time bert', '60000');
   const keys: string[] = [];
   for (let n = 0; n < 14; n++) keys.push((await nextClaim(source)).record.key);
   expect(keys.filter((key) => key === 'bert')).toHaveLength(2);
+});
+
+it('gives a key one job at a time beside others until it is known how long its jobs take', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  const claim = async () => (await nextClaim(source)).record.key;
+  await addAll(fleet, [{ key: 'anna' }]);
+  await serve(source, 1);
+  await addAll(fleet, [...times(12, { key: 'anna' }), ...times(3, { key: 'bert' })]);
+  const keys: string[] = [];
+  for (let n = 0; n < 10; n++) keys.push(await claim());
+  expect(keys.filter((key) => key === 'bert')).toHaveLength(1);
+});
+
+it('does not count as saved up what the jobs of a key in work will use', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  await addAll(fleet, [{ key: 'anna' }, { key: 'bert' }]);
+  const schedule = fleet.keys.schedule(POOL);
+  const times = { present: 1_000_000, 'time anna': 900_000, 'ahead anna': 50_000 };
+  await fleet.redis.hset(schedule, times);
+  await fleet.redis.zadd(fleet.keys.keysToServe(POOL), 950_000, 'anna', 2_000_000, 'bert');
+  expect((await nextClaim(source)).record.key).toBe('anna');
+  expect(await fleet.redis.hget(schedule, 'time anna')).toBe('900050');
+});
+
+it('lets a key that comes begin in the place of the next key, whose jobs in work count', async () => {
+  const fleet = await openFleet();
+  await addAll(fleet, [{ key: 'anna' }]);
+  await fleet.redis.hset(fleet.keys.schedule(POOL), { present: 1_000_000 });
+  await fleet.redis.zadd(fleet.keys.keysToServe(POOL), 600_000, 'anna');
+  await addAll(fleet, [{ key: 'bert' }]);
+  expect(await fleet.redis.zscore(fleet.keys.keysToServe(POOL), 'bert')).toBe('600000');
 });
 
 it('charges a key for the slot of a job that is not submitted yet, once', async () => {

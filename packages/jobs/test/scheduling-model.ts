@@ -49,8 +49,7 @@ const NEWEST = 0.3;
 const UNKNOWN_MS = 10_000;
 const MOST_SAVED = 60_000;
 export const CLAIM_MS = 50;
-const MOST_IN_WORK_MS = 120_000;
-const { IN_WORK_MS } = LUA_CONSTANTS;
+const { IN_WORK_MS, MOST_IN_WORK_MS } = LUA_CONSTANTS;
 
 /** The state of one pool between two choices, in plain memory; the scripts keep it in Redis. */
 export class SchedulingModel {
@@ -61,9 +60,9 @@ export class SchedulingModel {
   readonly #durations = new Map<string, number>();
   readonly #passedOver = new Map<string, number>();
   readonly #loaded = new Map<string, number>();
+  readonly #rules: ModelRules;
   /** The greatest virtual time of a key that was served by each instance, and by any. */
   readonly #presents = new Map<string, number>();
-  readonly #rules: ModelRules;
   #present = 0;
   #open = 0;
 
@@ -125,9 +124,15 @@ export class SchedulingModel {
     for (const kind of [like(job), job.lod]) this.#learn(kind, gpuMs);
   }
 
-  #learn(kind: string, gpuMs: number): void {
+  #learn(kind: string, ms: number, share = NEWEST): void {
     const known = this.#durations.get(kind);
-    this.#durations.set(kind, Math.trunc(known === undefined ? gpuMs : known + NEWEST * (gpuMs - known)));
+    this.#durations.set(kind, Math.trunc(known === undefined ? ms : known + share * (ms - known)));
+  }
+
+  #learnOfKey(key: string, gpuMs: number): void {
+    const ms = Math.min(gpuMs, MOST_IN_WORK_MS);
+    const known = this.#durations.get(`key ${key}`) ?? ms;
+    this.#learn(`key ${key}`, ms, NEWEST * Math.min(1, ms / known));
   }
 
   /** Ends the job without having used a GPU. */
@@ -211,7 +216,7 @@ export class SchedulingModel {
     const present = this.#presents.get(instance) ?? this.#present;
     this.#presents.set(instance, Math.max(present, key.time));
     this.#present = Math.max(this.#present, key.time);
-    key.time = Math.max(key.time, present - MOST_SAVED) + CLAIM_MS / job.weight;
+    key.time = Math.max(key.time, present - MOST_SAVED - key.ahead) + CLAIM_MS / job.weight;
     const ahead = this.#inWorkMs(name) / job.weight;
     key.ahead += ahead;
     key.taken += 1;
@@ -239,8 +244,7 @@ export class SchedulingModel {
   }
 
   #inWorkMs(key: string): number {
-    const usual = this.#durations.get(`key ${key}`) ?? 0;
-    return Math.max(IN_WORK_MS, Math.min(MOST_IN_WORK_MS, usual));
+    return Math.max(IN_WORK_MS, this.#durations.get(`key ${key}`) ?? MOST_IN_WORK_MS);
   }
 
   #expectedMs(job: ModelJob): number {
@@ -256,7 +260,7 @@ export class SchedulingModel {
     key.taken -= 1;
     key.time += gpuMs / job.weight;
     key.ahead = key.taken === 0 ? 0 : key.ahead - job.ahead;
-    if (gpuMs > 0) this.#learn(`key ${job.key}`, gpuMs);
+    if (gpuMs > 0) this.#learnOfKey(job.key, gpuMs);
     if (key.waiting.length > 0) this.#beginTurns(key);
     return { job, key };
   }
@@ -264,10 +268,8 @@ export class SchedulingModel {
   #beginTurns(key: Key): void {
     const mostTaken = key.waiting[0]?.mostTaken ?? Number.POSITIVE_INFINITY;
     if (key.takesTurns || key.taken >= mostTaken) return;
-    const following = [...this.#keys]
-      .filter(([, one]) => one.takesTurns)
-      .sort(([a, x], [b, y]) => placeOf(x) - placeOf(y) || (a < b ? -1 : 1))[0];
-    key.time = Math.max(key.time, Math.min(this.#present, following?.[1].time ?? Number.POSITIVE_INFINITY));
+    const places = [...this.#keys.values()].filter((one) => one.takesTurns).map(placeOf);
+    key.time = Math.max(key.time, Math.min(this.#present, ...places));
     key.takesTurns = true;
   }
 

@@ -127,10 +127,9 @@ export function createFitting({ fits, allSlots, workflows, markOf, signal, log }
 
   return {
     askerOf: (instance) => {
-      const { fullKeys = [], onGpu = [] } = allSlots.find((slots) => slots.instance === instance) ?? {};
+      const { fullKeys = [] } = allSlots.find((slots) => slots.instance === instance) ?? {};
       return {
         name: instance.name,
-        executing: onGpu[0]?.record.key,
         encoding: markOf(instance) ?? encodings.get(instance),
         refusals: refusalsOf(fullKeys, instance.health.refusals, of(instance).able),
         fit: (affinity, job) => learn(instance, affinity, job),

@@ -5,6 +5,8 @@ const DAY_MS = 24 * HOUR_MS;
 export const LUA_CONSTANTS = {
   /** The least that each job in work counts for, in virtual time, besides what it has used. About a mid on a common card. */
   IN_WORK_MS: 10_000,
+  /** The most. */
+  MOST_IN_WORK_MS: 120_000,
   /** The BullMQ priority of all work items. */
   PRIORITY: 1,
   /** How many completed and how many failed work items of each pool BullMQ keeps, for operators to look at. */

@@ -88,7 +88,6 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   const readNear = async (asker: Asker, wanted: number, from: number, readsAll: boolean) => {
     const text = await run('near', {
       instance: asker.name,
-      executing: asker.executing,
       encoding: rules.patienceMs > 0 ? asker.encoding : undefined,
       wanted,
       from,

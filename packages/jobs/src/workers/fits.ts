@@ -15,8 +15,6 @@ export interface Asker {
   readonly refusals?: Refusals | undefined;
   /** What its last prompt encoded (encodingOf in packages/workflows), or its mark if it prefers jobs with that. */
   readonly encoding?: string | undefined;
-  /** The key whose prompt it executes. */
-  readonly executing?: string | undefined;
   /** Set while it is occupied: it gets only jobs that none of these instances may try. */
   readonly others?: readonly string[] | undefined;
   /**

@@ -8,7 +8,7 @@ Input:
   KEYS[1] any key
   `pool`; `wanted`: how many jobs; `near_ms`, see nearMs in scheduling/choose.ts; `max_overtakes`
   `encoding`: what the last prompt of the instance encoded, if that may change the order
-  `instance`; `executing`: the key whose prompt it executes
+  `instance`
   `from`: how many keys were read before; `reads_all`
   `worker_clock`: the worker's time (ms since 1970), by which delays of work items end
 
@@ -29,8 +29,6 @@ local MOST_READ = 16
 local OLDEST_OF_LEVEL = 16
 local MOST_CANDIDATES = 64
 local MOST_JOBS = 16
--- How many jobs in work of a key count like one on an instance that executes a prompt of it.
-local OWN_COUNTS = 3
 
 local pool, instance, wanted = args.pool, args.instance, args.wanted
 local pages, candidates, held = 0, 0, 0
@@ -153,40 +151,26 @@ local function read_key(key, virtual_time)
   return {name = key, time = virtual_time, inWorkMs = in_work_ms(pool, key), removed = removed, inWork = in_work,
     queues = read}, is_able
 end
--- A key fills both slots of its own instances rather than those behind the prompts of others, where its jobs in work count in
--- full: long jobs behind all short ones would soon execute everywhere, with all of the short ones behind them.
-local function place_of_executing()
-  local key = args.from == 0 and args.executing
-  local place = key and redis.call('ZSCORE', keys_to_serve_key(pool), key)
-  if not place then return nil end
-  local ahead = tonumber(redis.call('HGET', schedule_key(pool), 'ahead ' .. key) or 0)
-  local counted = math.max(1, math.min(OWN_COUNTS, redis.call('SCARD', taken_of_key(key))))
-  return place - ahead + ahead / counted
-end
 
 if args.from == 0 then requeue_returned(pool, args.worker_clock) end
 local reply = {now = tonumber(now_ms()), paused = is_paused(pool), returned = {}, keys = {}}
 if args.from == 0 then reply.returned = read_returned(pool) end
 if not reply.paused then
   local latest, position = nil, args.from
-  local own_place, own = place_of_executing(), nil
   for _ = 1, MOST_KEYS do
     local key, virtual_time = unpack(redis.call('ZRANGE', keys_to_serve_key(pool), position, position, 'WITHSCORES'))
-    local is_own = own_place and (not key or own_place <= tonumber(virtual_time))
-    if is_own then key, virtual_time, own, own_place = args.executing, own_place, args.executing, nil end
     reply.next = key and position
     if not key or latest and tonumber(virtual_time) > latest then break end
-    if is_own or key ~= own then
-      local found, is_able = read_key(key, virtual_time)
-      reply.keys[#reply.keys + 1] = found
-      if is_able and not latest then latest = virtual_time + args.near_ms end
-    end
+    local found, is_able = read_key(key, virtual_time)
     -- If all jobs of the key were overdue, it is no longer in the list, and the next key has its position.
-    if not is_own and redis.call('ZSCORE', keys_to_serve_key(pool), key) then position = position + 1 end
-    reply.next = position
+    if redis.call('ZSCORE', keys_to_serve_key(pool), key) then position = position + 1 end
+    reply.keys[#reply.keys + 1], reply.next = found, position
+    if is_able and not latest then latest = virtual_time + args.near_ms end
     if held >= wanted or candidates >= MOST_CANDIDATES then break end
   end
   reply.isCut = held >= wanted
+  -- An instance may have nothing for hours, after which the times of keys that it served before say nothing.
+  if candidates == 0 then redis.call('HDEL', schedule_key(pool), 'present ' .. instance) end
   if candidates > held then
     reply.loadedAt = tonumber(redis.call('HGET', schedule_key(pool), 'loaded ' .. instance) or nil)
   end

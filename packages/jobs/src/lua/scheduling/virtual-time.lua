@@ -1,7 +1,7 @@
 --[[
 A key's virtual time in a pool is the GPU time that its jobs have used, in ms, divided by its weight. The key with the least
 virtual time is served next, so that in the long run keys share GPU time by their weights, no matter what they send. Each job
-in work counts besides, for as long as jobs of its key took lately: only the key itself can influence that.
+in work counts besides, for about as long as jobs of its key took lately: only the key itself can influence that.
 ]]
 --- @include "shared/job"
 --- @include "constants"
@@ -13,9 +13,6 @@ local UNKNOWN_MS = 10000
 -- first for their models.
 local MOST_SAVED = 60000
 
--- The most that a job in work counts for; IN_WORK_MS is the least.
-local MOST_IN_WORK_MS = 120000
-
 -- What each claim costs besides, since an instance is busy with every job for a moment: otherwise a key could keep it for
 -- itself with jobs that fail at once.
 local CLAIM_MS = 50
@@ -26,30 +23,28 @@ local function exact(time) return string.format('%.17g', time) end
 local function read_time(pool, key) return tonumber(redis.call('HGET', schedule_key(pool), 'time ' .. key) or 0) end
 local function read_served(pool) return tonumber(redis.call('HGET', schedule_key(pool), 'present') or 0) end
 -- Keys are served in the order of their places: the virtual time plus what the jobs in work count for.
-local function place_of(pool, key)
-  return exact(read_time(pool, key) + tonumber(redis.call('HGET', schedule_key(pool), 'ahead ' .. key) or 0))
-end
+local function read_ahead(pool, key) return tonumber(redis.call('HGET', schedule_key(pool), 'ahead ' .. key) or 0) end
+local function place_of(pool, key) return exact(read_time(pool, key) + read_ahead(pool, key)) end
 local function set_time(pool, key, time)
   redis.call('HSET', schedule_key(pool), 'time ' .. key, exact(time))
   redis.call('ZADD', keys_to_serve_key(pool), 'XX', place_of(pool, key), key)
 end
--- Adds a key with a waiting job to the keys to serve. It saved up no time while it was idle: it begins level with the key to
--- be served next, but not ahead of the one served last. If it has used more, it keeps that.
+-- Adds a key with a waiting job to the keys to serve. It saved up no time while it was idle: it begins in the place of the
+-- key to be served next, but not ahead of the one served last. If it has used more, it keeps that.
 local function begin_serving(pool, key)
   if redis.call('ZSCORE', keys_to_serve_key(pool), key) then return end
-  local begins, following = read_served(pool), redis.call('ZRANGE', keys_to_serve_key(pool), 0, 0)[1]
-  if following then begins = math.min(begins, read_time(pool, following)) end
-  set_time(pool, key, math.max(read_time(pool, key), begins))
+  local place = redis.call('ZRANGE', keys_to_serve_key(pool), 0, 0, 'WITHSCORES')[2]
+  set_time(pool, key, math.max(read_time(pool, key), math.min(read_served(pool), tonumber(place) or math.huge)))
   redis.call('ZADD', keys_to_serve_key(pool), place_of(pool, key), key)
 end
 local function step_of(gpu_ms) return gpu_ms / (tonumber(get('weight')) or 1) end
 local function advance(pool, key, gpu_ms)
   if gpu_ms ~= 0 then set_time(pool, key, read_time(pool, key) + step_of(gpu_ms)) end
 end
--- What a job of the key counts for while it is in work, in ms.
+local function usual_ms(pool, key) return tonumber(redis.call('HGET', durations_key(pool), 'key ' .. key) or nil) end
+-- What a job of the key counts for while it is in work, in ms: the most until it is known how long its jobs take.
 local function in_work_ms(pool, key)
-  local usual = tonumber(redis.call('HGET', durations_key(pool), 'key ' .. key) or 0)
-  return math.max(IN_WORK_MS, math.min(MOST_IN_WORK_MS, usual))
+  return math.max(IN_WORK_MS, usual_ms(pool, key) or MOST_IN_WORK_MS)
 end
 local function add_ahead(pool, key, step)
   local ahead = redis.call('HINCRBYFLOAT', schedule_key(pool), 'ahead ' .. key, exact(step))
@@ -69,13 +64,14 @@ local function count_no_more()
   redis.call('HDEL', record, 'ahead')
 end
 -- The instance gets a job of the key. What the key saved up is measured by the keys that were served there: if instances
--- differ, the times of keys on other instances may pass faster.
+-- differ, the times of keys on other instances may pass faster. What its other jobs in work count for is not saved up.
 local function serve(pool, key, instance)
   local schedule, here = schedule_key(pool), 'present ' .. instance
   local time, served = read_time(pool, key), read_served(pool)
   local served_here = tonumber(redis.call('HGET', schedule, here) or served)
   redis.call('HSET', schedule, 'present', exact(math.max(time, served)), here, exact(math.max(time, served_here)))
-  set_time(pool, key, math.max(time, served_here - MOST_SAVED) + step_of(CLAIM_MS))
+  local others = read_ahead(pool, key) - (tonumber(get('ahead')) or 0)
+  set_time(pool, key, math.max(time, served_here - MOST_SAVED - others) + step_of(CLAIM_MS))
 end
 local function expected_ms(pool, signature)
   local known = redis.call('HMGET', durations_key(pool), signature, version_of(signature), lod_of(signature))
@@ -104,9 +100,8 @@ local function charge(gpu_ms)
 end
 -- Charges a running job, so that a long one counts before it ends. The next jobs of its key count for at least as long.
 local function charge_running()
-  local ms, pool, kind = executing_ms(), get('pool'), 'key ' .. get('key')
-  if ms > IN_WORK_MS and ms > tonumber(redis.call('HGET', durations_key(pool), kind) or 0) then
-    redis.call('HSET', durations_key(pool), kind, string.format('%d', ms))
-  end
+  local ms, pool, key = executing_ms(), get('pool'), get('key')
+  local counted = math.min(ms, MOST_IN_WORK_MS)
+  if counted > (usual_ms(pool, key) or counted) then redis.call('HSET', durations_key(pool), 'key ' .. key, counted) end
   if (tonumber(get('used_ms')) or 0) + ms > (tonumber(get('charged')) or 0) then charge(ms) end
 end

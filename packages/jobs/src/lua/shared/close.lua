@@ -37,7 +37,7 @@ local function close_job(status, gpu_ms, pictures)
   leave_waiting()
   record_usage(status, gpu_ms, pictures)
   charge(gpu_ms)
-  if gpu_ms > 0 then learn_as('key ' .. get('key'), gpu_ms) end
+  if gpu_ms > 0 then learn_of_key(gpu_ms) end
   leave_work()
   local kind, signature, files, origin, reuse =
     unpack(redis.call('HMGET', record, 'kind', 'signature', 'files', 'origin', 'reuse'))

@@ -33,13 +33,14 @@ local NEWEST = 0.3
 local MOST_FIELDS = 1000
 local LIFE_MS = 30 * 86400000
 
-local function learn_as(kind, ms)
+local function learn_as(kind, ms, share)
   local key = durations_key(get('pool'))
   local known = tonumber(redis.call('HGET', key, kind) or '')
   if not known and redis.call('HLEN', key) >= MOST_FIELDS then
-    redis.call('HDEL', key, redis.call('HRANDFIELD', key))
+    local other = redis.call('HRANDFIELD', key)
+    if not string.find(other, '^key ') then redis.call('HDEL', key, other) end
   end
-  redis.call('HSET', key, kind, string.format('%d', known and known + NEWEST * (ms - known) or ms))
+  redis.call('HSET', key, kind, string.format('%d', known and known + (share or NEWEST) * (ms - known) or ms))
   redis.call('PEXPIRE', key, LIFE_MS)
 end
 -- Learns how long such jobs take: by signature, by version of the workflow and by level of detail. The averages move because
@@ -50,6 +51,13 @@ local function learn(ms)
   local version = version_of(signature)
   if version ~= '=' then learn_as(version, ms) end
   learn_as(lod_of(signature), ms)
+end
+-- Learns how long jobs of the key take, by which its jobs in work count. Short ones count for less, so that a key cannot hide
+-- long ones among them.
+local function learn_of_key(ms)
+  local kind, counted = 'key ' .. get('key'), math.min(ms, MOST_IN_WORK_MS)
+  local known = tonumber(redis.call('HGET', durations_key(get('pool')), kind) or nil)
+  learn_as(kind, counted, known and NEWEST * math.min(1, counted / known))
 end
 -- Adds a line about the job to the timeline of an instance. At most `most` lines are kept; without `most`, the next call
 -- cuts the list. See history/timeline.ts.
