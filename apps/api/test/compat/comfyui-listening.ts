@@ -21,7 +21,7 @@ export interface Listening {
 /** Opens a socket as a client of ComfyUI, and closes it when the test ends. */
 export async function listenAt(
   { url }: Pick<TestApi, 'url'>,
-  { key, clientId, first }: { readonly key?: string; readonly clientId?: string; readonly first?: object } = {},
+  { key, clientId }: { readonly key?: string; readonly clientId?: string } = {},
 ): Promise<Listening> {
   const path = key === undefined ? '/comfyui/ws' : `/comfyui/k/${key}/ws`;
   const query = clientId === undefined ? '' : `?clientId=${clientId}`;
@@ -32,7 +32,6 @@ export async function listenAt(
     heard.push(isBinary ? { binary: data.readUInt32BE(0), rest: data.subarray(4) } : JSON.parse(data.toString()));
   });
   await once(socket, 'open');
-  if (first !== undefined) socket.send(JSON.stringify(first));
   const like = (type: string, data: Readonly<Record<string, unknown>>) => (one: Heard) =>
     'type' in one &&
     one.type === type &&

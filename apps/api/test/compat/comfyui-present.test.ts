@@ -159,28 +159,17 @@ it('reports the beginning again for a new submission, even if the loss of the fi
   const narrator = new Narrator(RECORD);
   const progress = { fraction: 0.5, step: 1, steps: 2, nodeId: '4' } as JobRecord['progress'];
   const typesOf = (promptId: string) => narrator.begun({ ...RECORD, promptId, progress }).map(([type]) => type);
-  const whole = ['execution_start', 'execution_cached', 'progress_state', 'executing', 'progress_state', 'progress'];
+  const whole = ['execution_start', 'execution_cached', 'executing', 'progress'];
   expect(typesOf('first')).toEqual(whole);
   expect(typesOf('first')).toEqual([]);
   expect(typesOf('second')).toEqual(whole);
 });
 
-it('reports expanded nodes as ComfyUI does, and their parent as running until they have finished', () => {
+it('reports expanded nodes as ComfyUI does', () => {
   const narrator = new Narrator(RECORD);
   narrator.begun({ ...RECORD, promptId: 'first', progress: { ...RECORD.progress, nodeId: '2' } });
   const expandedFrom = { display: '2', parent: '2', real: '2' };
-  const at = (nodeId: string, more = {}) =>
-    narrator.progressed({ ...RECORD.progress, nodeId, step: null, steps: null, ...more });
-  const [state, executing] = at('2.0.0.1', { expandedFrom });
-  expect(executing?.[1]).toEqual({ node: '2.0.0.1', display_node: '2', prompt_id: RECORD.alias });
-  expect(state?.[1].nodes).toMatchObject({
-    '2': { state: 'running', display_node_id: '2', parent_node_id: null, real_node_id: '2' },
-    '2.0.0.1': { state: 'running', display_node_id: '2', parent_node_id: '2', real_node_id: '2' },
-  });
-  const [after] = at('3');
-  expect(after?.[1].nodes).toMatchObject({
-    '2': { state: 'finished' },
-    '2.0.0.1': { state: 'finished', parent_node_id: '2' },
-    '3': { state: 'running', parent_node_id: null },
-  });
+  const progress = { ...RECORD.progress, nodeId: '2.0.0.1', expandedFrom, step: null, steps: null };
+  const ids = { node: '2.0.0.1', display_node: '2', prompt_id: RECORD.alias };
+  expect(narrator.progressed(progress)).toEqual([['executing', ids]]);
 });

@@ -96,9 +96,8 @@ it('reports a prompt from its beginning to its end, as ComfyUI does', async () =
   expect(tab.story()).toEqual([
     'execution_start',
     'execution_cached',
-    ...['progress_state', 'executing'],
-    ...['progress_state', 'executing', 'progress_state', 'progress', 1, 'progress_state', 'progress'],
-    ...['progress_state', 'executing', 'executed', 'progress_state', 'execution_success', 'executing'],
+    ...['executing', 'executing', 'progress', 1, 'progress'],
+    ...['executing', 'executed', 'execution_success', 'executing'],
   ]);
   expect(heard).toContainEqual({ type: 'progress', data: { value: 4, max: 4, prompt_id: promptId, node: '5' } });
   expect(heard).toContainEqual({ type: 'progress', data: { value: 1, max: 4, prompt_id: promptId, node: '5' } });
@@ -106,10 +105,6 @@ it('reports a prompt from its beginning to its end, as ComfyUI does', async () =
   expect(heard).toContainEqual({ type: 'executed', data: { ...node('7', promptId), output } });
   const frame = heard.find((one) => 'binary' in one);
   expect(frame).toMatchObject({ binary: 1, rest: Buffer.from('00000001ffd8ffe0', 'hex') });
-  const state = heard.filter((one) => 'type' in one && one.type === 'progress_state').at(-1);
-  expect(state).toMatchObject({
-    data: { prompt_id: promptId, nodes: { '5': { value: 4, max: 4, state: 'finished' }, '7': { state: 'finished' } } },
-  });
 });
 
 it('reports the progress of a node before its first preview, even if the preview arrives first', async () => {
@@ -123,9 +118,7 @@ it('reports the progress of a node before its first preview, even if the preview
   await claim.progress(at('5', 2));
   await claim.progress(at('5', 3));
   await tab.until('progress', { value: 3 });
-  expect(tab.story().slice(4)).toEqual([
-    ...['progress_state', 'executing', 'progress_state', 'progress', 1, 'progress_state', 'progress'],
-  ]);
+  expect(tab.story().slice(3)).toEqual(['executing', 'progress', 1, 'progress']);
   expect(tab.heard).toContainEqual({ type: 'progress', data: { value: 2, max: 4, prompt_id: promptId, node: '5' } });
 });
 
@@ -174,9 +167,6 @@ it('reports every node that ran, even nodes that ran between two progress report
     ['progress', '7', 1, 1],
     ['executing', null],
   ]);
-  expect(heard.filter((one) => 'type' in one && one.type === 'progress_state').at(-1)).toMatchObject({
-    data: { nodes: { '7': { value: 1, max: 1, state: 'finished' } } },
-  });
 });
 
 it.each([
@@ -219,17 +209,12 @@ it.each([
 );
 
 it('reports outputs that were made before another node failed, with the ids of expanded nodes as in ComfyUI', async () => {
-  const flags = { type: 'feature_flags', data: { supports_preview_metadata: true } };
-  const tab = await listenAt(api, { key: 'anna', clientId: 'tab', first: flags });
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const { id, promptId } = await prompt('tab');
   const claim = await running();
   const expandedFrom = { display: '2', parent: '2', real: '2' };
   await claim.progress({ ...at('2.0.0.1'), expandedFrom });
   await tab.until('executing', { node: '2.0.0.1', display_node: '2', prompt_id: promptId });
-  await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==', nodeId: '2.0.0.1', expandedFrom });
-  const frame = await until('the preview is received', () => tab.heard.find((one) => 'binary' in one));
-  const ids = '"display_node_id":"2","parent_node_id":"2","real_node_id":"2"';
-  expect('rest' in frame && frame.rest.toString()).toContain(ids);
   const error = { code: 'node_execution_error', detail: 'It failed.', nodeId: '5' } as const;
   await claim.finish({ status: 'failed', error, outputs: [picture(id, '2.0.0.3', { expandedFrom })] });
   await tab.until('executing', { node: null });
@@ -288,7 +273,7 @@ it('sends messages to all sockets of a client, and the current state to a new so
   await first.until('progress');
   const second = await listenAt(api, { key: 'anna', clientId: 'tab' });
   await second.until('executing', node('5', promptId));
-  expect(second.story().slice(0, 4)).toEqual(['execution_start', 'execution_cached', 'progress_state', 'executing']);
+  expect(second.story().slice(0, 3)).toEqual(['execution_start', 'execution_cached', 'executing']);
   first.socket.close();
   await once(first.socket, 'close');
   await claim.finish({ status: 'succeeded', outputs: [picture(id, '7')] });
@@ -323,8 +308,6 @@ it('reports neither prompts that ended before the socket was opened nor prompts 
 
 it('sends pictures of a SaveImageWebsocket node as frames while the node executes, and lists no files for it', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
-  const flags = { type: 'feature_flags', data: { supports_preview_metadata: true } };
-  const described = await listenAt(api, { key: 'anna', clientId: 'tab', first: flags });
   const { id, promptId } = await prompt('tab');
   const claim = await running();
   const contents = [Buffer.from('first picture'), Buffer.alloc(300_000, 7)];
@@ -349,8 +332,7 @@ it('sends pictures of a SaveImageWebsocket node as frames while the node execute
   ]);
   expect(tab.story()).not.toContain('executed');
   expect(tab.story().slice(2)).toEqual([
-    ...['progress_state', 'executing', 'progress_state', 'progress', 1, 'progress_state', 'progress', 1],
-    ...['progress_state', 'progress', 'progress_state', 'execution_success', 'executing'],
+    ...['executing', 'progress', 1, 'progress', 1, 'progress', 'execution_success', 'executing'],
   ]);
   const shown = heard.flatMap((one) =>
     'data' in one && one.type === 'progress' ? [[one.data.value, one.data.max]] : [],
@@ -359,25 +341,6 @@ it('sends pictures of a SaveImageWebsocket node as frames while the node execute
     [0, 2],
     [1, 2],
   ]);
-  await described.until('executing', { node: null, prompt_id: promptId });
-  const frames = described.heard.flatMap((one) => ('binary' in one ? [one] : []));
-  for (const [n, { binary, rest }] of frames.entries()) {
-    const length = rest.readUInt32BE(0);
-    const about = JSON.parse(rest.subarray(4, 4 + length).toString());
-    expect([binary, about]).toEqual([
-      4,
-      {
-        node_id: 'save_it',
-        prompt_id: promptId,
-        display_node_id: 'save_it',
-        parent_node_id: null,
-        real_node_id: 'save_it',
-        image_type: 'image/png',
-      },
-    ]);
-    expect(rest.subarray(4 + length).equals(contents[n] as Buffer)).toBe(true);
-  }
-  expect(frames).toHaveLength(2);
 });
 
 it('omits a picture of a SaveImageWebsocket node that is larger than MAX_IMAGE_BYTES', async () => {
@@ -436,37 +399,6 @@ it('reads the jobs of a key for its sockets only when it is the turn of the key'
   expect(read).toHaveBeenCalled();
 });
 
-it('answers feature flags in the first message, and then sends previews with metadata', async () => {
-  const flags = { type: 'feature_flags', data: { supports_preview_metadata: true } };
-  const tab = await listenAt(api, { key: 'anna', clientId: 'tab', first: flags });
-  const plain = await listenAt(api, { key: 'anna', clientId: 'tab', first: { type: 'other' } });
-  await tab.until('feature_flags', { supports_preview_metadata: true, max_upload_size: api.config.assets.maxBytes });
-  plain.socket.send(JSON.stringify(flags));
-  const { promptId } = await prompt('tab');
-  const claim = await running();
-  await claim.progress(at('5', 1));
-  await Promise.all([tab.until('progress'), plain.until('progress')]);
-  await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==', nodeId: '5' });
-  await until('both sockets have the preview', () =>
-    [tab, plain].every(({ heard }) => heard.some((one) => 'binary' in one)),
-  );
-  expect(plain.heard.find((one) => 'binary' in one)).toMatchObject({ binary: 1 });
-  expect(plain.story()).not.toContain('feature_flags');
-  const frame = tab.heard.find((one) => 'binary' in one);
-  if (frame === undefined || !('binary' in frame)) throw new Error('no frame');
-  const length = frame.rest.readUInt32BE(0);
-  expect(frame.binary).toBe(4);
-  expect(JSON.parse(frame.rest.subarray(4, 4 + length).toString())).toEqual({
-    node_id: '5',
-    prompt_id: promptId,
-    display_node_id: '5',
-    parent_node_id: null,
-    real_node_id: '5',
-    image_type: 'image/jpeg',
-  });
-  expect(frame.rest.subarray(4 + length)).toEqual(Buffer.from('ffd8ffe0', 'hex'));
-});
-
 it('reports one prompt of a client live, because a ComfyUI runs one at a time, and the others when they end', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const [a, b, c] = [await prompt('tab'), await prompt('tab'), await prompt('tab')];
@@ -474,7 +406,7 @@ it('reports one prompt of a client live, because a ComfyUI runs one at a time, a
     tab.heard.flatMap((one) => {
       if ('binary' in one) return ['preview'];
       const prompt = [a, b, c].findIndex(({ promptId }) => promptId === one.data.prompt_id);
-      if (prompt < 0 || one.type === 'progress_state' || one.type === 'execution_cached') return [];
+      if (prompt < 0 || one.type === 'execution_cached') return [];
       return [`${'abc'[prompt]} ${one.type}${one.data.node === null ? ' null' : ''}`];
     });
   const claimA = await running();
@@ -534,8 +466,8 @@ it('closes a socket that reads too slowly, and still serves the other sockets of
   const { id, promptId } = await prompt('tab');
   const claim = await running();
   const closed = once(slow.socket, 'close');
-  // Each message has the state of all nodes so far: together more than fits into the system's socket buffers.
-  for (let n = 0; n < 400; n++) await claim.progress(at(`${n}`));
+  // Together more than fits into the system's socket buffers.
+  for (let n = 0; n < 400; n++) await claim.progress(at(`${n}`.padEnd(20_000, '-')));
   await claim.finish({ status: 'succeeded', outputs: [picture(id, '7')] });
   await quick.until('executing', { node: null, prompt_id: promptId });
   slow.socket.resume();

@@ -1,6 +1,6 @@
 import { ERROR_CATALOGUE, type ExpandedFrom } from '@comfy-fleet/contracts';
 import { type JobRecord, listedOf, type OutputRecord } from '@comfy-fleet/jobs';
-import { parsePlainJson, showJson } from '@comfy-fleet/workflows';
+import { showJson } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import type { Deps } from '../../deps.js';
 import type { Caller } from '../../server/gate.js';
@@ -34,15 +34,6 @@ export async function ownPrompt({ ledger }: Deps, caller: Caller, id: string): P
   if (!UUID.test(id)) return undefined;
   const record = (await ledger.jobs.byAlias(caller.id, id))?.record;
   return record?.hasOrigin === true && promptIdOf(record) === id ? record : undefined;
-}
-
-/** Parses JSON; returns undefined if it is invalid. */
-export function parsedJson(text: string): unknown {
-  try {
-    return parsePlainJson(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Reads a list of ids from a field of the body. Throws a ComfyuiRefusal if there are too many. */

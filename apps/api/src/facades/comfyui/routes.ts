@@ -8,7 +8,7 @@ import { modelFolders, modelsIn, objectInfo, objectInfoOf } from './nodes.js';
 import { postPrompt } from './post-prompt.js';
 import { type ComfyuiDeps, createPartsOf } from './prompts.js';
 import { createPolledLists, getHistoryOf, getPrompt, interrupt, postHistory, postQueue } from './queue-and-history.js';
-import { features, socketHub } from './socket/hub.js';
+import { socketHub } from './socket/hub.js';
 import { arrivingAtComfyui } from './target.js';
 
 /** The ComfyUI version that we report. Clients refuse older versions. */
@@ -51,7 +51,6 @@ export function comfyuiFacade(deps: Deps) {
     'GET /models/:folder': { ...seen, handler: by(modelsIn) },
     'GET /embeddings': { ...seen, handler: nothing },
     'GET /extensions': { ...seen, handler: nothing },
-    'GET /features': { ...seen, handler: () => ({ status: 200, body: features(deps.config) }) },
     'GET /system_stats': { ...seen, handler: by(systemStats) },
     // The fleet manages the memory of its instances itself.
     'POST /free': { ...seen, handler: () => ({ status: 200 }) },

@@ -219,9 +219,7 @@ export class Client {
           const content = stream && (await buffer(stream));
           if (content === undefined) return;
           this.#send(narrator.reached(sent, pictures.length));
-          const ids = narrator.idsOf({ nodeId });
-          const headFor = ({ wantsMetadata }: Outlet) => pictureHead(contentType, wantsMetadata ? ids : undefined);
-          await Promise.all([...this.outlets].map((outlet) => outlet.picture(headFor(outlet), content)));
+          await Promise.all([...this.outlets].map((outlet) => outlet.picture(pictureHead(contentType), content)));
         });
       } catch (error) {
         log.warn('a picture could not be read for a socket', { job: record.id, file, error });
@@ -241,10 +239,8 @@ export class Client {
     const before = this.#isLive(narrator) ? narrator.beforePreview(preview) : undefined;
     if (narrator === undefined || before === undefined) return;
     this.#send(before);
-    const { data, contentType, nodeId = '', expandedFrom } = preview;
-    const ids = narrator.idsOf({ nodeId, expandedFrom });
-    const frameFor = previewFrames(Buffer.from(data, 'base64'), contentType, ids);
-    for (const outlet of this.outlets) outlet.preview(frameFor(outlet));
+    const frame = Buffer.concat([pictureHead(preview.contentType), Buffer.from(preview.data, 'base64')]);
+    for (const outlet of this.outlets) outlet.preview(frame);
   }
 
   #send(messages: readonly Message[]): void {
@@ -266,15 +262,4 @@ export async function untilDone(work: () => Promise<void>, signal: AbortSignal, 
       await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
     }
   }
-}
-
-/** Encodes a preview at most once with and once without metadata, when a socket first needs it. */
-function previewFrames(picture: Buffer, contentType: string, ids: object): (outlet: Outlet) => Buffer {
-  const frames = new Map<boolean, Buffer>();
-  return ({ wantsMetadata }) => {
-    const head = pictureHead(contentType, wantsMetadata ? ids : undefined);
-    const frame = frames.get(wantsMetadata) ?? Buffer.concat([head, picture]);
-    frames.set(wantsMetadata, frame);
-    return frame;
-  };
 }

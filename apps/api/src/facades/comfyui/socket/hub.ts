@@ -1,15 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay, setImmediate as yieldToEventLoop } from 'node:timers/promises';
-import type { Config } from '@comfy-fleet/config';
 import { firstIdAt, type KeyChange } from '@comfy-fleet/jobs';
-import type { RawData } from 'ws';
 import type { Deps } from '../../../deps.js';
-import { isRecord } from '../../../server/json-body.js';
 import type { SocketRoute } from '../../../server/sockets.js';
 import { createTurns, type Turns } from '../../../server/turns.js';
 import { clientOf } from '../post-prompt.js';
-import { parsedJson } from '../prompts.js';
 import { Client, untilDone } from './client.js';
 import { messageFrame, Outlet } from './outlet.js';
 
@@ -24,11 +20,6 @@ const STATUS_PER_HEARTBEAT = 3;
 const MAX_PICTURES = 16;
 const MAX_PICTURES_OF_KEY = 2;
 
-/** Sent to clients by GET /features and on the socket. */
-export function features({ assets }: Pick<Config, 'assets'>): Readonly<Record<string, unknown>> {
-  return { supports_preview_metadata: true, max_upload_size: assets.maxBytes };
-}
-
 /**
  * Serves the sockets on which callers follow their jobs as prompts of a ComfyUI. A client id identifies a client only
  * within its key; all sockets with the same id get the same messages. A client without an id gets a random one.
@@ -36,31 +27,17 @@ export function features({ assets }: Pick<Config, 'assets'>): Readonly<Record<st
 export function socketHub(deps: Deps): SocketRoute['connect'] {
   const keys = new Map<string, KeyHub>();
   const sending = createTurns(MAX_PICTURES, { ofKey: MAX_PICTURES_OF_KEY });
-  const flags = messageFrame(['feature_flags', features(deps.config)]);
   return (socket, { caller: { id: key }, query }) => {
     const client = clientOf(query.get('clientId')) ?? randomUUID().replaceAll('-', '');
     const hub = keys.get(key) ?? new KeyHub(key, deps, sending);
     keys.set(key, hub);
     const outlet = new Outlet(socket, deps.config.http.maxSocketBufferBytes);
-    // As in ComfyUI, only the first message counts.
-    socket.once('message', (data) => {
-      const wanted = flagsIn(data);
-      if (wanted === undefined) return;
-      outlet.wantsMetadata = wanted.supports_preview_metadata === true;
-      outlet.send(flags);
-    });
     socket.once('close', () => {
       hub.leave(client, outlet);
       if (hub.isEmpty && keys.get(key) === hub) keys.delete(key);
     });
     hub.join(client, outlet);
   };
-}
-
-/** The data of a `feature_flags` message; undefined for other messages. */
-function flagsIn(data: RawData): Readonly<Record<string, unknown>> | undefined {
-  const message = parsedJson(String(data));
-  return isRecord(message) && message.type === 'feature_flags' ? Object(message.data) : undefined;
 }
 
 /** The sockets of one key. While there are any, they share one subscription to the changes of the key's jobs. */

@@ -63,10 +63,10 @@ export class Narrator {
     const expandedFrom = from ?? this.#nodes.get(nodeId)?.expandedFrom;
     const parents = this.#parentsOf(expandedFrom);
     const left = this.#current !== undefined && parents.has(this.#current.nodeId) ? [] : this.#finish();
-    this.#finishAllBut(parents);
+    for (const node of this.#nodes.values()) if (!parents.has(node.nodeId)) node.isFinished = true;
     this.#current = { nodeId, expandedFrom, value: 0, max: 1, isFinished: false };
     this.#nodes.set(nodeId, this.#current);
-    return [...left, this.#progressState(), ...this.executing];
+    return [...left, ...this.executing];
   }
 
   /** The current node has reached this step. */
@@ -75,7 +75,7 @@ export class Narrator {
     if (node === undefined || (node.progress !== undefined && node.value === value && node.max === max)) return [];
     node.progress = ['progress', { value, max, prompt_id: this.promptId, node: node.nodeId }];
     Object.assign(node, { value, max });
-    return [this.#progressState(), node.progress];
+    return [node.progress];
   }
 
   /** A node has finished. `steps`: how many steps it had, or null. */
@@ -87,10 +87,7 @@ export class Narrator {
 
   /** All nodes of the prompt have finished. */
   done(): Message[] {
-    if (this.#current === undefined) return [];
-    const left = this.#finish();
-    this.#finishAllBut(new Set());
-    return [...left, this.#progressState()];
+    return this.#finish();
   }
 
   /** Messages to send before a preview, because some clients require progress first. Undefined if the preview is outdated. */
@@ -115,7 +112,7 @@ export class Narrator {
     const allOf = (node: NodeState): Message[] =>
       node.progress === undefined ? [this.#executing(node)] : [this.#executing(node), node.progress];
     const before = [...this.#nodes.values()].filter((node) => node !== this.#current).flatMap(allOf);
-    const current = this.#current === undefined ? [] : [this.#progressState(), ...allOf(this.#current)];
+    const current = this.#current === undefined ? [] : allOf(this.#current);
     return [...this.#beginning, ...before, ...current];
   }
 
@@ -133,34 +130,11 @@ export class Narrator {
     return messages;
   }
 
-  /** Marks these nodes as running, and all others as finished. */
-  #finishAllBut(running: ReadonlySet<string>): void {
-    for (const node of this.#nodes.values()) {
-      if (!running.has(node.nodeId)) Object.assign(node, { value: node.max, isFinished: true });
-      else if (node.isFinished) Object.assign(node, { value: 0, max: 1, isFinished: false });
-    }
-  }
-
   #parentsOf(from: ExpandedFrom | undefined): ReadonlySet<string> {
     const parents = new Set<string>();
     for (let id = from?.parent; id !== undefined && !parents.has(id); id = this.#nodes.get(id)?.expandedFrom?.parent) {
       parents.add(id);
     }
     return parents;
-  }
-
-  /** The ids of a node in `progress_state` and in previews. */
-  idsOf({ nodeId, expandedFrom }: Pick<NodeState, 'nodeId'> & Partial<NodeState>) {
-    const { display = nodeId, parent = null, real = nodeId } = expandedFrom ?? {};
-    const display_ids = { display_node_id: display, parent_node_id: parent, real_node_id: real };
-    return { node_id: nodeId, prompt_id: this.promptId, ...display_ids };
-  }
-
-  #progressState(): Message {
-    const nodes = [...this.#nodes.values()].map((node) => {
-      const { nodeId, value, max, isFinished } = node;
-      return [nodeId, { value, max, state: isFinished ? 'finished' : 'running', ...this.idsOf(node) }];
-    });
-    return ['progress_state', { prompt_id: this.promptId, nodes: Object.fromEntries(nodes) }];
   }
 }

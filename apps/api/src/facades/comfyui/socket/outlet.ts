@@ -12,8 +12,6 @@ type Frame = string | Buffer;
 
 /** One socket of a client. If the client reads too slowly, it gets no previews, and then the socket is closed. */
 export class Outlet {
-  /** The client wants metadata with previews, such as their node. */
-  wantsMetadata = false;
   readonly #socket: WebSocket;
   readonly #maxBytes: number;
   #waiting: Frame[] | undefined = [];
@@ -73,9 +71,8 @@ export class Outlet {
   }
 }
 
-/** ComfyUI's numbers for types of binary frames and of the pictures in them: 32 bits, big-endian. */
+/** ComfyUI's numbers for the type of a frame with a picture and for types of pictures: 32 bits, big-endian. */
 const PREVIEW = 1;
-const PREVIEW_WITH_METADATA = 4;
 const JPEG = 1;
 const PNG = 2;
 
@@ -83,16 +80,10 @@ export function messageFrame([type, data]: Message): string {
   return JSON.stringify({ type, data });
 }
 
-/** The bytes before a picture in its frame: the metadata if there is any, else only the picture's type. */
-export function pictureHead(contentType: string, metadata?: object): Buffer {
-  if (metadata === undefined) return binaryFrame([PREVIEW, contentType === 'image/jpeg' ? JPEG : PNG]);
-  const text = Buffer.from(JSON.stringify({ ...metadata, image_type: contentType }));
-  return binaryFrame([PREVIEW_WITH_METADATA, text.length], text);
-}
-
-function binaryFrame([type, second]: readonly [number, number], ...parts: readonly Buffer[]): Buffer {
+/** The bytes before a picture in its frame. */
+export function pictureHead(contentType: string): Buffer {
   const head = Buffer.alloc(8);
-  head.writeUInt32BE(type);
-  head.writeUInt32BE(second, 4);
-  return Buffer.concat([head, ...parts]);
+  head.writeUInt32BE(PREVIEW);
+  head.writeUInt32BE(contentType === 'image/jpeg' ? JPEG : PNG, 4);
+  return head;
 }
