@@ -34,13 +34,7 @@ it('does not free a slot of a key until the answer has been sent', async () => {
   const sending = new Promise<void>((resolve) => {
     sent = resolve;
   });
-  const answers = [1, 2].map((n) =>
-    heavyReads(
-      'anna',
-      async () => n,
-      () => sending,
-    ),
-  );
+  const answers = [1, 2].map((n) => heavyReads('anna', async () => n, { sent: () => sending }));
   expect(await Promise.all(answers)).toEqual([1, 2]);
   const next = someReads();
   heavyReads('anna', next.read);

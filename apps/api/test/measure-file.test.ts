@@ -5,20 +5,21 @@ import type { InputFile } from '@comfy-fleet/contracts';
 import { createFileFrames, type FrameStore } from '@comfy-fleet/frames';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createTasks } from '../src/decoding/tasks.js';
-import { createFileMeasures, type MeasureFile } from '../src/files/measure-file.js';
+import { createFileMeasures } from '../src/files/measure-file.js';
 import { createAllTurns } from '../src/server/turns.js';
 import { longAnimation, plain } from './pictures.js';
 
 const { signal } = new AbortController();
 const measuring = (inputs: FrameStore, maxBytes = 100_000) => {
   const decoder = createTasks({ frames: inputs, inputs });
-  return createFileMeasures({ decoder, decoding: createAllTurns().decoding, maxBytes });
+  const measureFile = createFileMeasures({ decoder, decoding: createAllTurns().decoding, maxBytes });
+  return (key: string, file: InputFile) => measureFile(key, file, signal);
 };
 
 let dir: string;
 let opened: number;
 let inputs: FrameStore;
-let measure: MeasureFile;
+let measure: ReturnType<typeof measuring>;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'measures-'));
   const store = createFileFrames({ dir, owner: 'test' });

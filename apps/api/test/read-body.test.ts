@@ -4,12 +4,13 @@ import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import type { FleetError } from '@comfy-fleet/contracts';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
+import { until } from '@comfy-fleet/testing';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { listen } from '../src/server/listen.js';
 import { beginRequest, createInstruments, failed } from '../src/server/locals.js';
 import { type BodyToRead, bodyReader, readingError } from '../src/server/read-body.js';
-import { createComputing } from '../src/server/turns.js';
+import { createComputing, type Turns } from '../src/server/turns.js';
 
 const LIMITS = {
   json: { depth: 8, values: 10_000, names: 100, nameBytes: 100 },
@@ -21,16 +22,17 @@ const LIMITS = {
 interface Served extends Partial<BodyToRead> {
   readonly windowMs?: number;
   readonly minUploadBytesPerSecond?: number;
+  readonly computing?: Turns;
 }
 
-async function serve({ windowMs, minUploadBytesPerSecond, ...body }: Served = {}) {
+async function serve({ windowMs, minUploadBytesPerSecond, computing = createComputing(), ...body }: Served = {}) {
   const log = createLogger({ service: 'api', level: 'error', format: 'json' });
   const app = express();
   app.use(beginRequest({ dialects: [], log, instruments: createInstruments(createMetrics({ service: 'api', log })) }));
   const reader = bodyReader(
     { types: ['application/json'], maxBytes: 1_000_000, isJson: true, ...body },
     { ...LIMITS, ...(minUploadBytesPerSecond && { minUploadBytesPerSecond }) },
-    createComputing(),
+    computing,
     windowMs,
   );
   app.post('/', ...reader, (request, response) => {
@@ -69,6 +71,28 @@ describe('a body', () => {
     const { post } = await serve();
     expect(await post(body, headers)).toMatchObject({ code, detail: expect.stringMatching(detail) });
   });
+});
+
+it('is not parsed any further when its caller has left', async () => {
+  const computing = createComputing();
+  const asked: (AbortSignal | undefined)[] = [];
+  const counted: Turns = (key, work, options) => {
+    asked.push(options?.signal);
+    return computing(key, work, options);
+  };
+  let end = () => {};
+  const first = computing('', () => new Promise<void>((resolve) => (end = resolve)));
+  const socket = connect((await serve({ computing: counted })).port, '127.0.0.1');
+  const body = words(500_000);
+  socket.write(`${HEAD}Content-Length: ${body.length}\r\n\r\n${body}`);
+  await until('the body waits for its turn', () => asked.length === 1);
+  socket.destroy();
+  await until('the request has ended', () => asked[0]?.aborted === true);
+  end();
+  await first;
+  await computing('', () => {});
+  for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+  expect(asked).toHaveLength(1);
 });
 
 const HEAD = 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';

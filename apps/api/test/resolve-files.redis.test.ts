@@ -1,14 +1,16 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { newId } from '@comfy-fleet/contracts';
 import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { until } from '@comfy-fleet/testing';
 import { afterEach, beforeEach, expect, inject, it, onTestFinished, vi } from 'vitest';
+import { keepFile } from '../src/files/keep-file.js';
 import { resolveFiles } from '../src/files/resolve-files.js';
 import { IN_INPUTS } from '../src/orders/pointers.js';
 import { callerOf } from '../src/server/gate.js';
-import { createAllTurns } from '../src/server/turns.js';
+import { createAllTurns, type Turns } from '../src/server/turns.js';
 import { aKey, as, startApi, type TestApi } from './api.js';
 import { plain } from './pictures.js';
 
@@ -73,6 +75,22 @@ it('reports an asset whose file no longer exists', async () => {
   const { id, hash } = await anAsset('anna');
   await api.inputs.delete(`${hash.slice('blake3:'.length)}.txt`);
   await expect(resolved({ 'a/b': `asset:${id}` })).rejects.toMatchObject({ errors: [{ pointer: '/inputs/a~1b' }] });
+});
+
+it('stores no picture whose caller leaves while it waits to be decoded', async () => {
+  const picture = await plain(20, 10, 'red').png().toBuffer();
+  const caller = callerOf(aKey('anna'), api.config.access.keyLimits);
+  let end = () => {};
+  const slow = api.deps.decoding(caller.id, () => new Promise<void>((resolve) => (end = resolve)));
+  const request = new AbortController();
+  const about = { caller, filename: 'a.png', pointer: '/file', isSent: true, holds: () => {}, signal: request.signal };
+  const decoding: Turns = (...waiting) => {
+    setImmediate(() => request.abort(new Error('the caller left')));
+    return api.deps.decoding(...waiting);
+  };
+  await expect(keepFile({ ...api.deps, decoding }, Readable.from([picture]), about)).rejects.toThrow('the caller left');
+  end();
+  await slow;
 });
 
 it('fetches a URL into the store, and refuses files that are too large and URLs that are not allowed', async () => {

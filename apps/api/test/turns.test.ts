@@ -1,5 +1,7 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import { createAllTurns, createComputing, createTurns, withRests } from '../src/server/turns.js';
+import { createAllTurns, createComputing, createTurns } from '../src/server/turns.js';
 
 /** Work that lasts until the test releases it. */
 function lasting() {
@@ -67,6 +69,44 @@ it('refuses more work of a key when too much of it waits, but not of other keys'
   expect(await Promise.all([first, ...waiting])).toEqual([undefined, 0, 1, 2]);
 });
 
+it('drops work that waits for its turn when its signal aborts, with what it holds in memory', async () => {
+  setFlagsFromString('--expose-gc');
+  const turns = createTurns(2, { ofKey: 1 });
+  const running = lasting();
+  const first = turns('anna', running.work);
+  const request = new AbortController();
+  const submit = (picture: Buffer) => turns('anna', async () => picture.length, { signal: request.signal });
+  const pictures: WeakRef<Buffer>[] = [];
+  const waiting = [1, 2].map(() => {
+    const picture = Buffer.alloc(1024 * 1024);
+    pictures.push(new WeakRef(picture));
+    return submit(picture);
+  });
+  request.abort(new Error('the caller left'));
+  for (const one of waiting) await expect(one).rejects.toThrow('the caller left');
+  await new Promise(setImmediate);
+  runInNewContext('gc')();
+  expect(pictures.map((one) => one.deref())).toEqual([undefined, undefined]);
+  running.end();
+  await first;
+  expect(await turns('anna', () => 'next')).toBe('next');
+});
+
+it('does not begin a computation whose signal aborted while it waited', async () => {
+  const computing = createComputing();
+  const running = lasting();
+  const first = computing('anna', running.work);
+  const request = new AbortController();
+  const begun: string[] = [];
+  const left = computing('anna', () => begun.push('left'), { signal: request.signal });
+  const next = computing('anna', () => begun.push('next'));
+  request.abort(new Error('the caller left'));
+  running.end();
+  await expect(left).rejects.toThrow('the caller left');
+  await Promise.all([first, next]);
+  expect(begun).toEqual(['next']);
+});
+
 it('pauses a key after each long computation for as long as it took, even if it failed', async () => {
   const computing = createComputing();
   const spans: { readonly began: number; readonly ended: number }[] = [];
@@ -117,7 +157,7 @@ it('runs computations of a key in order and one at a time, and refuses more when
 });
 
 it('lets a key rest after its long work, also if that failed, while others go on', async () => {
-  const turns = withRests(createTurns(2, { ofKey: 1 }), -1);
+  const turns = createTurns(2, { ofKey: 1, restAfterMs: -1 });
   const order: string[] = [];
   const failing = turns('anna', () => {
     throw new Error('a hostile picture');

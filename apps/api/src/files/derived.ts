@@ -75,8 +75,7 @@ export function createDerived({
       if (await isStored()) return copy;
       if (info.bytes > maxBytes)
         throw inconvertible(`has ${info.bytes} bytes; at most ${maxBytes} can be converted (MAX_IMAGE_BYTES)`);
-      return decoding(key, async () => {
-        signal.throwIfAborted();
+      const make = async () => {
         // Another request may have made it meanwhile.
         if (await isStored()) return copy;
         const converting = decoder.convert({ store: 'frames', name: filename }, form, maxPixels);
@@ -90,7 +89,8 @@ export function createDerived({
         // The output was deleted meanwhile, possibly before the copy was stored.
         await derived.delete(name);
         return undefined;
-      });
+      };
+      return decoding(key, make, { signal });
     },
     deleteFrame: async (filename) => {
       // The output is deleted first: what is being made of it is deleted when it has been stored.

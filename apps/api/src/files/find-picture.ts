@@ -35,10 +35,8 @@ export async function urlPicture(
   { caller, signal, holds }: ApiRequest,
 ): Promise<FoundPicture> {
   const { maxBytes } = config.images;
-  const data = await fetching(caller.id, () => {
-    signal.throwIfAborted();
-    return fetchPicture(url, pictureHttp, { maxBytes, timeoutMs: FETCH_TIMEOUT_MS, signal });
-  });
+  const fetch = () => fetchPicture(url, pictureHttp, { maxBytes, timeoutMs: FETCH_TIMEOUT_MS, signal });
+  const data = await fetching(caller.id, fetch, { signal });
   holds(data.length);
   return { data, pointer: POINTER };
 }

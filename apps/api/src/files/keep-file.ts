@@ -95,10 +95,8 @@ function createInspection(
     start: () => joined().subarray(0, TELLING_BYTES),
     pixels: async () => {
       if (isPicture !== true) return undefined;
-      return decoding(caller.id, () => {
-        signal.throwIfAborted();
-        return decoder.pixelsOf(joined(), { maxPixels: config.images.maxPixels, pointer });
-      });
+      const { maxPixels } = config.images;
+      return decoding(caller.id, () => decoder.pixelsOf(joined(), { maxPixels, pointer }), { signal });
     },
   };
 }

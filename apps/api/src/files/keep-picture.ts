@@ -1,4 +1,4 @@
-import { type InputFile, orAborted } from '@comfy-fleet/contracts';
+import type { InputFile } from '@comfy-fleet/contracts';
 import { inputName } from '@comfy-fleet/frames';
 import type { Source } from '../decoding/tasks.js';
 import type { Deps } from '../deps.js';
@@ -8,8 +8,7 @@ import { pictureType, pieces } from './picture-bytes.js';
 import { requireStorageShare, withStorageDeadline } from './storage.js';
 
 /**
- * Normalises a picture and stores it as an input for jobs when it is the key's turn. When the caller disconnects, the picture
- * is released at once. Throws what `load` throws, invalid_image, storage_failed, storage_share_exceeded, and the signal's
+ * Normalises a picture and stores it as an input for jobs when it is the key's turn. Throws what `load` throws, invalid_image, storage_failed, storage_share_exceeded, and the signal's
  * reason.
  */
 export async function keepPicture(
@@ -20,15 +19,8 @@ export async function keepPicture(
   const { config, decoder, decoding, inputs, ledger } = deps;
   signal.throwIfAborted();
   await requireStorageShare(deps, caller);
-  let waiting: typeof load | undefined = load;
-  const drop = () => {
-    waiting = undefined;
-  };
-  signal.addEventListener('abort', drop, { once: true });
-  const turn = decoding(caller.id, async () => {
-    const picture = await waiting?.();
-    drop();
-    if (picture === undefined) throw signal.reason;
+  const keep = async () => {
+    const picture = await load();
     // Pictures that jobs made may have any type that outputs may have.
     if (Buffer.isBuffer(picture) && pictureType(picture) === undefined)
       throw invalidImage(pointer, 'The picture is not a PNG, JPEG or WebP.');
@@ -41,6 +33,6 @@ export async function keepPicture(
     await ledger.storage.add(caller.id, { digest: sha256, bytes: png.length });
     const file: InputFile = { name, kind: 'image', width, height };
     return file;
-  });
-  return orAborted(turn, signal);
+  };
+  return decoding(caller.id, keep, { signal });
 }

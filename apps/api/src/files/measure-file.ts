@@ -8,8 +8,11 @@ import type { Turns } from '../server/turns.js';
 /** How many measurements are cached, with a few hundred bytes each. */
 const MOST_KEPT = 10_000;
 
-/** Measures a file in the input store when it is the key's turn; undefined if it is not a picture, video or sound. */
-export type MeasureFile = (key: string, file: InputFile) => Promise<Measured | undefined>;
+/**
+ * Measures a file in the input store when it is the key's turn; undefined if it is not a picture, video or sound. Throws the
+ * signal's reason if it aborts first.
+ */
+export type MeasureFile = (key: string, file: InputFile, signal: AbortSignal) => Promise<Measured | undefined>;
 
 interface MeasureOptions {
   readonly decoder: Pick<Decoder, 'measure'>;
@@ -29,5 +32,6 @@ export function createFileMeasures({ decoder, decoding, maxBytes }: MeasureOptio
       }),
   });
   // Each key waits for its own turn, also for a file that another key is waiting to have measured.
-  return async (key, file) => known.get(file.name) ?? decoding(key, () => known.fetch(file.name, { context: file }));
+  return async (key, file, signal) =>
+    known.get(file.name) ?? decoding(key, () => known.fetch(file.name, { context: file }), { signal });
 }

@@ -135,11 +135,9 @@ async function fetchFile(
   const options = { ...about, filename, isSent: true };
   const { maxBytes } = config.assets;
   try {
-    return await fetching(caller.id, () => {
-      signal.throwIfAborted();
-      const asked = { maxBytes, timeoutMs: URL_TIMEOUT_MS, accept: '*/*', signal };
-      return pictureHttp.stream(url, asked, (content) => keepFile(deps, content, options));
-    });
+    const asked = { maxBytes, timeoutMs: URL_TIMEOUT_MS, accept: '*/*', signal };
+    const fetch = () => pictureHttp.stream(url, asked, (content) => keepFile(deps, content, options));
+    return await fetching(caller.id, fetch, { signal });
   } catch (error) {
     throw aboutUrl(error, pointer);
   }

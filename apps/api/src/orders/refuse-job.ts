@@ -166,7 +166,7 @@ export async function refuseFiles(
   { measureFile, allowedNodes }: Pick<Deps, 'measureFile' | 'allowedNodes'>,
   workflow: Workflow,
   request: ResolvedRequest,
-  { caller, described, pointers }: Judging,
+  { caller, described, pointers, signal }: Judging & { readonly signal: AbortSignal },
 ): Promise<ReadonlyMap<string, LoadedMedia>> {
   const files = filesOf(request);
   const measured = new Map<string, LoadedMedia>();
@@ -178,7 +178,7 @@ export async function refuseFiles(
       if (file.bytes !== undefined) measured.set(input, latentOfBytes(file.bytes));
       continue;
     }
-    const media = await measureFile(caller.id, file);
+    const media = await measureFile(caller.id, file, signal);
     if (media !== undefined) measured.set(input, media);
     const detail = faultOf(media, wanted);
     if (detail === undefined) continue;

@@ -1,4 +1,3 @@
-import { orAborted } from '@comfy-fleet/contracts';
 import type { Accepted } from '@comfy-fleet/jobs';
 import type { Workflow } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
@@ -22,19 +21,13 @@ export async function withReusedOutputs(
   { caller, signal, log }: Pick<ApiRequest, 'caller' | 'signal' | 'log'>,
 ): Promise<Accepted> {
   const reuse = async (id: string, late: AbortSignal) => {
-    late.throwIfAborted();
     const from = (await ledger.jobs.get(id))?.record.reusedFrom;
     const first = from == null ? undefined : (await ledger.jobs.get(from))?.record;
     if (first !== undefined) await ledger.reuse.give(first, id, frames, late);
   };
   try {
     for (const id of accepted.ids) {
-      await withStorageDeadline(signal, (late) =>
-        orAborted(
-          copying(caller.id, () => reuse(id, late)),
-          late,
-        ),
-      );
+      await withStorageDeadline(signal, (late) => copying(caller.id, () => reuse(id, late), { signal: late }));
     }
     const [only, ...others] = accepted.ids;
     if (only === undefined || others.length > 0) return accepted;

@@ -157,7 +157,7 @@ interface RequestContext extends Pick<ApiRequest, 'holds' | 'signal'>, Pick<File
 async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promise<Omit<NewJob, 'id'>> {
   try {
     const { workflow, pointers, parent, alias, client, origin } = spec;
-    const { caller } = context;
+    const { caller, signal } = context;
     const maxGpuSeconds = caller.limits?.max_gpu_seconds;
     requireMayRun(caller, workflow);
     const callback = spec.callback === undefined ? callbackOf(spec, caller, deps.webhookRefusal) : spec.callback;
@@ -168,7 +168,7 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
     const known = await offers.choosable(pool, workflow.classes);
     const described = await offers.catalogue(pool, workflow.classes);
     const judging = { caller, described, pointers };
-    const files = await refuseFiles(deps, workflow, request, judging);
+    const files = await refuseFiles(deps, workflow, request, { ...judging, signal });
     const found = await deps.computing(caller.id, () => {
       refuseImpossible(workflow, request, pool, known, pointers);
       refuseNodes(deps, workflow, judging);

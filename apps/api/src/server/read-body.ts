@@ -116,8 +116,8 @@ export function bodyReader(
   const parse: RequestHandler = async (request, response, next) => {
     const body: unknown = request.body;
     if (!Buffer.isBuffer(body)) return next();
-    const { caller } = localsOf(response);
-    const inTurn = <T>(work: () => T) => computing(caller?.id ?? '', work);
+    const { caller, signal } = localsOf(response);
+    const inTurn = <T>(work: () => T) => computing(caller?.id ?? '', work, { signal });
     const options = { limits: limits.json, ...(body.length > STEP_BYTES ? { inTurn } : {}) };
     if (isJson) request.body = body.length === 0 ? {} : await parseJsonBody(body, options);
     next();

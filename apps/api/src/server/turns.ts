@@ -1,12 +1,16 @@
 import { setTimeout as delay, setImmediate as yieldToEventLoop } from 'node:timers/promises';
-import { FleetError, joinSignals } from '@comfy-fleet/contracts';
+import { FleetError, joinSignals, orAborted } from '@comfy-fleet/contracts';
 import pLimit, { type LimitFunction } from 'p-limit';
 
-/**
- * Runs work of a key when it is its turn. The turn ends with the work, or when the promise that `sent` returns has resolved.
- * Throws `rate_limited` if too much work of the key is waiting.
- */
-export type Turns = <T>(key: string, work: () => Promise<T> | T, sent?: (result: T) => Promise<unknown>) => Promise<T>;
+interface TurnOptions {
+  /** When it aborts, its reason is thrown. If the turn has not come yet, the work is dropped, with all that it holds in memory. */
+  readonly signal?: AbortSignal;
+  /** The turn lasts until the promise that it returns has resolved. */
+  readonly sent?: () => Promise<unknown>;
+}
+
+/** Runs work of a key when it is its turn. Throws `rate_limited` if too much work of the key is waiting. */
+export type Turns = <T>(key: string, work: () => Promise<T> | T, options?: TurnOptions) => Promise<T>;
 
 const RETRY_AFTER_SECONDS = 1;
 /** How many bodies and graphs of one key may wait to be parsed or validated. Bodies of graphs also count as uploads. */
@@ -21,6 +25,10 @@ const MOST_READS_WAITING = 50;
 /** How many pictures are decoded, and how many URLs fetched, at a time. Either may last for many seconds. */
 const MOST_DECODINGS = 2;
 const MOST_DECODINGS_OF_KEY = 1;
+/** Even a picture of 40 megapixels usually takes less to decode. */
+const REST_AFTER_MS = 3000;
+/** How much longer than its work a key rests: so several keys with slow pictures leave decoders to others most of the time. */
+const REST_FACTOR = 3;
 const MOST_FETCHES = 16;
 const MOST_FETCHES_OF_KEY = 4;
 /**
@@ -32,29 +40,53 @@ const MOST_COPIES_OF_KEY = 1;
 /** How many tasks start before other requests are served. A batch of a thousand entries takes a tenth of a second. */
 const TASKS_OF_A_TURN = 50;
 
+interface TurnsOptions {
+  readonly ofKey: number;
+  /** How much work of a key may wait. */
+  readonly waiting?: number;
+  /** After work that took longer, a key rests before its next turn. */
+  readonly restAfterMs?: number;
+}
+
 /**
  * Runs `most` pieces of work at a time, and `ofKey` for each key: fewer where work may take long, so that one key does not
  * keep others waiting. Keys take turns, no matter how much work of one is waiting.
  */
-export function createTurns(
-  most: number,
-  { ofKey, waiting = Infinity }: { readonly ofKey: number; readonly waiting?: number },
-): Turns {
+export function createTurns(most: number, { ofKey, waiting = Infinity, restAfterMs = Infinity }: TurnsOptions): Turns {
   const all = most === Infinity ? undefined : pLimit(most);
   const ofKeys = new Map<string, LimitFunction>(); // one for each API key that was ever used
-  return (key, work, sent) => {
+  return async <T>(key: string, work: () => Promise<T> | T, { signal, sent }: TurnOptions = {}) => {
     const own = ofKeys.get(key) ?? pLimit(ofKey);
     ofKeys.set(key, own);
-    if (own.pendingCount >= waiting) {
-      return Promise.reject(tooManyWaiting(waiting));
-    }
-    return new Promise((resolve, reject) => {
+    if (own.pendingCount >= waiting) throw tooManyWaiting(waiting);
+    // What the queue keeps until the turn comes refers to this variable, so that dropped work is released at once.
+    let waitingWork: typeof work | undefined = work;
+    const turn = new Promise<T>((resolve, reject) => {
       own(async () => {
-        const result = await (all === undefined ? work() : all(work));
-        resolve(result);
-        await sent?.(result);
-      }).catch(reject);
+        let ms = 0;
+        const run = async () => {
+          const began = performance.now();
+          try {
+            if (waitingWork === undefined) throw signal?.reason;
+            return await waitingWork();
+          } finally {
+            ms = performance.now() - began;
+          }
+        };
+        try {
+          resolve(await (all === undefined ? run() : all(run)));
+          await sent?.();
+        } catch (error) {
+          reject(error);
+        }
+        if (ms > restAfterMs) await delay(REST_FACTOR * ms, undefined, { ref: false });
+      });
     });
+    try {
+      return await (signal === undefined ? turn : orAborted(turn, signal));
+    } finally {
+      waitingWork = undefined;
+    }
   };
 }
 
@@ -73,12 +105,13 @@ export function createComputing(): Turns {
   const waiting = new Map<string, number>();
   let held: Promise<void> | undefined;
   const count = (key: string, one: 1 | -1) => waiting.set(key, (waiting.get(key) ?? 0) + one);
-  return async (key, work) => {
+  return async (key, work, { signal } = {}) => {
     if ((waiting.get(key) ?? 0) >= MOST_GRAPHS_WAITING) throw tooManyWaiting(MOST_GRAPHS_WAITING);
     for (let pause = pauses.get(key) ?? held; pause !== undefined; pause = pauses.get(key) ?? held) {
       count(key, 1);
       await pause;
       count(key, -1);
+      signal?.throwIfAborted();
     }
     const began = performance.now();
     let result: unknown;
@@ -105,28 +138,6 @@ export function createComputing(): Turns {
   };
 }
 
-/** Even a picture of 40 megapixels usually takes less to decode. */
-const REST_AFTER_MS = 3000;
-/** How much longer than its work a key rests: so several keys with slow pictures leave decoders to others most of the time. */
-const REST_FACTOR = 3;
-
-/** After long work its key rests before its next one. */
-export function withRests(turns: Turns, afterMs = REST_AFTER_MS): Turns {
-  return async (key, work) => {
-    let ms = 0;
-    const timed = async () => {
-      const began = performance.now();
-      const [outcome] = await Promise.allSettled([(async () => work())()]);
-      ms = performance.now() - began;
-      return outcome;
-    };
-    const rest = () => (ms > afterMs ? delay(REST_FACTOR * ms, undefined, { ref: false }) : Promise.resolve());
-    const outcome = await turns(key, timed, rest);
-    if (outcome.status === 'rejected') throw outcome.reason;
-    return outcome.value;
-  };
-}
-
 /** The turns of a process, by kind of work. */
 export type AllTurns = ReturnType<typeof createAllTurns>;
 
@@ -137,7 +148,7 @@ export function createAllTurns() {
     /** Reading lists and histories, so that a key with large jobs neither fills the memory nor delays the others. */
     heavyReads: createTurns(MOST_READS, { ofKey: MOST_READS_OF_KEY, waiting: MOST_READS_WAITING }),
     /** Decoding pictures. */
-    decoding: withRests(createTurns(MOST_DECODINGS, { ofKey: MOST_DECODINGS_OF_KEY })),
+    decoding: createTurns(MOST_DECODINGS, { ofKey: MOST_DECODINGS_OF_KEY, restAfterMs: REST_AFTER_MS }),
     /** Fetching files by URL. */
     fetching: createTurns(MOST_FETCHES, { ofKey: MOST_FETCHES_OF_KEY }),
     /** Copying outputs. */

@@ -53,7 +53,7 @@ function createShare(heavyReads: Turns): (request: ApiRequest, list: string, rea
       return Buffer.from(await read(key));
     };
     const sent = () => Promise.all(signals.map((signal) => signal.aborted || once(signal, 'abort')));
-    const answer = { signals, data: heavyReads(key, start, sent) };
+    const answer = { signals, data: heavyReads(key, start, { sent }) };
     waiting.set(id, answer);
     answer.data.catch(() => {
       if (waiting.get(id) === answer) waiting.delete(id);

@@ -72,10 +72,9 @@ export async function encodePicture(task: Task, { record, picture }: MadePicture
   }
   const { images: limits } = deps.config;
   if (bytes > limits.maxBytes) throw inconvertible(`it has more than ${limits.maxBytes} bytes`);
-  const made = await deps.decoding(record.key, () => {
-    request.signal.throwIfAborted();
-    return convert(task, { store: 'frames', name: file }, format);
-  });
+  const { signal } = request;
+  const converting = () => convert(task, { store: 'frames', name: file }, format);
+  const made = await deps.decoding(record.key, converting, { signal });
   // It stays in memory until the client has read it.
   request.holds(made.length);
   return { format, base64: () => base64(pieces(made)) };

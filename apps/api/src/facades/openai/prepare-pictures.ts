@@ -55,13 +55,12 @@ async function converted(
     Source,
     Source,
   ];
-  const made = await deps.decoding(caller.id, () => {
-    signal.throwIfAborted();
-    return deps.decoder[make](one, two).catch((cause: unknown) => {
+  const making = () =>
+    deps.decoder[make](one, two).catch((cause: unknown) => {
       if (cause instanceof FleetError) throw cause;
       throw invalidImage(pointer, 'The picture cannot be decoded: it is damaged or incomplete.', cause);
     });
-  });
+  const made = await deps.decoding(caller.id, making, { signal });
   if (made === undefined) return first;
   const about = { caller, filename, pointer, isSent: false, holds, signal };
   return { field, filename, file: await keepFile(deps, Readable.from(pieces(made)), about) };

@@ -65,11 +65,12 @@ async function* partials(task: Task, id: string, signal: AbortSignal): AsyncGene
 }
 
 async function asWanted(task: Task, key: string, { contentType, data }: Preview) {
-  const { decoding } = task.deps;
+  const { deps, request } = task;
   const own = contentType.slice('image/'.length);
   const { output_format: format = own } = task.wanted;
   if (format === own) return { data, format };
-  const made = await decoding(key, () => convert(task, Buffer.from(data, 'base64'), format));
+  const converting = () => convert(task, Buffer.from(data, 'base64'), format);
+  const made = await deps.decoding(key, converting, { signal: request.signal });
   return { data: made.toString('base64'), format };
 }
 

@@ -56,10 +56,8 @@ export function batch(deps: Deps): Handler {
       if (faults.length >= MOST_FAULTS) break;
     }
     refuseFaults(faults.slice(0, MOST_FAULTS));
-    const { replayed, ids } = await turns(caller.id, () => {
-      request.signal.throwIfAborted();
-      return submitJobs(deps, request, { jobs: entries }, () => specsOf(deps, entries as Entry[], request));
-    });
+    const submit = () => submitJobs(deps, request, { jobs: entries }, () => specsOf(deps, entries as Entry[], request));
+    const { replayed, ids } = await turns(caller.id, submit, { signal: request.signal });
     const publicUrl = config.http.publicUrl ?? '';
     const data = ids.map((id) => ({ id, urls: { self: `${publicUrl}/jobs/${id}` } }));
     return { status: 202, headers: replayed ? REPLAYED : {}, body: { data } };

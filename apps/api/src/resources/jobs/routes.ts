@@ -49,7 +49,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
       handler: ({ caller, signal }, query) => {
         // The answer stays in memory until a slow client has read it.
         const sent = async () => signal.aborted || once(signal, 'abort');
-        return deps.heavyReads(caller.id, () => listJobs(deps, query, caller), sent);
+        return deps.heavyReads(caller.id, () => listJobs(deps, query, caller), { signal, sent });
       },
     }),
     'GET /jobs/:id': withQuery({

@@ -88,9 +88,11 @@ async function inspectWorkflow(deps: Deps, workflow: Workflow, caller: Caller): 
 }
 
 /** Reads a workflow that was sent as JSON or in a picture. Throws invalid_workflow and body_too_large. */
-async function readPublished(deps: Deps, name: string, { body, caller, contentType }: ApiRequest): Promise<Workflow> {
+async function readPublished(deps: Deps, name: string, request: ApiRequest): Promise<Workflow> {
+  const { body, contentType } = request;
   if (!Buffer.isBuffer(body) || body.length === 0) throw invalid(['The request has no body: send the workflow in it']);
-  const upload = contentType === 'application/json' ? await checkedText(deps, body) : await textsOf(deps, body, caller);
+  const upload =
+    contentType === 'application/json' ? await checkedText(deps, body) : await textsOf(deps, body, request);
   try {
     return openUpload(name, upload);
   } catch (error) {
@@ -112,10 +114,11 @@ async function checkedText({ config }: Deps, data: Buffer): Promise<string> {
   return data.toString();
 }
 
-async function textsOf(deps: Deps, data: Buffer, { id }: Caller): Promise<PictureTexts> {
+async function textsOf(deps: Deps, data: Buffer, { caller, signal }: ApiRequest): Promise<PictureTexts> {
   const { config, decoder, decoding } = deps;
   // Twice the limit, because the editor's own format of a graph is larger than the API format.
-  const texts = await decoding(id, () => decoder.promptOfPicture(data, 2 * config.workflows.maxBytes));
+  const reading = () => decoder.promptOfPicture(data, 2 * config.workflows.maxBytes);
+  const texts = await decoding(caller.id, reading, { signal });
   if (texts === undefined) {
     throw invalid([
       'The picture has no workflow in it: ComfyUI writes one into the PNG and WebP files that it saves, but other programs remove it',
