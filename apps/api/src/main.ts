@@ -114,6 +114,7 @@ async function main(): Promise<void> {
   const decoder = createDecoder({
     frames: config.frames,
     seconds: config.images.decodeSeconds,
+    maxPixels: config.images.maxPixels,
     log,
     stopping: signal,
   });

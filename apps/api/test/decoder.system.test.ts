@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { deflateSync } from 'node:zlib';
 import { freePort, overridesEnv, startService, uniquePrefix, until } from '@comfy-fleet/testing';
 import sharp from 'sharp';
@@ -7,12 +8,13 @@ import { plain } from './pictures.js';
 /** As many stages as a colour profile may have: the library of profiles computes each at 35,937 points, which takes minutes. */
 const STAGES = 100_000;
 
-it('kills a decoder that takes too long, answers other requests meanwhile, and decodes the next picture', async () => {
+/** Starts an API, and returns a function that posts a picture. */
+async function aService(env: Record<string, string>) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const service = startService('api', {
     ...{ PORT: `${port}`, API_METRICS_PORT: '0', REDIS_URL: inject('redisUrl'), KEY_PREFIX: uniquePrefix() },
-    ...overridesEnv({ images: { decodeSeconds: 10 } }),
+    ...env,
   });
   onTestFinished(() => service.stop('SIGKILL'));
   await until('it is listening', async () => service.output.includes('listening'));
@@ -22,6 +24,11 @@ it('kills a decoder that takes too long, answers other requests meanwhile, and d
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ prompt: 'x', image: picture.toString('base64') }),
     });
+  return { service, url, post };
+}
+
+it('kills a decoder that takes too long, answers other requests meanwhile, and decodes the next picture', async () => {
+  const { service, url, post } = await aService(overridesEnv({ images: { decodeSeconds: 10 } }));
   const png = await plain(64, 64, 'red').png().toBuffer();
   let isOver = false;
   const hostile = post(await withStages(png)).finally(() => {
@@ -39,6 +46,50 @@ it('kills a decoder that takes too long, answers other requests meanwhile, and d
   await until('it is logged', async () => service.output.includes('a decoder was killed'));
   expect((await post(png)).status).toBe(202);
 });
+
+it('kills a decoder that needs too much memory, and decodes the next picture', async () => {
+  const { post } = await aService({ MAX_IMAGE_PIXELS: '30000000' });
+  const answer = await post(hugeWhenDecoded(5440));
+  const detail = 'The file needs too much memory to decode.';
+  expect([answer.status, await answer.json()]).toMatchObject([422, { code: 'invalid_image', detail }]);
+  expect((await post(await plain(64, 64, 'red').png().toBuffer())).status).toBe(202);
+});
+
+it('leaves no decoder behind when the API is killed', async () => {
+  const { service, post } = await aService({});
+  const hostile = post(await withStages(await plain(64, 64, 'red').png().toBuffer())).catch(() => undefined);
+  const children = () => readFileSync(`/proc/${service.pid}/task/${service.pid}/children`, 'utf8').trim();
+  await until('a decoder has started', () => children() !== '');
+  const decoder = Number(children());
+  await service.stop('SIGKILL');
+  await hostile;
+  await until('the decoder has ended', () => !existsSync(`/proc/${decoder}`));
+});
+
+/**
+ * An interlaced PNG of 16 bits that has to be turned: a decoder holds it twice, with eight bytes for each pixel. The side is a
+ * multiple of eight.
+ */
+function hugeWhenDecoded(side: number): Buffer {
+  // Each of the seven passes (PNG, 8.2) has every nth column and row. Each row begins with its filter.
+  const right = [8, 8, 4, 4, 2, 2, 1];
+  const down = [8, 8, 8, 4, 4, 2, 2];
+  const bytes = down.map((rows, pass) => (side / rows) * (1 + (8 * side) / (right[pass] ?? 1)));
+  const pixels = Buffer.alloc(bytes.reduce((sum, one) => sum + one, 0));
+  const turned = Buffer.from('II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0', 'latin1');
+  return Buffer.concat([
+    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+    chunkOf('IHDR', Buffer.concat([uint32(side), uint32(side), Buffer.from([16, 6, 0, 0, 1])])),
+    chunkOf('eXIf', turned),
+    chunkOf('IDAT', deflateSync(pixels)),
+    chunkOf('IEND', Buffer.alloc(0)),
+  ]);
+}
+
+function chunkOf(type: string, content: Buffer): Buffer {
+  const named = Buffer.concat([Buffer.from(type), content]);
+  return Buffer.concat([uint32(content.length), named, uint32(crcOf(named))]);
+}
 
 /** The PNG with a colour profile whose conversion has that many stages, the same two over and over. */
 async function withStages(png: Buffer): Promise<Buffer> {
@@ -60,8 +111,8 @@ async function withStages(png: Buffer): Promise<Buffer> {
   }
   const profile = Buffer.concat([icc.subarray(0, 128), uint32(tags.length), ...entries, ...contents]);
   profile.writeUInt32BE(profile.length);
-  const chunk = Buffer.concat([Buffer.from('iCCPa\0\0'), deflateSync(profile, { level: 9 })]);
-  return Buffer.concat([png.subarray(0, 33), uint32(chunk.length - 4), chunk, uint32(crcOf(chunk)), png.subarray(33)]);
+  const chunk = chunkOf('iCCP', Buffer.concat([Buffer.from('a\0\0'), deflateSync(profile, { level: 9 })]));
+  return Buffer.concat([png.subarray(0, 33), chunk, png.subarray(33)]);
 }
 
 /** Multi-process elements (ICC.2): matrices from 3 to 15 channels, many times from 15 to 15, and back to 3. */

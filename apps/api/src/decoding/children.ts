@@ -10,6 +10,12 @@ import type { Decoder } from './tasks.js';
 const PROGRAM = fileURLToPath(new URL(`decoder${extname(import.meta.url)}`, import.meta.url));
 /** A child that had nothing to do for this long is ended, because it takes memory. */
 const IDLE_MS = 60_000;
+/** What a decoder needs besides pixels: code, files, and what the allocator keeps. */
+const OWN_BYTES = 192 * 1024 * 1024;
+/** Pictures of cameras and editors need less. Those of 16 bits, interlaced and turned need twice as much. */
+const BYTES_OF_PIXEL = 8;
+/** After a large picture a child keeps memory in pieces that the next large one does not fit into. */
+const WORN_BYTES = 160 * 1024 * 1024;
 
 export interface Order {
   readonly task: keyof Decoder;
@@ -17,10 +23,13 @@ export interface Order {
 }
 
 /** The result of a task, its FleetError, or the message of another error. */
-export type Answer =
+export type Outcome =
   | { readonly result: unknown }
   | { readonly fault: { readonly code: ErrorCode; readonly detail: string; readonly errors: FieldError[] } }
   | { readonly message: string };
+
+/** `bytes`: the memory that the child has afterwards. */
+type Answer = Outcome & { readonly bytes: number };
 
 export interface ChildrenOptions {
   readonly frames: FramesSettings;
@@ -29,36 +38,34 @@ export interface ChildrenOptions {
   readonly stopping: AbortSignal;
   /** How long a task may take. */
   readonly seconds: number;
+  /** How large a decoded picture may be. */
+  readonly maxPixels: number;
 }
 
 /**
- * Runs each task in a child process, which is killed if it takes longer than `seconds`: a hostile file may hold a decoder
- * for hours, and neither a timer nor a signal ends a native library or a busy event loop. There are as many children as tasks
- * that run at a time.
+ * Runs each task in a child process, which is killed if it takes longer than `seconds` or needs far more memory than
+ * pictures of `maxPixels` do: a hostile file may hold a decoder for hours, and neither a timer nor a signal ends a native
+ * library or a busy event loop. There are as many children as tasks that run at a time.
  */
-export function createDecoder({ frames, log, stopping, seconds }: ChildrenOptions): Decoder {
-  const children = new Set<ChildProcess>();
+export function createDecoder({ frames, log, stopping, seconds, maxPixels }: ChildrenOptions): Decoder {
   const idle = new Map<ChildProcess, NodeJS.Timeout>();
   const end = (child: ChildProcess) => {
     clearTimeout(idle.get(child));
     idle.delete(child);
-    children.delete(child);
     child.kill('SIGKILL');
   };
   stopping.addEventListener('abort', () => [...idle.keys()].forEach(end), { once: true });
-  // A busy child would not notice that we are gone.
-  process.once('exit', () => children.forEach(end));
 
+  const watched = [process.pid, OWN_BYTES + BYTES_OF_PIXEL * maxPixels].map(String);
   const start = () => {
-    const child = fork(PROGRAM, { serialization: 'advanced', execArgv: [] });
-    children.add(child);
+    const child = fork(PROGRAM, watched, { serialization: 'advanced', execArgv: [] });
     child.on('error', (error) => log.error('a decoder failed', { error }));
     child.once('exit', () => end(child));
     child.send(frames);
     return child;
   };
-  const release = (child: ChildProcess) => {
-    if (stopping.aborted || !child.connected) return end(child);
+  const release = (child: ChildProcess, bytes: number) => {
+    if (stopping.aborted || !child.connected || bytes > WORN_BYTES) return end(child);
     child.unref();
     child.channel?.unref();
     idle.set(child, setTimeout(end, IDLE_MS, child).unref());
@@ -79,14 +86,18 @@ export function createDecoder({ frames, log, stopping, seconds }: ChildrenOption
         end(child);
         settle(() => reject(error));
       };
-      const died = () => over(new Undecodable('makes the decoder crash'));
+      const died = (_code?: number | null, signal?: NodeJS.Signals | null) => {
+        log.warn('a decoder died of a file', { task: order.task, signal });
+        const isKilled = signal === 'SIGKILL'; // by its watchdog, or because the machine has no memory left
+        over(new Undecodable(isKilled ? 'needs too much memory to decode' : 'makes the decoder crash'));
+      };
       const late = setTimeout(() => {
         log.warn('a decoder was killed because a file took too long', { task: order.task, seconds });
         over(new Undecodable(`takes longer than ${seconds} s to decode`));
       }, seconds * 1000);
       const answered = (answer: Answer) => {
         settle(() => ('result' in answer ? resolve(answer.result) : reject(errorOf(answer))));
-        release(child);
+        release(child, answer.bytes);
       };
       const settle = (done: () => void) => {
         clearTimeout(late);
@@ -113,7 +124,7 @@ export class Undecodable extends FleetError {
   }
 }
 
-function errorOf(answer: Exclude<Answer, { readonly result: unknown }>): Error {
+function errorOf(answer: Exclude<Outcome, { readonly result: unknown }>): Error {
   if ('message' in answer) return new Error(answer.message);
   const { code, detail, errors } = answer.fault;
   return new FleetError(code, detail, { errors });

@@ -1,7 +1,8 @@
+import { Worker } from 'node:worker_threads';
 import type { FramesSettings } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
-import type { Answer, Order } from './children.js';
+import type { Order, Outcome } from './children.js';
 import { createTasks, type Decoder } from './tasks.js';
 
 /** A process that decodes what callers sent, one task at a time. Its first message has the settings of the stores. */
@@ -13,12 +14,20 @@ process.on('message', (message: FramesSettings | Order) => {
     tasks = openFrameStores(message, { owner: 'decoder' }).then(createTasks);
     return;
   }
-  void answerTo(message).then((answer) => process.send?.(answer));
+  void answerTo(message).then((answer) => process.send?.({ ...answer, bytes: process.memoryUsage.rss() }));
 });
-// An orderly exit would wait for threads that decode.
-process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 
-async function answerTo({ task, args }: Order): Promise<Answer> {
+/** Ends the process when the API is gone or too much memory is taken. A thread, because a decoder may block this one. */
+const WATCHDOG = `
+const { parent, maxBytes } = require('node:worker_threads').workerData;
+setInterval(() => {
+  if (process.ppid !== parent || process.memoryUsage.rss() > maxBytes) process.kill(process.pid, 'SIGKILL');
+}, 50);
+`;
+const [parent, maxBytes] = process.argv.slice(2).map(Number);
+new Worker(WATCHDOG, { eval: true, workerData: { parent, maxBytes } });
+
+async function answerTo({ task, args }: Order): Promise<Outcome> {
   try {
     const run = (await tasks)?.[task] as ((...args: readonly unknown[]) => Promise<unknown>) | undefined;
     return { result: await run?.(...args) };
