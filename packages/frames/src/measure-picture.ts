@@ -114,7 +114,9 @@ function textIn(type: string, length: number, content: Buffer): { text: Buffer; 
 }
 
 const JPEG_START = Buffer.from('ffd8ff', 'hex');
-const [SOI, EOI, APP1, APP2] = [0xd8, 0xd9, 0xe1, 0xe2];
+const [SOI, EOI, SOS, APP1, APP2] = [0xd8, 0xd9, 0xda, 0xe1, 0xe2];
+/** Ordinary progressive pictures have about ten. Each takes as long to decode as a whole picture, and ComfyUI hears no interrupt. */
+const MOST_SCANS = 100;
 /** Markers of a start of frame, without the three other markers in their range. */
 const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
 
@@ -127,6 +129,7 @@ async function walkJpeg(bytes: ByteReader): Promise<PictureSize> {
   const turns: Turn[] = [];
   let isTurnedByXmp = false;
   let isWhole = true;
+  let scans = 0;
   while (isWhole && (await bytes.peek(3)).equals(JPEG_START)) {
     starts.add(bytes.at);
     await bytes.skip(2);
@@ -137,6 +140,8 @@ async function walkJpeg(bytes: ByteReader): Promise<PictureSize> {
       const stated = await bytes.peek(2);
       const length = stated.length === 2 ? stated.readUInt16BE(0) : 2;
       if (marker < 0xc0 || marker === SOI || length < 2) throw damaged();
+      if (marker === SOS) scans += 1;
+      if (scans > MOST_SCANS) throw new MediaFault(`has more than ${MOST_SCANS} scans`);
       const at = bytes.at;
       const segment = await bytes.take(length);
       if (isFrame(marker) && segment.length >= 7)

@@ -34,12 +34,12 @@ const segment = (marker: number, content: Buffer) => {
   length.writeUInt16BE(content.length + 2);
   return Buffer.concat([Buffer.from([0xff, marker]), length, content]);
 };
-const jpeg = ({ width = 20, height = 10, segments = [] as Buffer[] } = {}) => {
+const jpeg = ({ width = 20, height = 10, segments = [] as Buffer[], scans = 1 } = {}) => {
   const sides = hex('080000000001011100');
   sides.writeUInt16BE(height, 1);
   sides.writeUInt16BE(width, 3);
-  const scan = Buffer.concat([segment(0xda, hex('0101003f00')), hex('12ff0034ffd056ffd9')]);
-  return Buffer.concat([hex('ffd8'), ...segments, segment(0xc0, sides), scan]);
+  const scan = Buffer.concat([segment(0xda, hex('0101003f00')), hex('12ff0034ffd056')]);
+  return Buffer.concat([hex('ffd8'), ...segments, segment(0xc0, sides), ...Array(scans).fill(scan), hex('ffd9')]);
 };
 /** A JPEG with an index of pictures that start at these offsets, after this one. */
 const indexed = (...starts: ((length: number) => number)[]) => {
@@ -161,6 +161,7 @@ it.each<[string, FrameType, Buffer, number, size?: [width: number, height: numbe
   ['a PNG whose animation control chunk comes too late', 'png', png(chunk('IDAT'), chunk('acTL', 8), ...frame), 1],
   ['a truncated PNG', 'png', STILL.subarray(0, -20), 1],
   ['a JPEG', 'jpeg', jpeg(), 1],
+  ['a progressive JPEG', 'jpeg', jpeg({ scans: 100 }), 1],
   ['a JPEG with a thumbnail in its metadata', 'jpeg', jpeg({ segments: [segment(0xe1, jpeg())] }), 1],
   ["a JPEG with Samsung's list after it", 'jpeg', Buffer.concat([jpeg(), bytes('\0\0\x01\x0aImage_UTC_DataSEFT')]), 1],
   ['a JPEG with EXIF', 'jpeg', withExif(photo()), 1],
@@ -272,6 +273,13 @@ const BLOCKS = 'has more than 8 MiB of EXIF';
 const UNPACKS = 'has texts or profiles that unpack to more than 1 MiB';
 
 it.each<[string, FrameType, Buffer, string]>([
+  ['a JPEG of many scans', 'jpeg', jpeg({ scans: 101 }), 'has more than 100 scans'],
+  [
+    'a JPEG with another one of many scans',
+    'jpeg',
+    Buffer.concat([indexed(start, behind), jpeg({ scans: 100 })]),
+    'has more than 100 scans',
+  ],
   ['a JPEG with EXIF entries that share their bytes', 'jpeg', withExif(photo(), SHARED), SHARE],
   ['a PNG with EXIF entries that share their bytes', 'png', png(chunk('eXIf', SHARED), chunk('IDAT'), END), SHARE],
   ...(['exif', 'APP1'] as const).map((name): [string, FrameType, Buffer, string] => [
