@@ -28,7 +28,6 @@ export const SCRIPT_FILES = {
   chargeAhead: 'charge-ahead',
   reuse: 'reuse',
   killAhead: 'kill-ahead',
-  hide: 'hide',
   cancel: 'cancel',
   expire: 'expire',
   outlive: 'outlive',

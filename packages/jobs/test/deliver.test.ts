@@ -65,7 +65,6 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     alias: null,
     client: null,
     hasOrigin: false,
-    isHidden: false,
   };
   return { id: `msg_${id}`, webhook, failedTries, again: false, snapshot: { record, ...NO_PLACE, lastEventId: '0-0' } };
 }

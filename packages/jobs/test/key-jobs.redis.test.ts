@@ -154,7 +154,8 @@ it('hides ended jobs of the key, and nothing else', async () => {
   expect(await ended(fleet)).toEqual([b]);
   expect(await ended(fleet, 'bert')).toEqual([others]);
   expect(await open(fleet)).toEqual([waiting]);
-  const hidden = await Promise.all([a, b, waiting, others].map(async (id) => (await fleet.get(id)).record.isHidden));
+  const records = await Promise.all([a, b, waiting, others].map(async (id) => (await fleet.get(id)).record));
+  const hidden = await Promise.all(records.map(jobs.isHidden));
   expect(hidden).toEqual([true, false, false, false]);
   await jobs.hide('anna', 'all');
   expect(await ended(fleet)).toEqual([]);

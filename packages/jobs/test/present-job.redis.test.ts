@@ -55,7 +55,6 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       alias: null,
       client: null,
       hasOrigin: false,
-      isHidden: false,
       ...record,
     },
   };

@@ -1,7 +1,7 @@
 import type { JobStatus } from '@comfy-fleet/contracts';
 import { Feed, type Subscriptions } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
-import { orUnavailable, runScript } from '../connection.js';
+import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { LUA_CONSTANTS } from '../lua/constants.js';
 import { idsOf, inPages, jobPages } from '../record/indexes.js';
@@ -47,6 +47,11 @@ export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscript
       return status ? [{ id: ids[n] as string, status: status as JobStatus, client }] : [];
     });
   };
+  const removeEnded = async (index: string, ids: readonly string[]) => {
+    const scores = await redis.zmscore(index, ...ids);
+    const ended = ids.filter((_, n) => Number(scores[n] ?? 0) > ENDED_AFTER);
+    if (ended.length > 0) await redis.zrem(index, ...ended);
+  };
   return {
     /** Open jobs, oldest first, in pages of bounded size. */
     open: async function* (key: string) {
@@ -72,13 +77,16 @@ export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscript
         ]);
         return { ids, total };
       }),
-    /** Removes ended jobs from the list and marks their records as hidden. Other ids are ignored. */
+    /** Removes ended jobs from the list. Other ids are ignored. */
     hide: (key: string, ids: readonly string[] | 'all') =>
       orUnavailable(async () => {
         const index = keys.listedOf(key);
-        const wanted = ids === 'all' ? await idsOf(redis, index, await countOpen(key)) : ids;
-        for (const page of inPages(wanted, PAGE)) await runScript(redis, 'hide', index, keys.prefix, { ids: page });
+        if (ids === 'all') await redis.zremrangebyscore(index, ENDED_AFTER, '+inf');
+        else for (const page of inPages(ids, PAGE)) await removeEnded(index, page);
       }),
+    /** Whether the job has ended and its key has hidden it. */
+    isHidden: ({ id, key, hasOrigin }: Pick<JobRecord, 'id' | 'key' | 'hasOrigin'>) =>
+      orUnavailable(async () => hasOrigin && (await redis.zscore(keys.listedOf(key), id)) === null),
     /**
      * Changes of all jobs of the key, including those without an origin. Yields undefined at first, and whenever changes
      * may have been missed: a reader that then reads the lists misses nothing. Throws the signal's reason if the signal

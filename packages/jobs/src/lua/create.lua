@@ -61,8 +61,8 @@ end
 -- The key's job with this alias or id. A job that was hidden from its list gives up its alias.
 local function job_by_alias(alias)
   local known = redis.call('GET', alias_key(caller, alias)) or alias
-  local key, hidden = unpack(redis.call('HMGET', job_key(known), 'key', 'hidden'))
-  return key == caller and not hidden and known
+  local key, origin = unpack(redis.call('HMGET', job_key(known), 'key', 'origin'))
+  return key == caller and (not origin or redis.call('ZSCORE', listed_of_key(caller), known)) and known
 end
 local function record_models(pool, affinity, models)
   local known = affinity_models_key(pool)

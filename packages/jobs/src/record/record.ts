@@ -210,8 +210,6 @@ export function recordOf(fields: Readonly<Record<string, string>>) {
     client: text('client'),
     /** The order had an origin, see NewJob. */
     hasOrigin: text('origin') !== null,
-    /** The job has ended, and its key has hidden it from the list of ended jobs. */
-    isHidden: text('hidden') !== null,
   };
 }
 

@@ -120,7 +120,8 @@ function jobView(record: JobRecord, { number, workflowId }: PromptParts) {
 
 export async function getPromptJob(deps: ComfyuiDeps, { caller, params: { id = '' } }: ApiRequest): Promise<Reply> {
   const record = await ownPrompt(deps, caller, id);
-  if (record === undefined || record.isHidden) return { status: 404, body: { error: 'Job not found' } };
+  if (record === undefined || (await deps.ledger.jobs.isHidden(record)))
+    return { status: 404, body: { error: 'Job not found' } };
   const parts = await deps.partsOf(record);
   const view = JSON.stringify(jobView(record, parts));
   if (!isTerminal(record.status)) return { status: 200, body: view };

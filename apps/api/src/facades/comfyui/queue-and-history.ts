@@ -193,7 +193,8 @@ async function endedIds({ ledger }: Deps, key: string, { limit, offset = -1 }: P
 /** Answers `{}` for a job that has not ended or does not exist. */
 export async function getHistoryOf(deps: ComfyuiDeps, { caller, params: { id = '' } }: ApiRequest): Promise<Reply> {
   const record = await ownPrompt(deps, caller, id);
-  if (record === undefined || !isTerminal(record.status) || record.isHidden) return { status: 200, body: {} };
+  if (record === undefined || !isTerminal(record.status)) return { status: 200, body: {} };
+  if (await deps.ledger.jobs.isHidden(record)) return { status: 200, body: {} };
   return { status: 200, body: `{${await memberOf(deps, record)}}`, job: record.id };
 }
 
