@@ -184,13 +184,14 @@ describe('the inventory', () => {
     expect(await anna.get('/models/vae')).toEqual([]);
   });
 
-  it('has models and the ComfyUI version', async () => {
+  it('has models, the ComfyUI version and features', async () => {
     const { api, anna } = await openComfyui();
     expect(await anna.get('/models')).toContain('checkpoints');
     expect(await anna.get('/models/checkpoints')).toEqual(['sd_xl_base_1.0.safetensors']);
     expect((await fetch(`${anna.base}/models/nothing`)).status).toBe(404);
     expect((await fetch(`${api.url}/comfyui/`)).status).toBe(200);
     expect(await anna.get('/system_stats')).toMatchObject({ system: { comfyui_version: '0.33.0' }, devices: [] });
+    expect(await anna.get('/features')).toEqual({ max_upload_size: expect.any(Number) });
     expect([await anna.get('/embeddings'), await anna.get('/extensions')]).toEqual([[], []]);
   });
 });

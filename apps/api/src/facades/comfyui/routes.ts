@@ -51,6 +51,10 @@ export function comfyuiFacade(deps: Deps) {
     'GET /models/:folder': { ...seen, handler: by(modelsIn) },
     'GET /embeddings': { ...seen, handler: nothing },
     'GET /extensions': { ...seen, handler: nothing },
+    'GET /features': {
+      ...seen,
+      handler: () => ({ status: 200, body: { max_upload_size: deps.config.assets.maxBytes } }),
+    },
     'GET /system_stats': { ...seen, handler: by(systemStats) },
     // The fleet manages the memory of its instances itself.
     'POST /free': { ...seen, handler: () => ({ status: 200 }) },
