@@ -88,7 +88,8 @@ export class PictureNode {
       this.sized(before) ??
       this.matched(before) ??
       this.scaled(before);
-    if (changed !== undefined) return { pictures: { ...changed, isEncoded: false }, adds: true };
+    if (changed !== undefined)
+      return { pictures: { ...changed, isEncoded: false, isDecoded: before?.isDecoded }, adds: true };
     const passed = this.reshaped(before) ?? this.read(loaded);
     if (passed === undefined) return this.source(sound);
     const decodes = passed.isEncoded === true && this.decodes();

@@ -1108,7 +1108,9 @@ describe('numbers over links', () => {
     const nodes = (number: Nodes[string]): Nodes =>
       sampled({
         latent: empty(),
-        g: ['GetImageSize', { image: ['v', 0] }],
+        p: ['EmptyImage', { width: 64, height: 64, batch_size: 1, color: 0 }],
+        b: ['ImageStitch', { image1: ['p', 0], image2: ['v', 0], direction: 'right', match_image_size: false }],
+        g: ['GetImageSize', { image: ['b', 0] }],
         n: number,
         e: ['EmptyImage', { width: ['n', 0], height: 8, batch_size: 1 }],
       });
@@ -1116,7 +1118,7 @@ describe('numbers over links', () => {
     expect(faultsOf(passed)).toEqual([expect.stringContaining('e.width takes the size of a picture that a VAE made')]);
     expect(faultsOf(nodes(formula('a', { 'values.a': ['g', 0] })))).toEqual([]);
     expect(demandOf(nodes(formula('a', { 'values.a': ['g', 0] }))).numbers.bounds).toEqual({
-      n: { least: 1, most: 512 },
+      n: { least: 1, most: (64 + 512) * 1.1 + 256 },
     });
   });
 
