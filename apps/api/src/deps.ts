@@ -12,6 +12,7 @@ import type { MeasureFile } from './files/measure-file.js';
 import type { StorageWatch } from './files/storage.js';
 import type { Offers } from './models/offers.js';
 import type { InputsCheck } from './orders/inputs-check.js';
+import type { LongJobs } from './orders/long-jobs.js';
 import type { FleetView } from './orders/waiting-for.js';
 import type { OpenStreams } from './server/key-limits.js';
 import type { ApiInstruments } from './server/locals.js';
@@ -60,11 +61,14 @@ export interface Deps extends Readonly<AllTurns> {
   readonly webhookRefusal: (url: string) => string | undefined;
   /** The same for the URL of a model. */
   readonly modelUrlRefusal: (url: string) => string | undefined;
+  readonly longJobs: LongJobs;
   readonly storage: StorageWatch;
   /** Throws storage_full when the disk has no space for more pictures, and overloaded when Redis is nearly full. */
   readonly requireSpace: () => Promise<void>;
-  /** The event streams that this process has open. */
+  /** The event streams, sockets, downloads and waiting requests that this process has open. */
   readonly streams: OpenStreams;
+  /** The downloads among them, and streams of large jobs. */
+  readonly downloads: OpenStreams;
   readonly instruments: ApiInstruments;
   readonly log: Logger;
   /** Aborts when the process is stopping, which ends streams and waiting responses. */

@@ -31,6 +31,7 @@ import { createFileMeasures } from './files/measure-file.js';
 import { createQueueSpace, createSpaceCheck, createStorageWatch } from './files/storage.js';
 import { createOffers } from './models/offers.js';
 import { createInputsCheck } from './orders/inputs-check.js';
+import { createLongJobs } from './orders/long-jobs.js';
 import { createWithinLimits } from './orders/refuse-job.js';
 import { createFleetView } from './orders/waiting-for.js';
 import { notReady } from './resources/service/routes.js';
@@ -141,12 +142,14 @@ async function main(): Promise<void> {
     checkInputs: createInputsCheck(),
     withinLimits: createWithinLimits(),
     ...turns,
+    longJobs: createLongJobs(turns.heavyReads),
     storage,
     requireSpace: async () => {
       await requireDiskSpace();
       await requireQueueSpace();
     },
     streams: createOpenStreams(config.http.streams, instruments.streams),
+    downloads: createOpenStreams(config.http.downloads, undefined, 'downloads'),
     instruments,
     log,
     stopping: signal,

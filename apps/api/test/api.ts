@@ -26,6 +26,7 @@ import { createFileMeasures } from '../src/files/measure-file.js';
 import { createSpaceCheck, createStorageWatch } from '../src/files/storage.js';
 import { createOffers } from '../src/models/offers.js';
 import { createInputsCheck } from '../src/orders/inputs-check.js';
+import { createLongJobs } from '../src/orders/long-jobs.js';
 import { createWithinLimits } from '../src/orders/refuse-job.js';
 import { createFleetView } from '../src/orders/waiting-for.js';
 import { createOpenStreams } from '../src/server/key-limits.js';
@@ -197,10 +198,12 @@ export async function startApi(
     checkInputs: createInputsCheck(),
     withinLimits: createWithinLimits(),
     ...turns,
+    longJobs: createLongJobs(turns.heavyReads),
     // The folder may respond late on a busy machine.
     storage: createStorageWatch({ fault: () => stores.fault(new AbortController().signal) }, log),
     requireSpace: requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
     streams: createOpenStreams(config.http.streams, instruments.streams),
+    downloads: createOpenStreams(config.http.downloads, undefined, 'downloads'),
     instruments,
     log,
     stopping: stopping.signal,

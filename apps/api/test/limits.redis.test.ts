@@ -165,8 +165,14 @@ describe('KEY_STREAMS', () => {
 });
 
 describe('a download', () => {
-  it.each(['by the key', 'by a link'])('%s counts as a stream of the key until the file has been read', async (how) => {
-    const api = await startApi(inject('redisUrl'), { keys: [aKey('anna')], env: { KEY_STREAMS: '1' } });
+  const one = { env: { KEY_STREAMS: '1' } };
+  const oneDownload = { overrides: { http: { downloads: { mostOfKey: 1 } } } };
+  it.each([
+    ['by the key', 'stream', one],
+    ['by a link', 'stream', one],
+    ['by a link', 'download', oneDownload],
+  ])('%s counts as a %s of the key until the file has been read', async (how, _what, limit) => {
+    const api = await startApi(inject('redisUrl'), { keys: [aKey('anna')], ...limit });
     onTestFinished(() => api.close());
     const { id } = (await (await submit(api, 'anna')).json()) as Job;
     await finishJob(api, id);

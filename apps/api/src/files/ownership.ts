@@ -7,12 +7,13 @@ import type { ApiRequest } from '../server/messages.js';
 
 /** A job of the caller; any job if there is no caller (a signed URL). Throws job_not_found, also for jobs of other callers. */
 export async function ownJob(
-  { ledger: { jobs } }: Deps,
+  { ledger: { jobs }, longJobs }: Deps,
   id: string | undefined,
   caller: Caller | undefined,
 ): Promise<JobSnapshot> {
   const snapshot = id !== undefined && isId(id) ? await jobs.get(id) : undefined;
-  if (snapshot === undefined || !owns(caller, snapshot)) throw jobNotFound();
+  if (id === undefined || snapshot === undefined || !owns(caller, snapshot)) throw jobNotFound();
+  longJobs.read(id, snapshot.record);
   return snapshot;
 }
 

@@ -4,6 +4,7 @@ import type { Deps } from '../deps.js';
 import { jobNotFound, owns } from '../files/ownership.js';
 import { openUntil } from '../server/key-limits.js';
 import type { ApiRequest } from '../server/messages.js';
+import { isLong } from './long-jobs.js';
 
 /** A job and its changes, for a streamed response. */
 export interface FollowedJob {
@@ -16,7 +17,7 @@ export interface FollowedJob {
 
 /** Follows a job until the request ends. It counts as an open stream. Throws job_not_found, too_many_streams and overloaded. */
 export async function followJob(deps: Deps, request: ApiRequest): Promise<FollowedJob> {
-  const { ledger, stopping, streams } = deps;
+  const { ledger, stopping, streams, downloads } = deps;
   const { signal, visitor: caller } = request;
   const { id = '' } = request.params;
   if (!isId(id)) throw jobNotFound();
@@ -33,8 +34,10 @@ export async function followJob(deps: Deps, request: ApiRequest): Promise<Follow
     void items.return?.();
     throw jobNotFound();
   }
+  const { record } = first.snapshot;
   // A stream opened by a signed link counts against the key of its job.
-  if (caller === undefined) openUntil(signal, streams, first.snapshot.record.key);
+  if (caller === undefined) openUntil(signal, streams, record.key);
+  if (isLong(record)) openUntil(signal, downloads, record.key);
   return { first: first.snapshot, items: { [Symbol.asyncIterator]: () => items }, ending };
 }
 

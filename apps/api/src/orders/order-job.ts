@@ -5,6 +5,7 @@ import type { Deps } from '../deps.js';
 import type { Caller } from '../server/gate.js';
 import { openUntil } from '../server/key-limits.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
+import { isLong } from './long-jobs.js';
 import { type JobSpec, submitJobs } from './submit-jobs.js';
 import { type Circumstances, waitingFor } from './waiting-for.js';
 
@@ -98,11 +99,9 @@ export async function presentSnapshot(
   const circumstances = mayLack ? await circumstancesOf(deps, record) : NOTHING;
   const waiting = waitingFor(snapshot, { overview, ...circumstances });
   const present = () => presentJob(shown, { publicUrl: config.http.publicUrl, eta, waitingFor: waiting, sign });
-  return record.outputs.length > MANY_OUTPUTS ? deps.computing(record.key, present) : present();
+  return isLong(record) ? deps.computing(record.key, present) : present();
 }
 
-/** Signing the links of more outputs takes milliseconds. */
-const MANY_OUTPUTS = 100;
 const NOTHING: Omit<Circumstances, 'overview'> = {
   abilities: [],
   choosable: [],

@@ -52,18 +52,22 @@ export function createMeter(accounts: Pick<Ledger['accounts'], 'count'>, log: Lo
 
 const STREAM_RETRY_SECONDS = 5;
 
-/** The event streams, sockets, downloads and waiting requests that one process has open. */
+/** Streams of some kind that one process has open. */
 export type OpenStreams = Quota;
 
-/** `gauge` shows how many are open. */
-export function createOpenStreams(limits: Config['http']['streams'], gauge: { set(open: number): void }): OpenStreams {
+/** `gauge` shows how many are open; `kinds` names them in errors. */
+export function createOpenStreams(
+  limits: Config['http']['streams'],
+  gauge?: { set(open: number): void },
+  kinds = 'event streams, sockets, downloads and waiting requests',
+): OpenStreams {
   const refusal = (isOfKey: boolean) => {
     const [who, limit] = isOfKey ? ['API key', limits.mostOfKey] : ['process', limits.most];
-    const detail = `This ${who} has ${limit} event streams, sockets, downloads and waiting requests open, which is the most. Try again when one has ended.`;
+    const detail = `This ${who} has ${limit} ${kinds} open, which is the most. Try again when one has ended.`;
     const code = isOfKey ? 'too_many_streams' : 'overloaded';
     return new FleetError(code, detail, { retryAfterSeconds: STREAM_RETRY_SECONDS });
   };
-  return createQuota({ ...limits, refusal, changed: (open) => gauge.set(open) });
+  return createQuota({ ...limits, refusal, changed: (open) => gauge?.set(open) });
 }
 
 /**

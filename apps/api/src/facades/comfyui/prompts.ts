@@ -30,10 +30,16 @@ export function numberOf({ createdAt }: JobRecord, { number, front }: Partial<Or
 }
 
 /** Finds the caller's job with that prompt id. Ignores jobs from APIs that store no origin. */
-export async function ownPrompt({ ledger }: Deps, caller: Caller, id: string): Promise<JobRecord | undefined> {
+export async function ownPrompt(
+  { ledger, longJobs }: Deps,
+  caller: Caller,
+  id: string,
+): Promise<JobRecord | undefined> {
   if (!UUID.test(id)) return undefined;
   const record = (await ledger.jobs.byAlias(caller.id, id))?.record;
-  return record?.hasOrigin === true && promptIdOf(record) === id ? record : undefined;
+  if (record?.hasOrigin !== true || promptIdOf(record) !== id) return undefined;
+  longJobs.read(id, record);
+  return record;
 }
 
 /** Reads a list of ids from a field of the body. Throws a ComfyuiRefusal if there are too many. */

@@ -191,11 +191,13 @@ async function endedIds({ ledger }: Deps, key: string, { limit, offset = -1 }: P
 }
 
 /** Answers `{}` for a job that has not ended or does not exist. */
-export async function getHistoryOf(deps: ComfyuiDeps, { caller, params: { id = '' } }: ApiRequest): Promise<Reply> {
-  const record = await ownPrompt(deps, caller, id);
-  if (record === undefined || !isTerminal(record.status)) return { status: 200, body: {} };
-  if (await deps.ledger.jobs.isHidden(record)) return { status: 200, body: {} };
-  return { status: 200, body: `{${await memberOf(deps, record)}}`, job: record.id };
+export function getHistoryOf(deps: ComfyuiDeps, request: ApiRequest): Promise<Reply> {
+  return deps.longJobs.inTurn(request, async () => {
+    const record = await ownPrompt(deps, request.caller, request.params.id ?? '');
+    if (record === undefined || !isTerminal(record.status)) return { status: 200, body: {} };
+    if (await deps.ledger.jobs.isHidden(record)) return { status: 200, body: {} };
+    return { status: 200, body: `{${await memberOf(deps, record)}}`, job: record.id };
+  });
 }
 
 /** Hides ended jobs from the history. The jobs and their files stay. */

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import {
   FleetError,
   isTerminal,
@@ -16,6 +15,7 @@ import type { Deps } from '../../deps.js';
 import { jobNotFound, ownJob } from '../../files/ownership.js';
 import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
 import { followJob, jobMessages } from '../../orders/follow-job.js';
+import { untilSent } from '../../orders/long-jobs.js';
 import { presentSnapshot, waitForJob } from '../../orders/order-job.js';
 import type { Caller } from '../../server/gate.js';
 import { openUntil } from '../../server/key-limits.js';
@@ -47,8 +47,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
       query: jobListQuerySchema,
       answers: { 200: { description: 'A page of jobs.', json: jobListSchema } },
       handler: ({ caller, signal }, query) => {
-        // The answer stays in memory until a slow client has read it.
-        const sent = async () => signal.aborted || once(signal, 'abort');
+        const sent = untilSent(signal);
         return deps.heavyReads(caller.id, () => listJobs(deps, query, caller), { signal, sent });
       },
     }),
@@ -60,15 +59,17 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
       query: Type.Object({ wait: Type.Optional(wait) }),
       answers: { 200: { description: 'The job as it is now.', json: jobSchema } },
       errors: ['overloaded', 'too_many_streams'],
-      handler: async ({ params: { id }, caller, signal }, { wait: seconds }) => {
-        const now = await ownJob(deps, id, caller);
-        if (seconds === undefined || now.record.finishedAt !== null) {
-          return { status: 200, body: await presentSnapshot(deps, now, caller) };
-        }
-        openUntil(signal, deps.streams, caller.id);
-        const snapshot = (await waitForJob(deps, now.record.id, seconds, signal)) ?? now;
-        return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
-      },
+      handler: (request, { wait: seconds }) =>
+        deps.longJobs.inTurn(request, async () => {
+          const { params, caller, signal } = request;
+          const now = await ownJob(deps, params.id, caller);
+          if (seconds === undefined || now.record.finishedAt !== null) {
+            return { status: 200, body: await presentSnapshot(deps, now, caller) };
+          }
+          openUntil(signal, deps.streams, caller.id);
+          const snapshot = (await waitForJob(deps, now.record.id, seconds, signal)) ?? now;
+          return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
+        }),
     }),
     'DELETE /jobs/:id': {
       access: 'jobs',
