@@ -104,6 +104,15 @@ describe('chooseFetches: what is fetched', () => {
     expect(fetched(choose({ wanted, copies }))).toEqual([c]);
   });
 
+  it('lets keys take turns, and counts a fetch for the keys for which it began, even if their jobs are gone', () => {
+    const { memory } = choose({ wanted: [waits('k', a)] });
+    const fetching = { memory, copies: { [a]: { state: 'fetching' as const } } };
+    expect(fetched(choose({ ...fetching, wanted: [waits('k', b)] }))).toEqual([]);
+    expect(fetched(choose({ ...fetching, wanted: [waits('k', b), waits('l', c)] }))).toEqual([c]);
+    const wanted = [waits('k', b), waits('l', c), waits('m', d)];
+    expect(fetched(choose({ memory, copies: { [a]: {} }, wanted }))).toEqual([c, d]);
+  });
+
   it('fetches a model that several keys want in the turn of each of them, in the order of its own models', () => {
     expect(fetched(choose({ wanted: [waits('k', [a, b, c]), waits('l', c)] }))).toEqual([a, c]);
     const wanted = [waits('k', [a, d, c]), waits('l', b), waits('l', [d, c])];
@@ -293,12 +302,12 @@ describe('chooseFetches: models from URLs of callers', () => {
   it('lets keys take turns, and gives up a fetch that has had its turn while another URL waits', () => {
     const records = new Map([urlOf(a, 'k'), urlOf(b, 'l'), urlOf(c, 'k')]);
     const wanted = [waits('k', a), waits('l', b)];
-    expect(fetched(choose({ records, wanted }))).toEqual([a]);
+    const { memory, ...first } = choose({ records, wanted });
+    expect(first.fetch.map(({ id }) => id)).toEqual([a]);
     const begun = (seconds: number, arrived = 200 * 1024 ** 2) => ({
       [a]: { ...fetching, started_at: NOW - seconds * SECOND, fetched: 300 * 1024 ** 2, arrived },
     });
-    const { memory, ...early } = choose({ records, wanted, copies: begun(119) });
-    expect(early).toEqual(NOTHING);
+    expect(choose({ records, wanted, copies: begun(119) })).toMatchObject(NOTHING);
     expect(choose({ records, wanted, copies: begun(121) })).toMatchObject({ giveUp: [a] });
     expect(choose({ records, wanted: [waits('k', [a, c])], copies: begun(121) })).toMatchObject({ giveUp: [a] });
     expect(choose({ records, wanted: [waits('k', a)], copies: begun(121) })).toMatchObject({ giveUp: [] });

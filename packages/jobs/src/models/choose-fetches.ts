@@ -98,16 +98,21 @@ export function chooseFetches(view: FetchView): FetchPlan {
     ...{ evict: [...plan.evict], fetch, noSpace, drop: unwantedCopies(view), giveUp: isWaitedFor ? late : [] },
     memory: {
       forcedAt: forced ? now : memory.forcedAt,
-      turns: new Map([...memory.turns, ...running.flatMap((id) => [[ownerOf(id, view) ?? '', now] as const])]),
+      begun: new Map([
+        ...memory.begun,
+        ...fetch.flatMap(({ id }) => keysOf(id, plan).map((key) => [key, { id, at: now }] as const)),
+      ]),
       owed: plan.owed,
     },
   };
 }
 
-/** A caller's URL belongs to its key, even if none of its jobs waits any more. */
+/** The keys that a model is for, even if no job of theirs waits for it since its fetch began. */
 function keysOf(id: string, { view, wants }: Plan): readonly string[] {
   const owner = ownerOf(id, view);
-  return owner === undefined ? [...(wants.get(id)?.byKey.keys() ?? [])] : [owner];
+  if (owner !== undefined) return [owner];
+  const begunFor = [...view.memory.begun].filter(([, last]) => last.id === id).map(([key]) => key);
+  return [...(wants.get(id)?.byKey.keys() ?? []), ...begunFor];
 }
 
 /** One at a time of each key, so that none has to wait for all files of another, and one URL. */
@@ -139,7 +144,8 @@ function unwantedCopies(view: FetchView): string[] {
 
 /**
  * What could be fetched: pinned models, those that operators asked for, and then the first model that each key wants, the
- * second one of each, and so on, within the shares of the keys first. Of each key those come first that no other host has.
+ * second one of each, and so on, within the shares of the keys first. Keys take turns, whether or not their jobs run in
+ * the end. Of each key those come first that no other host has.
  */
 function candidatesOf(plan: FetchPlanning): ReadonlySet<string> {
   const { view, wants } = plan;
@@ -149,7 +155,9 @@ function candidatesOf(plan: FetchPlanning): ReadonlySet<string> {
   };
   const isFree = ({ id }: Want) => plan.holdersOf(id).length === 0;
   const missing = [...wants.values()].filter(({ id }) => isMissing(id));
-  const lists = [...new Set(view.wanted.map(({ key }) => key))].map((key) => {
+  const lastTurn = (key: string) => view.memory.begun.get(key)?.at ?? 0;
+  const keys = [...new Set(view.wanted.map(({ key }) => key))].sort((one, other) => lastTurn(one) - lastTurn(other));
+  const lists = keys.map((key) => {
     const orderOf = ({ byKey }: Want) => byKey.get(key)?.order ?? 0;
     const its = missing.filter(({ byKey }) => byKey.has(key)).sort((one, other) => orderOf(one) - orderOf(other));
     return [...its.filter(isFree), ...its.filter((want) => !isFree(want) && isWorthFetchingToo(want, plan))];
@@ -157,12 +165,7 @@ function candidatesOf(plan: FetchPlanning): ReadonlySet<string> {
   // What is beyond the share of its key comes last, or it would take the room that was made for others.
   const withinShare = (list: readonly Want[]) => 1 + list.findLastIndex(({ id }) => plan.entitled.has(id));
   const within = inTurn(lists.map((list) => list.slice(0, withinShare(list))));
-  const inOrder = [...new Set([...within, ...inTurn(lists.map((list) => list.slice(withinShare(list))))])];
-  // Keys take turns with their URLs, because a source may be slow on purpose.
-  const urls = inOrder.filter(({ id }) => ownerOf(id, view) !== undefined);
-  const lastTurn = ({ id }: Want) => view.memory.turns.get(ownerOf(id, view) ?? '') ?? 0;
-  urls.sort((one, other) => lastTurn(one) - lastTurn(other));
-  const all = inOrder.map((want) => (ownerOf(want.id, view) === undefined ? want : (urls.shift() as Want)));
+  const all = [...within, ...inTurn(lists.map((list) => list.slice(withinShare(list))))];
   const registered = [...view.records.keys()].filter(isMissing);
   const pinned = registered.filter((id) => isPinned(id, view));
   const asked = registered.filter((id) => isAsked(id, view));

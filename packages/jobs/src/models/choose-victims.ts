@@ -7,7 +7,7 @@ import {
   fetchMs,
   isAsked,
   isPinned,
-  type Owed,
+  type ModelAt,
   onDisk,
   ownerOf,
   TURN_MS,
@@ -22,7 +22,7 @@ export interface Plan {
   readonly entitled: ReadonlySet<string>;
   readonly evict: Set<string>;
   /** See FetchMemory. */
-  readonly owed: Map<string, Owed>;
+  readonly owed: Map<string, ModelAt>;
 }
 
 /**

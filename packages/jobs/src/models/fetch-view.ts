@@ -49,18 +49,19 @@ export interface FetchView {
 export interface FetchMemory {
   /** When a wanted model was last evicted for one that had been wanted for too long. */
   readonly forcedAt: number;
-  /** When a model from a URL of each key was last being fetched. */
-  readonly turns: ReadonlyMap<string, number>;
-  readonly owed: ReadonlyMap<string, Owed>;
+  /** The model whose fetch began last for each key. */
+  readonly begun: ReadonlyMap<string, ModelAt>;
+  /** The model from a URL of a key for which models of others were evicted, as long as it has not been fetched. */
+  readonly owed: ReadonlyMap<string, ModelAt>;
 }
 
-/** The model from a URL of a key for which models of others were evicted, as long as it has not been fetched. */
-export interface Owed {
+/** A model, and when something was done for it. */
+export interface ModelAt {
   readonly id: string;
   readonly at: number;
 }
 
-export const NO_MEMORY: FetchMemory = { forcedAt: 0, turns: new Map(), owed: new Map() };
+export const NO_MEMORY: FetchMemory = { forcedAt: 0, begun: new Map(), owed: new Map() };
 
 export interface FetchPlan {
   /** A model for which others are evicted is fetched by the plan after that. */
