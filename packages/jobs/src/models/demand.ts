@@ -13,15 +13,6 @@ export interface WaitingJobs extends Omit<WantedModels, 'models'> {
   readonly job: string;
 }
 
-interface Row {
-  readonly key: string;
-  readonly affinity: string;
-  readonly job: string;
-  readonly since: number;
-  readonly waiting: number;
-  readonly expected_ms: number;
-}
-
 /** What fetches depend on. Every method fails with `queue_unavailable` while Redis is away. */
 export function createModelDemand(redis: Redis, keys: Keys) {
   return {
@@ -29,11 +20,7 @@ export function createModelDemand(redis: Redis, keys: Keys) {
     waiting: (pool: string): Promise<readonly WaitingJobs[]> =>
       orUnavailable(async () => {
         const text = (await runScript(redis, 'wantedModels', keys.open(pool), keys.prefix, { pool })) as string;
-        return asList(JSON.parse(text) as readonly Row[]).map(({ expected_ms, ...row }) => ({
-          ...row,
-          pool,
-          expectedMs: expected_ms,
-        }));
+        return asList(JSON.parse(text) as readonly WaitingJobs[]);
       }),
     /** Ids of the jobs that these workers are responsible for. */
     heldBy: (workers: readonly string[]) =>

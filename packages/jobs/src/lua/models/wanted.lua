@@ -7,7 +7,7 @@ Input:
   `pool`
 
 Output:
-  JSON: [{key, affinity, the id of the first job, when it was created, how many jobs, expected ms of the first}, …]
+  JSON: a list of WaitingJobs, see models/demand.ts
 ]]
 --- @include "scheduling/waiting"
 
@@ -24,8 +24,8 @@ local function read_key(key)
     local first = redis.call('ZRANGE', jobs, 0, 0)[1]
     local created_at, signature = unpack(redis.call('HMGET', job_key(first or ''), 'created_at', 'signature'))
     if signature then
-      rows[#rows + 1] = {key = key, affinity = string.match(queue, '^%d+|([^|]*)|'), job = first,
-        since = tonumber(created_at), waiting = redis.call('ZCARD', jobs), expected_ms = expected_ms(pool, signature)}
+      rows[#rows + 1] = {pool = pool, key = key, affinity = string.match(queue, '^%d+|([^|]*)|'), job = first,
+        since = tonumber(created_at), waiting = redis.call('ZCARD', jobs), expectedMs = expected_ms(pool, signature)}
     end
   end
 end
