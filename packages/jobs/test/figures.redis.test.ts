@@ -2,7 +2,7 @@ import { MODEL_URL_FOLDER, type ModelCopy, type ModelFaultCode, newId } from '@c
 import { claimNext, startRedisServer, until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { FleetFigures } from '../src/index.js';
-import { deliveryItemKey } from '../src/webhooks/delivery-queue.js';
+import { webhookId } from '../src/webhooks/delivery-queue.js';
 import { aJob, anAnnouncement, failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 import { attempt, deliveryOf, endedJob } from './deliveries-builders.js';
 import { openHousekeeper } from './housekeepers.js';
@@ -227,7 +227,7 @@ describe('the webhooks', () => {
     await life.recordAttempt(tried, { ...attempt(503), run: '1-0', tries: 1, isLast: false }, 1000);
     const hour = 3_600_000;
     const made = (job: string, ago: number) =>
-      fleet.redis.hset(deliveryItemKey(fleet.keys, job), 'timestamp', Date.now() - ago);
+      fleet.redis.hset(fleet.keys.webhookPart(webhookId(job)), 'timestamp', Date.now() - ago);
     await Promise.all([made(tried, 2 * hour), made(untried, hour)]);
     const { webhooks } = await keeper.figures();
     expect(webhooks).toMatchObject({ outbox: 0, queued: 2 });

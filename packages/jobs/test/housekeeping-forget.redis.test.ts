@@ -66,7 +66,7 @@ describe('a job whose webhook', () => {
     await attempted(fleet, id);
     expect(await keeper.forget(id)).toBe('open');
     expect((await fleet.get(id)).record.status).toBe('canceled');
-    await fleet.redis.del(queue.keysOf(`msg_${id}`).item);
+    await fleet.redis.del(fleet.keys.webhookPart(`msg_${id}`));
     expect(await keeper.forget(id)).toBe('forgotten');
   });
 

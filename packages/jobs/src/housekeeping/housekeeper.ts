@@ -15,7 +15,7 @@ import { forgetUnused } from '../models/url-models.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { idOfMember } from '../record/indexes.js';
 import { unusedPayloads } from '../record/payloads.js';
-import { deliveryItemKey } from '../webhooks/delivery-queue.js';
+import { webhookId } from '../webhooks/delivery-queue.js';
 import { readPorts } from '../workers/presence.js';
 import { type Forgotten, forgetSurplus, type KeyBounds } from './forget-surplus.js';
 import { membersOf, pruneIndexes } from './prune-indexes.js';
@@ -55,7 +55,7 @@ export function createHousekeeper({ jobTtlSeconds, log, ...options }: Housekeepe
       ...args,
     });
   const forget = async (id: string, { spare }: { spare: boolean }) =>
-    (await run('forget', id, { delivery: spare ? deliveryItemKey(keys, id) : undefined })) as Forgotten;
+    (await run('forget', id, { delivery: spare ? keys.webhookPart(webhookId(id)) : undefined })) as Forgotten;
 
   return {
     /** Expires jobs that waited too long, adds missing work items, and removes items without an open job. */

@@ -43,11 +43,6 @@ export function webhookId(jobId: string): string {
   return `msg_${jobId}`;
 }
 
-/** The key of the job's item in BullMQ's delivery queue. */
-export function deliveryItemKey(keys: Keys, jobId: string): string {
-  return keys.webhookPart(webhookId(jobId));
-}
-
 /** The host of a URL, with its port if there is one, and without a dot at the end of the name. */
 export function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host.replace(/\.(?=:|$)/, '') : '';
@@ -85,8 +80,6 @@ export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger) {
         if (!isNotDelayed(error)) throw error;
       });
     },
-    /** The keys of the item with this id and of the delayed items, whose scores are ms · 2^12. */
-    keysOf: (id: string) => ({ item: queue.toKey(id), delayed: queue.toKey('delayed') }),
     close: () => queue.close(),
   };
 }

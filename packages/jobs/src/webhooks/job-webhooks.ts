@@ -17,8 +17,11 @@ export function createJobWebhooks(redis: Redis, keys: Keys, queue: DeliveryQueue
       orUnavailable(async (): Promise<WebhookDelivery> => {
         const webhook = webhookOf(record);
         const id = webhookId(record.id);
-        const { item, delayed } = queue.keysOf(id);
-        const reading = redis.multi().hget(keys.texts(record.id), 'attempts').exists(item).zscore(delayed, id);
+        const reading = redis
+          .multi()
+          .hget(keys.texts(record.id), 'attempts')
+          .exists(keys.webhookPart(id))
+          .zscore(keys.webhookPart('delayed'), id);
         const replies = ((await reading.exec()) ?? []).map(([, reply]) => reply);
         const [lines, exists, score] = replies as [string | null, number, string | null];
         const attempts = parseAttempts(lines).map(({ run: _, tries: __, isLast: ___, ...attempt }) => attempt);
