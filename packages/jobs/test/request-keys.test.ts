@@ -62,7 +62,7 @@ it('an affinity key treats a text that looks like an option as an option if the 
   expect(keyOf({ style: 'oil', prompt: 'a fox' })).not.toBe(one);
 });
 
-it('an affinity key depends on version, outputs and shape, but of a graph only on its shape', () => {
+it('an affinity key depends on version, outputs and shape, but of a graph only on its shape without the amounts', () => {
   const all = [
     keyOf({}),
     keyOf({}, { version: 'v2' }),
@@ -72,4 +72,5 @@ it('an affinity key depends on version, outputs and shape, but of a graph only o
   ];
   expect(new Set(all).size).toBe(all.length);
   expect(keyOf({ text: 'ink' }, { shape: 's1', version: 'v9' })).toBe(keyOf({}, { shape: 's1' }));
+  expect(keyOf({}, { shape: 's1.small' })).toBe(keyOf({}, { shape: 's1.large' }));
 });

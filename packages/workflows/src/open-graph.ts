@@ -17,7 +17,7 @@ export interface OpenedGraph {
   readonly inputs: Readonly<Record<string, string>>;
   /** The places of the file names. */
   readonly files: ReadonlyMap<string, Slot>;
-  /** Graphs of the same shape take equally long. */
+  /** See shapeOf. */
   readonly shape: string;
 }
 
@@ -89,31 +89,34 @@ function withoutNames(graph: Graph, files: ReadonlyMap<string, Slot>): Graph {
   return bare;
 }
 
-/** Length of the digest, in characters; see affinityKeyOf in packages/jobs/src/record/request-keys.ts. */
+/** Length of each digest, in characters; see affinityKeyOf in packages/jobs/src/record/request-keys.ts. */
 const SHAPE_CHARS = 12;
 /** Inputs that determine the amount of work. */
 const AMOUNT =
   /^(steps|start_at_step|end_at_step|width|height|batch_size|amount|length|video_frames|frames|seconds|denoise|scale_by|megapixels|resolution|octree_resolution)$/;
 
 /**
- * Equal for graphs that take equally long and need the same, whatever their texts and seeds: it covers their nodes,
- * links, amounts, model files and, as far as the catalogue tells, options.
+ * Equal for graphs that take equally long and need the same, whatever their texts and seeds. What is before the dot covers
+ * their nodes, links, model files and, as far as the catalogue tells, options; what follows it covers the amounts.
  */
 export function shapeOf(graph: Graph, catalogue: Catalogue | undefined): string {
   const isTelling = (className: string, name: string, value: unknown) =>
     isLink(value) ||
     isModelFile(value) ||
-    (typeof value === 'number' && AMOUNT.test(name)) ||
     (catalogue !== undefined && inputSpec(catalogue, className, name)?.type === 'COMBO');
+  const amounts: unknown[] = [];
   const nodes = Object.keys(graph)
     .sort()
     .map((id) => {
       const { class_type, inputs } = nodeAt(graph, id);
       const telling: [name: string, value: unknown][] = [];
       for (const name of Object.keys(inputs).sort()) {
-        if (isTelling(class_type, name, inputs[name])) telling.push([name, inputs[name]]);
+        const value = inputs[name];
+        if (isTelling(class_type, name, value)) telling.push([name, value]);
+        else if (typeof value === 'number' && AMOUNT.test(name)) amounts.push([id, name, value]);
       }
       return [id, class_type, telling];
     });
-  return hash('sha256', showJson(nodes), 'base64url').slice(0, SHAPE_CHARS);
+  const digest = (what: unknown) => hash('sha256', showJson(what), 'base64url').slice(0, SHAPE_CHARS);
+  return `${digest(nodes)}.${digest(amounts)}`;
 }

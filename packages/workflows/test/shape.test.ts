@@ -20,6 +20,12 @@ it('differs for other steps, models and links', () => {
   expect(new Set(shapes).size).toBe(4);
 });
 
+it('begins the same for other amounts, but not for another model', () => {
+  const kindOf = (one: ReturnType<typeof graph>) => shapeOf(one, undefined).split('.')[0];
+  expect(kindOf(graph({ steps: 21 }))).toBe(kindOf(graph()));
+  expect(kindOf(graph({}, 'b.safetensors'))).not.toBe(kindOf(graph()));
+});
+
 it('accepts integers beyond 2^53 among the options', () => {
   const catalogue = { KSampler: { input: { required: { sampler_name: [[1, 2], {}] } } } };
   const shapes = [2n ** 60n, 2n ** 61n].map((option) => shapeOf(graph({ sampler_name: option }), catalogue));

@@ -28,7 +28,7 @@ Output:
 
 -- How long the API has to copy the outputs of an equal job, before the new job is rendered.
 local COPYING_MS = 30000
--- How many affinity keys keep their models once no job waits with them. Each size of a graph has an affinity key of its own.
+-- How many affinity keys keep their models once no job waits with them.
 local MOST_AFFINITIES_KNOWN = 2000
 -- How many are checked for removal when there are more.
 local SAMPLED = 10

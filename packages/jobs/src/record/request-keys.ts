@@ -36,7 +36,8 @@ export function affinityKeyOf(request: ResolvedRequest): string {
   const { shape, inputs, outputs, choices, denied } = request;
   const chosen = Object.entries(inputs).filter(([name, value]) => choices?.includes(name) ?? mayBeOption(name, value));
   const parts = JSON.stringify([
-    graphOf(request),
+    // Without its amounts, see shapeOf in packages/workflows.
+    shape?.split('.')[0] ?? graphOf(request),
     shape === undefined ? chosen.sort(([a], [b]) => (a < b ? -1 : 1)) : [],
     outputs,
     ...(denied ?? []),
