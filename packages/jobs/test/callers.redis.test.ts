@@ -2,7 +2,8 @@ import { newId } from '@comfy-fleet/contracts';
 import { claimNext, until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import { dayOf } from '../src/callers/accounts.js';
-import type { Claim, ClaimSource } from '../src/index.js';
+import type { Claim, ClaimSource, NewJob } from '../src/index.js';
+import { LUA_CONSTANTS } from '../src/lua/constants.js';
 import {
   aJob,
   anOrder,
@@ -134,6 +135,23 @@ describe('a caller at its limit of waiting jobs', () => {
     await fleet.ledger.jobs.cancel(claim.record.id);
     await claim.finish({ status: 'canceled' });
     expect(await fleet.redis.hget(fleet.keys.callers, 'anna')).toBe('1');
+  });
+});
+
+describe('a caller whose waiting jobs are of as many kinds as they may be', () => {
+  it('is refused jobs of more kinds, but no others', async () => {
+    const fleet = await openFleet();
+    const kinds = (count: number) => Array.from({ length: count }, (_, n) => aJob({ request: { checkpoint: `${n}` } }));
+    const most = LUA_CONSTANTS.MOST_AFFINITY_QUEUES;
+    const order = (jobs: NewJob[], caller = 'anna') => fleet.ledger.orders.create({ jobs, caller });
+    await expect(order(kinds(most + 1))).rejects.toMatchObject({ code: 'validation_failed' });
+    const { ids } = await order(kinds(most));
+    const another = [aJob({ request: { checkpoint: 'another' } })];
+    await expect(order(another)).rejects.toMatchObject({ code: 'queue_full', retryAfterSeconds: 5 });
+    await order(kinds(2));
+    await order([aJob({ request: { checkpoint: 'another' } })], 'bert');
+    await fleet.ledger.jobs.cancel(ids.at(-1) as string);
+    expect((await order(another)).ids).toHaveLength(1);
   });
 });
 

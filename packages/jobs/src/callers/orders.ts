@@ -3,9 +3,12 @@ import { batched, type Replication, retryOnTimeout } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
 import { isLargeText, type Payloads, payloadFile } from '../record/payloads.js';
 import { type JobSnapshot, parseSnapshot } from '../record/record.js';
+import { affinityKeyOf } from '../record/request-keys.js';
 import type { StoredSource } from '../record/workflows.js';
+import { levelOf } from '../scheduling/choose.js';
 import { isOwnGraph, type NewOrder, type OrderBounds, orderArguments, textsOf } from './new-order.js';
 
 /** The jobs of an accepted order. */
@@ -91,7 +94,7 @@ export function createOrders(
 /** See lua/create.lua. */
 type Reply = readonly [verdict: Verdict, ids?: readonly string[], only?: unknown];
 type AcceptedVerdict = 'made' | 'replayed' | 'aliased';
-type Refused = 'unstored' | 'reused' | 'gone' | 'full' | 'key_full' | 'large';
+type Refused = 'unstored' | 'reused' | 'gone' | 'full' | 'key_full' | 'diverse' | 'large';
 type Verdict = AcceptedVerdict | 'new' | Refused;
 
 function isAccepted(verdict: AcceptedVerdict | Refused): verdict is AcceptedVerdict {
@@ -103,12 +106,20 @@ const MAY_EXIST =
 const NO_ANSWER = `The job queue did not answer in time. ${MAY_EXIST}`;
 const TOO_FEW_COPIES = `The job queue does not have the required number of copies, so the job is not acknowledged. ${MAY_EXIST}`;
 
+const { MOST_AFFINITY_QUEUES } = LUA_CONSTANTS;
+const KINDS = `${MOST_AFFINITY_QUEUES} kinds, which differ in their workflow, models, options, level of detail or priority`;
+
 /** Throws validation_failed if the order would not even fit into an empty queue. */
 function requireFit({ jobs, mostWaiting = Number.POSITIVE_INFINITY }: NewOrder, maxOpenJobs: number): void {
   const most = Math.min(mostWaiting, maxOpenJobs);
-  if (jobs.length <= most) return;
-  const detail = `must have at most ${most} jobs, because no more may wait at a time`;
-  throw new FleetError('validation_failed', `/jobs ${detail}.`, { errors: [{ pointer: '/jobs', detail }] });
+  if (jobs.length > most) throw tooMany(`must have at most ${most} jobs, because no more may wait at a time`);
+  if (jobs.length <= MOST_AFFINITY_QUEUES) return;
+  const kinds = new Set(jobs.map(({ request }) => `${levelOf(request)} ${affinityKeyOf(request)}`));
+  if (kinds.size > MOST_AFFINITY_QUEUES) throw tooMany(`must have jobs of at most ${KINDS}`);
+}
+
+function tooMany(detail: string): FleetError {
+  return new FleetError('validation_failed', `/jobs ${detail}.`, { errors: [{ pointer: '/jobs', detail }] });
 }
 
 function refusal(
@@ -128,6 +139,8 @@ function refusal(
       return new FleetError('job_not_found', 'The job that was created with this Idempotency-Key has been deleted.');
     case 'key_full':
       return queueFull(`This key may have ${mostWaiting} jobs waiting, and ${jobs.length} more would be too many.`);
+    case 'diverse':
+      return queueFull(`The waiting jobs of a key may be of ${KINDS}. These jobs would exceed that.`);
     case 'large':
       return queueFull(
         `The waiting and ended jobs of this key may hold ${keyJobBytes} bytes, graphs and their extra data included. ` +

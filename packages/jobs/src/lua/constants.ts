@@ -7,6 +7,8 @@ export const LUA_CONSTANTS = {
   IN_WORK_MS: 10_000,
   /** The most. */
   MOST_IN_WORK_MS: 120_000,
+  /** In how many affinity queues of a pool a key may have waiting jobs, since each claim reads them all. */
+  MOST_AFFINITY_QUEUES: 256,
   /** The BullMQ priority of all work items. */
   PRIORITY: 1,
   /** How many completed and how many failed work items of each pool BullMQ keeps, for operators to look at. */

@@ -14,7 +14,7 @@ Output:
   'aliased' if a job of the key already has the alias, with its id and snapshot;
   'new' for an order without jobs that was not created before;
   'unstored' if neither Redis nor the order has the source of a workflow;
-  or the reason for refusing the order: 'full', 'key_full', 'large', 'reused' or 'gone'
+  or the reason for refusing the order: 'full', 'key_full', 'diverse', 'large', 'reused' or 'gone'
 ]]
 --- @include "constants"
 --- @include "scheduling/waiting"
@@ -50,11 +50,24 @@ local function count_open()
   for _, pool in ipairs(redis.call('SMEMBERS', pools_key())) do open = open + redis.call('ZCARD', open_key(pool)) end
   return open
 end
+-- Whether the key would have jobs in too many affinity queues.
+local function is_too_diverse()
+  local queues, is_added = {}, {}
+  for _, job in ipairs(order.jobs) do
+    local known, queue = affinity_queues_key(job.pool, caller), queue_of(caller, job.level * LEVEL, job.affinity)
+    if not is_added[queue] and not redis.call('ZSCORE', known, queue) then
+      is_added[queue] = true
+      queues[known] = (queues[known] or redis.call('ZCARD', known)) + 1
+      if queues[known] > MOST_AFFINITY_QUEUES then return true end
+    end
+  end
+end
 local function refusal()
   local waiting = tonumber(redis.call('HGET', callers_key(), caller) or 0) + #order.jobs
   -- Each key has a reserved number of waiting jobs, even if other keys fill up the rest.
   if waiting > order.reserved and count_open() + #order.jobs > order.most_open then return 'full' end
   if order.most_waiting and waiting > order.most_waiting then return 'key_full' end
+  if is_too_diverse() then return 'diverse' end
   local held = tonumber(redis.call('HGET', job_bytes_key(caller), 'total') or 0)
   if held + order.bytes > order.most_bytes then return 'large' end
 end

@@ -21,17 +21,13 @@ Output:
 --- @include "queue/returned"
 
 local MOST_KEYS = 32
--- Maximum number of queues of a key in one page, of pages of all keys, and of queues of a key whose jobs are read.
-local MOST_QUEUES = 256
-local MOST_PAGES = 16
+-- Maximum number of queues of a key whose jobs are read.
 local MOST_READ = 16
--- If a key has more queues than fit into a page, this many of the oldest queues of each later level are read as well.
-local OLDEST_OF_LEVEL = 16
 local MOST_CANDIDATES = 64
 local MOST_JOBS = 16
 
 local pool, instance, wanted = args.pool, args.instance, args.wanted
-local pages, candidates, held = 0, 0, 0
+local candidates, held = 0, 0
 local expected, found_overdue = {}, false
 
 local function read_job(job_id, sequence, key, affinity)
@@ -95,55 +91,40 @@ local function read_queue(queue, key)
   candidates = candidates + 1
   return true
 end
-local function page_of(key, from)
-  local queues = affinity_queues_key(pool, key)
-  local page = redis.call('ZRANGE', queues, from, from + MOST_QUEUES - 1, 'WITHSCORES')
-  local is_full, last = #page == 2 * MOST_QUEUES, page[#page]
-  while is_full and last do
-    local next_level = string.format('%.0f', (math.floor(last / LEVEL) + 1) * LEVEL)
-    local found = redis.call('ZRANGEBYSCORE', queues, next_level, '+inf', 'WITHSCORES', 'LIMIT', 0, OLDEST_OF_LEVEL)
-    for _, value in ipairs(found) do page[#page + 1] = value end
-    last = found[#found]
-  end
-  return page, is_full
-end
--- The queues of a page except those that the instance cannot run and those that are held back.
-local function queues_of_page(page, key)
-  local queues, affinities, able = {}, {}, {}
+-- The queues of a key except those that the instance cannot run and those that are held back.
+local function queues_of(key)
+  local found = redis.call('ZRANGE', affinity_queues_key(pool, key), 0, -1, 'WITHSCORES')
+  local places, affinities, able = {}, {}, {}
   local held_back = are_graphs_held_back(key)
-  for n = 1, #page, 2 do
-    if not (held_back and is_queue_of_graphs(page[n])) then
-      local affinity = string.match(page[n], '^%d+|([^|]*)|')
-      queues[#queues + 1] = {name = page[n], sequence = tonumber(page[n + 1]), affinity = affinity}
-      affinities[#affinities + 1] = affinity
+  for n = 1, #found, 2 do
+    if not (held_back and is_queue_of_graphs(found[n])) then
+      places[#places + 1], affinities[#affinities + 1] = n, string.match(found[n], '^%d+|([^|]*)|')
     end
   end
   local loads = #affinities > 0 and redis.call('HMGET', fits_key(instance), unpack(affinities)) or {}
-  for n, queue in ipairs(queues) do
-    queue.loadMs = tonumber(loads[n] or nil)
-    if not queue.loadMs or queue.loadMs >= 0 then able[#able + 1] = queue end
+  for n, place in ipairs(places) do
+    local load_ms = tonumber(loads[n] or nil)
+    if not load_ms or load_ms >= 0 then
+      able[#able + 1] = {name = found[place], sequence = tonumber(found[place + 1]), affinity = affinities[n], loadMs = load_ms}
+    end
   end
   return able
 end
 -- Also returns whether the instance is known to be able to run one of the queues.
 local function read_key(key, virtual_time)
-  local read, oldest, from, is_held, is_able = {}, nil, 0, false, false
+  local read, oldest, is_held, is_able = {}, nil, false, false
   local removed = tonumber(redis.call('HGET', schedule_key(pool), 'removed ' .. key) or 0)
-  repeat
-    local page, is_full = page_of(key, from)
-    for _, queue in ipairs(queues_of_page(page, key)) do
-      if (not is_held or args.reads_all) and #read < MOST_READ then
-        if read_queue(queue, key) then
-          read[#read + 1] = queue
-          is_held = is_held or queue.loadMs == 0
-          is_able = is_able or queue.loadMs
-        end
-      elseif not oldest or queue.sequence % LEVEL < oldest.sequence % LEVEL then
-        oldest = queue
+  for _, queue in ipairs(queues_of(key)) do
+    if (not is_held or args.reads_all) and #read < MOST_READ then
+      if read_queue(queue, key) then
+        read[#read + 1] = queue
+        is_held = is_held or queue.loadMs == 0
+        is_able = is_able or queue.loadMs
       end
+    elseif not oldest or queue.sequence % LEVEL < oldest.sequence % LEVEL then
+      oldest = queue
     end
-    pages, from = pages + 1, from + MOST_QUEUES
-  until read[1] or not is_full or pages >= MOST_PAGES
+  end
   local may_be_overtaken = oldest and removed - oldest.sequence % LEVEL >= args.max_overtakes
   if may_be_overtaken and read_queue(oldest, key) then read[#read + 1] = oldest end
   if is_held and not args.reads_all then held = held + 1 end
