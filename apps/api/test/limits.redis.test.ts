@@ -372,6 +372,26 @@ describe('max_gpu_seconds_per_day', () => {
     expect((await submit(api, 'anna')).status).toBe(429);
   });
 
+  it('expects jobs to take what those of the key took, whatever those of other keys take', async () => {
+    const api = await open({ max_gpu_seconds_per_day: 10 });
+    await submit(api, 'anna');
+    await executed(api, 1000);
+    await submit(api, 'bert', { lod: 'final' });
+    await executed(api, 60_000);
+    expect((await submit(api, 'anna', { lod: 'final' })).status).toBe(202);
+    expect((await submit(api, 'anna', { lod: 'final' })).status).toBe(202);
+  });
+
+  it('counts all jobs of a batch but the last one', async () => {
+    const api = await open({ max_gpu_seconds_per_day: 10 });
+    await submit(api, 'anna');
+    await executed(api, 4000);
+    const jobs = [{ prompt: 'a' }, { prompt: 'b' }, { prompt: 'c' }];
+    const batch = (count: number) => api.post('/jobs/batch', { jobs: jobs.slice(0, count) }, as('anna'));
+    expect((await batch(3)).status).toBe(429);
+    expect((await batch(2)).status).toBe(202);
+  });
+
   it('shows the expected time of waiting jobs in GET /usage, separately from the time spent', async () => {
     const api = await open({ max_gpu_seconds_per_day: 10 });
     await submit(api, 'anna');

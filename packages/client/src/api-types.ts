@@ -1701,7 +1701,7 @@ export interface UsageNow {
    */
   gpu_seconds: number;
   /**
-   * GPU time that the waiting jobs are expected to take. It counts towards the daily limit.
+   * GPU time that the open jobs are expected to take: each as much as a job of the key took in the last week. It counts towards the daily limit.
    */
   gpu_seconds_expected: number;
   /**

@@ -24,7 +24,9 @@ export const usageSchema = named('Usage', {
   now: named('UsageNow', {
     gpu_seconds: Type.Number({ description: 'GPU time of jobs that ended today (UTC).' }),
     gpu_seconds_expected: Type.Number({
-      description: 'GPU time that the waiting jobs are expected to take. It counts towards the daily limit.',
+      description:
+        'GPU time that the open jobs are expected to take: each as much as a job of the key took in the last week. It counts ' +
+        'towards the daily limit.',
     }),
     upload_bytes: Type.Integer({ description: 'Bytes uploaded today (UTC).' }),
     storage_bytes: Type.Integer({ description: 'Size of all files of the key: outputs of its jobs, and uploads.' }),

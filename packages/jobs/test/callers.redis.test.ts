@@ -277,6 +277,18 @@ describe('concurrent requests', () => {
 const NOTHING = { jobs: 0, succeeded: 0, failed: 0, canceled: 0, expired: 0, pictures: 0, gpuMs: 0 };
 const dateOf = (day: number) => new Date(day * 86_400_000).toISOString().slice(0, 10);
 
+it('counts attempts that were lost as used, and charges the slot until the job is submitted again', async () => {
+  const fleet = await openFleet();
+  await fleet.submit({ key: 'anna' });
+  const { claim, promptId } = await startNext(await fleet.claims());
+  const job = fleet.keys.job(claim.record.id);
+  await fleet.redis.hset(job, 'started_at', Date.now() - 60_000);
+  await claim.lose(promptId, 'out_of_memory');
+  const [today] = await fleet.ledger.accounts.usage('anna', 1);
+  expect(today?.gpuMs).toBeGreaterThanOrEqual(60_000);
+  expect(await fleet.redis.hexists(job, 'claimed_at')).toBe(1);
+});
+
 it('returns what a key used day by day, the latest first, with zeros for days without usage', async () => {
   const { ledger, redis, keys } = await openFleet();
   const today = dayOf(Date.now());

@@ -109,9 +109,9 @@ export async function submitJobs(
   const known = idempotency && (await ledger.orders.replay(caller.id, idempotency));
   if (known !== undefined) return known;
   await deps.requireSpace();
-  await requireGpuTime(deps, caller);
   return inSpan('job accept', ACCEPTING, async () => {
     const specs = await specsOf();
+    await requireGpuTime(deps, caller, specs.length);
     const { holds } = request;
     const assets = new Map<unknown, Promise<InputFile>>();
     const tasks = specs.map((spec) => (signal: AbortSignal) => newJob(deps, spec, { caller, holds, assets, signal }));
@@ -135,13 +135,13 @@ export async function submitJobs(
   });
 }
 
-/** Throws gpu_limit_reached when the key's GPU time for today is used up, counting the expected time of its waiting jobs. */
-async function requireGpuTime({ ledger: { accounts } }: Pick<Deps, 'ledger'>, { id, limits }: Caller): Promise<void> {
+/** Throws gpu_limit_reached if the key's GPU time for today will be used up before the last of so many new jobs begins. */
+async function requireGpuTime({ ledger }: Pick<Deps, 'ledger'>, { id, limits }: Caller, jobs: number): Promise<void> {
   const most = limits?.max_gpu_seconds_per_day;
   if (most === undefined) return;
-  const { spentMs, expectedMs } = await accounts.gpuSpent(id);
-  if (spentMs + expectedMs < most * 1000) return;
-  const detail = `This API key may use ${most} seconds of GPU time a day (UTC), and has used them up, counting its waiting jobs.`;
+  const { spentMs, expectedMs, usualMs } = (await ledger.accounts.quotaStatus(id)).gpu;
+  if (spentMs + expectedMs + (jobs - 1) * usualMs < most * 1000) return;
+  const detail = `This API key may use ${most} seconds of GPU time a day (UTC). Its jobs of today, open ones and these will take longer.`;
   throw new FleetError('gpu_limit_reached', detail, { retryAfterSeconds: secondsToMidnight() });
 }
 

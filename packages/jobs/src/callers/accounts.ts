@@ -2,11 +2,14 @@ import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { LUA_CONSTANTS } from '../lua/constants.js';
-import { expectedMs, readDurations } from '../scheduling/durations.js';
 import type { BatchedReads } from './batched-reads.js';
 
 const DAY_MS = 86_400_000;
 const UPLOAD_BYTES = 'upload_bytes';
+/** Days whose jobs say how long the jobs of a key usually take. */
+const USUAL_DAYS = 7;
+/** How long a job is assumed to take if none of its key has succeeded lately: about a mid on a common card. */
+const UNKNOWN_MS = 10_000;
 const COUNTERS = ['jobs', 'succeeded', 'failed', 'canceled', 'expired', 'pictures', 'gpu_ms'] as const;
 
 /** The day (UTC) of a time in ms, counted from 1970-01-01. */
@@ -17,12 +20,6 @@ export function dayOf(ms: number): number {
 /** What keys use. Every method fails with `queue_unavailable` while Redis is away. */
 export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['count']) {
   const usageToday = (key: string) => keys.usage(key, dayOf(Date.now()));
-  const spent = async (key: string): Promise<GpuSpent> => {
-    const [today] = await readUsage(redis, keys, key, 1);
-    const pools = await redis.smembers(keys.pools);
-    const waiting = await Promise.all(pools.map((pool) => readWaitingMs(redis, keys, pool, key)));
-    return { spentMs: today?.gpuMs ?? 0, expectedMs: sumOf(waiting) };
-  };
   return {
     /** Counts a request of the key. If called in the same turn as `Jobs.get`, it costs no round trip of its own. */
     count: (key: string) => orUnavailable(() => count(key)),
@@ -35,19 +32,20 @@ export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['co
         if (total > most) await redis.hincrby(usage, UPLOAD_BYTES, -bytes);
         return total <= most;
       }),
-    gpuSpent: (key: string) => orUnavailable(() => spent(key)),
     /** What the key used on each of the last `days` days, today first. */
     usage: (key: string, days: number) => orUnavailable(() => readUsage(redis, keys, key, days)),
-    /** The current values that the limits of the key are compared with: bytes sent today (UTC), and jobs. */
+    /** The current values that the limits of the key are compared with: GPU time and bytes of today (UTC), and jobs. */
     quotaStatus: (key: string) =>
       orUnavailable(async () => {
-        const [gpu, uploadBytes, waiting, jobsRunning] = await Promise.all([
-          spent(key),
+        const [days, uploadBytes, waiting, jobsRunning] = await Promise.all([
+          readUsage(redis, keys, key, USUAL_DAYS),
           redis.hget(usageToday(key), UPLOAD_BYTES),
           redis.hget(keys.callers, key),
           redis.scard(keys.takenOf(key)),
         ]);
-        return { gpu, uploadBytes: Number(uploadBytes ?? 0), jobsWaiting: Number(waiting ?? 0), jobsRunning };
+        const [jobsWaiting, usualMs] = [Number(waiting ?? 0), usualMsOf(days)];
+        const gpu = { spentMs: days[0]?.gpuMs ?? 0, expectedMs: (jobsWaiting + jobsRunning) * usualMs, usualMs };
+        return { gpu, uploadBytes: Number(uploadBytes ?? 0), jobsWaiting, jobsRunning };
       }),
     /** Ids of the keys that ever created a job, in alphabetical order. */
     keys: () => orUnavailable(async () => (await redis.hkeys(keys.callers)).sort()),
@@ -56,26 +54,10 @@ export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['co
   };
 }
 
-/** Both count together against the daily limit, so that a key cannot exceed it by queueing everything at once. */
-interface GpuSpent {
-  /** How many ms GPUs worked today (UTC) for jobs of the key that have ended. */
-  readonly spentMs: number;
-  /** How many ms its waiting jobs are expected to take. Jobs without a learned duration do not count. */
-  readonly expectedMs: number;
-}
-
-async function readWaitingMs(redis: Redis, keys: Keys, pool: string, key: string): Promise<number> {
-  const [waiting, durations] = await Promise.all([
-    redis.hgetall(keys.waitingLike(pool, key)),
-    readDurations(redis, keys, pool),
-  ]);
-  return sumOf(
-    Object.entries(waiting).map(([signature, jobs]) => Number(jobs) * (expectedMs(signature, durations) ?? 0)),
-  );
-}
-
-function sumOf(numbers: readonly number[]): number {
-  return numbers.reduce((sum, each) => sum + each, 0);
+/** GPU time of a job of the key, including that of jobs that failed. What jobs of other keys take plays no part. */
+function usualMsOf(days: readonly DayUsage[]): number {
+  const sum = (field: 'gpuMs' | 'succeeded') => days.reduce((total, day) => total + day[field], 0);
+  return sum('succeeded') === 0 ? UNKNOWN_MS : sum('gpuMs') / sum('succeeded');
 }
 
 /** What a key used on one day. */

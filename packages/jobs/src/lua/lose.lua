@@ -36,7 +36,7 @@ if get('prompt_id') == prompt_id then
     if reason == 'faulty' then record_time('faulty_ms')
     elseif reason ~= 'bystander' then
       record_time('used_ms')
-      record_gpu_time(math.max(0, now_ms() - get('started_at')), owner_of_job())
+      use_gpu(executing_ms(), owner_of_job())
     end
     count_attempt(get('pool'), id)
     local failed = reason == 'faulty' or reason == 'out_of_memory'
@@ -55,6 +55,7 @@ if get('prompt_id') == prompt_id then
   end
   drop_submission()
   enter(CLAIMED)
+  set('claimed_at', now_ms())
   if get('status') == RUNNING then
     join_backlog()
     become(QUEUED)
