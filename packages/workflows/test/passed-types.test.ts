@@ -70,3 +70,23 @@ it('refuses a link to an input that only another option has', () => {
     'small.resize_type.match: resize_type.match of ResizeImageMaskNode is not an input that ComfyUI lists, so it takes no link',
   ]);
 });
+
+it.each<[string, string, Record<string, unknown>, string[]]>([
+  ['a picture in a template', 'StringFormat', { f_string: '{a}', 'values.a': ['picture', 0] }, ['IMAGE']],
+  ['one that a switch chooses', 'StringFormat', { f_string: '{a}', 'values.a': ['shown', 0] }, ['IMAGE']],
+  ['a number in a template', 'StringFormat', { f_string: '{a}', 'values.a': ['whole', 0] }, []],
+  ['a preview of a conditioning', 'PreviewAny', { source: ['combined', 0] }, ['CONDITIONING']],
+  ['a preview of a picture', 'PreviewAny', { source: ['picture', 0] }, []],
+])('knows how long a text becomes: %s', (_what, className, inputs, types) => {
+  const graph = {
+    ...SOURCES,
+    shown: either('picture', 'picture'),
+    combined: node('ConditioningCombine', { conditioning_1: ['9', 0], conditioning_2: ['9', 0] }),
+    9: node('ConditioningZeroOut', { conditioning: ['8', 0] }),
+    8: node('CLIPTextEncode', { text: 'x', clip: ['7', 0] }),
+    7: node('CLIPLoader', { clip_name: 'x', type: 'sdxl' }),
+    p: node(className, inputs),
+  };
+  const expected = types.map((type) => `${className} prints no ${type}`);
+  expect(faults(graph).map((fault) => fault.replace(/^.* of /, ''))).toEqual(expected);
+});

@@ -7,6 +7,12 @@ import { nodeInputs } from '../verdict/node-inputs.js';
 /** The type of what ComfySwitchNode and others pass on, whatever it is. */
 const isOpen = (type: unknown) => type === '*' || (typeof type === 'string' && type.startsWith('COMFY_MATCHTYPE'));
 
+/** Classes that print any value, and the types that print as texts of a known length. */
+const PRINTS: Readonly<Record<string, RegExp>> = {
+  StringFormat: /^(STRING|INT|FLOAT|BOOLEAN|COMBO)$/,
+  PreviewAny: /^(?!CONDITIONING$)/,
+};
+
 /**
  * Inputs that get a value of another type through nodes that pass on what they get. ComfyUI checks only the types of direct
  * links. A text in a formula, for example, could become gigabytes.
@@ -39,7 +45,16 @@ export function wrongTypes(graph: Graph, catalogue: Catalogue) {
   return Object.entries(graph).flatMap(([node, described]) =>
     linkedInputs(described).flatMap((name) => {
       const link = linkAt(described, name);
-      if (link === undefined || !isOpen(outputOf(link))) return [];
+      if (link === undefined) return [];
+      const printed = PRINTS[described.class_type];
+      const long =
+        printed &&
+        origins(link)
+          .map(outputOf)
+          .find((type) => !printed.test(String(type)));
+      if (long !== undefined)
+        return [{ node, input: name, detail: `${name} of ${described.class_type} prints no ${String(long)}` }];
+      if (!isOpen(outputOf(link))) return [];
       const input = inputsOf(described).find((one) => one.name === name);
       const fault = input && origins(link).flatMap((one) => judgeLink(graph, input, one, catalogue) ?? [])[0];
       if (fault === undefined) return [];
