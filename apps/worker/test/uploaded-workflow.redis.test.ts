@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type InputFile, newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { inputName } from '@comfy-fleet/frames';
 import type { NewJob } from '@comfy-fleet/jobs';
+import { until } from '@comfy-fleet/testing';
 import { openGraph, openUpload, parseJson } from '@comfy-fleet/workflows';
 import sharp from 'sharp';
 import { expect, it } from 'vitest';
@@ -112,4 +113,21 @@ it('submits the seed of a graph with all its digits', async () => {
   await begin();
   expect(await ended(job.id)).toMatchObject({ status: 'succeeded', error: null });
   expect(await (await fetch(`${gpu.url}/history`)).text()).toMatch(new RegExp(`"seed": ?${seed}\\b`));
+});
+
+it('leaves no more than ten graphs of callers in the history of ComfyUI', async () => {
+  const { order, begin, ended, gpu } = await setUp();
+  const { workflow, shape } = openGraph(parseJson(graphOf(64)), { catalogue: undefined });
+  const { version, text } = workflow;
+  const request = { ...aRequest(), workflow: 'graph', version, shape, inputs: {} };
+  const jobs = Array.from({ length: 12 }, (_, n) => ({
+    ...jobOf(`${n}`, graphOf(64)),
+    request,
+    source: { version, text },
+  }));
+  await order(jobs);
+  await begin();
+  for (const { id } of jobs) await ended(id);
+  const left = async () => Object.keys((await (await fetch(`${gpu.url}/history`)).json()) as object).length;
+  await until('the first are deleted', async () => (await left()) <= 10);
 });

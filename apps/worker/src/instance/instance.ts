@@ -104,6 +104,11 @@ export interface Instance {
    * they count as dropped, because such an instance is being restarted.
    */
   free(signal: AbortSignal): Promise<void>;
+  /**
+   * Deletes the prompt of a caller's own graph, which may have megabytes, from the history once ten more have ended. After
+   * a failover of Redis, a claim may still find the last ones there.
+   */
+  forgetLater(promptId: string, signal: AbortSignal): Promise<void>;
   /** Runs a call to the instance and updates its health with the outcome. */
   ask<T>(call: (client: ComfyClient) => Promise<T>): Promise<T>;
   /**
@@ -134,6 +139,8 @@ const RECENT_MS = 900;
 const MACHINE_MS = 5000;
 /** Silence on the socket after which it is pinged. */
 const PING_MS = 5000;
+/** How many prompts of callers' own graphs stay in the history, of which ComfyUI keeps 10,000 in memory. */
+const ENDED_KEPT = 10;
 
 export function openInstance({
   name,
@@ -149,6 +156,7 @@ export function openInstance({
 }: InstanceOptions): Instance {
   const events = new EventEmitter<InstanceEvents>();
   const listeners = new Map<string, (news: PromptNews) => void>();
+  const ended: string[] = [];
   const client = createComfyClient({ baseUrl, instance: name, headers, timeoutMs });
   let rests = 0;
   const health = new InstanceHealth({
@@ -301,6 +309,10 @@ export function openInstance({
       }
       models.forget();
       events.emit('freed');
+    },
+    forgetLater: async (promptId, signal) => {
+      const oldest = ended.push(promptId) > ENDED_KEPT ? ended.shift() : undefined;
+      if (oldest !== undefined) await instance.ask((asked) => asked.deleteHistory(oldest, signal));
     },
     ask: async (call) => {
       try {

@@ -1,5 +1,6 @@
 import type { OutputFile } from '@comfy-fleet/comfyui';
 import type { InstanceFault, Loss } from '@comfy-fleet/jobs';
+import { GRAPH } from '@comfy-fleet/workflows';
 import { deleteByPrefix, deleteOutputs } from '../instance/leftovers.js';
 import type { Submission } from '../submission/submission.js';
 import { recordBeginning } from './follow.js';
@@ -28,8 +29,8 @@ export function isOfEarlierPrompt({ submission, record }: HeldJob, { type, nodeI
 }
 
 /**
- * Deletes the files of a submission from ComfyUI's folders once they are stored or no longer needed. A failure is only
- * logged.
+ * Deletes the files of a submission from ComfyUI's folders once they are stored or no longer needed, and later its entry
+ * in the history. A failure is only logged.
  */
 export async function cleanUpOutputs(job: HeldJob, submission: Submission | undefined): Promise<void> {
   if (submission === undefined) return;
@@ -44,6 +45,10 @@ export async function cleanUpOutputs(job: HeldJob, submission: Submission | unde
   } catch (error) {
     job.log.warn('files could not be deleted from the folders of ComfyUI', { error });
   }
+  if (entry === undefined || job.record.request.workflow !== GRAPH) return;
+  await job.instance
+    .forgetLater(submission.promptId, job.signal)
+    .catch((error: unknown) => job.log.debug('a prompt could not be deleted from the history', { error }));
 }
 
 /**
