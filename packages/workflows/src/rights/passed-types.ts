@@ -10,7 +10,7 @@ const isOpen = (type: unknown) => type === '*' || (typeof type === 'string' && t
 /** Classes that print any value, and the types that print as texts of a known length. */
 const PRINTS: Readonly<Record<string, RegExp>> = {
   StringFormat: /^(STRING|INT|FLOAT|BOOLEAN|COMBO)$/,
-  PreviewAny: /^(?!CONDITIONING$)/,
+  PreviewAny: /^(STRING|INT|FLOAT|BOOLEAN|COMBO|IMAGE|MASK|LATENT|AUDIO|VIDEO|SIGMAS)$/,
 };
 
 /**
@@ -51,7 +51,7 @@ export function wrongTypes(graph: Graph, catalogue: Catalogue) {
         printed &&
         origins(link)
           .map(outputOf)
-          .find((type) => !printed.test(String(type)));
+          .find((type) => !Array.isArray(type) && !printed.test(String(type)));
       if (long !== undefined)
         return [{ node, input: name, detail: `${name} of ${described.class_type} prints no ${String(long)}` }];
       if (!isOpen(outputOf(link))) return [];
