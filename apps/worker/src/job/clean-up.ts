@@ -45,7 +45,7 @@ export async function cleanUpOutputs(job: HeldJob, submission: Submission | unde
   } catch (error) {
     job.log.warn('files could not be deleted from the folders of ComfyUI', { error });
   }
-  if (entry === undefined || job.record.request.workflow !== GRAPH) return;
+  if (job.record.request.workflow !== GRAPH) return;
   await job.instance
     .forgetLater(submission.promptId, job.signal)
     .catch((error: unknown) => job.log.debug('a prompt could not be deleted from the history', { error }));
