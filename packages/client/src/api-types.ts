@@ -1717,7 +1717,7 @@ export interface UsageNow {
    */
   storage_share_bytes: number | null;
   /**
-   * Jobs that have not begun.
+   * Jobs that wait for a worker.
    */
   jobs_waiting: number;
   /**

@@ -35,7 +35,7 @@ export const usageSchema = named('Usage', {
       'The share of the storage that the key is entitled to; null until the housekeeping has computed it. A key may use ' +
         'more while others use less.',
     ),
-    jobs_waiting: Type.Integer({ description: 'Jobs that have not begun.' }),
+    jobs_waiting: Type.Integer({ description: 'Jobs that wait for a worker.' }),
     jobs_running: Type.Integer({ description: 'Jobs held by workers.' }),
     resets_in_seconds: Type.Integer({ description: 'Seconds until the daily limits start again.' }),
   }),

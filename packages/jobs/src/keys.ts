@@ -47,9 +47,7 @@ const FLEET_KEYS = {
   texts: 'texts:<id>',
   /** Sorted set: ids of open jobs by creation time | an id until its job ends */
   open: 'open:<pool>',
-  /** Sorted set: ids of jobs that have not begun, by creation time | an id until its job begins or ends */
-  lodBacklog: 'lane:<pool>:<lod>',
-  /** Hash: signature → jobs that have not begun, see record/request-keys.ts | until the pool has no open job */
+  /** Hash: signature → waiting jobs, see record/request-keys.ts | until the pool has no open job */
   backlog: 'backlog:<pool>',
   /**
    * Hash: `time <key>`, the virtual time of an API key, see scheduling/virtual-time.lua; `present`, that of the key
@@ -162,7 +160,7 @@ const FLEET_KEYS = {
   assetPath: 'asset-path:<key>:<path>',
   /** String: the newest preview as JSON | a minute */
   preview: 'preview:<id>',
-  /** Hash: each API key that ever created a job → how many of its jobs have not begun | forever */
+  /** Hash: each API key that ever created a job → how many of its jobs wait | forever */
   callers: 'callers',
   /** Hash: `<kind> <lod> <outcome>` → how many jobs were created, or ended like this | forever: 40 fields */
   totals: 'totals',

@@ -37,7 +37,6 @@ export const SCRIPT_FILES = {
   recall: 'recall',
   resume: 'resume',
   storage: 'storage',
-  backlogOf: 'backlog-of',
   inputs: 'inputs',
   workflows: 'workflows',
   changeModel: 'change-model',

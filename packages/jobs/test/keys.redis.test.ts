@@ -15,14 +15,14 @@ const built = (name: keyof Keys): string => {
 it('builds each key from its parts', () => {
   expect([
     keys.job('i'),
-    keys.lodBacklog('p', 'l'),
+    keys.affinityQueue('p', 'q'),
     keys.usage('k', 7),
     keys.lock('p', 'i'),
     keys.jobsOf('k'),
     keys.pools,
   ]).toEqual([
     '{tag}:job:i',
-    '{tag}:lane:p:l',
+    '{tag}:affinity-queue:p:q',
     '{tag}:usage:k:7',
     '{tag}:queue-p:i:lock',
     '{tag}:jobs-of:k',

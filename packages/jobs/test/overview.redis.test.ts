@@ -44,15 +44,14 @@ it('counts the open, waiting and running jobs of each pool through their lives',
   const delayed = await nextClaim(source);
   expect(await pool()).toMatchObject({ pool: POOL, open: 4, waiting: 2, running: 1 });
   await delayed.release(60_000);
-  await until('the delayed one waits', async () => (await pool())?.waiting === 3);
   await claim.lose(promptId, 'lost');
-  expect(await pool()).toMatchObject({ pool: POOL, open: 4, waiting: 3, running: 0 });
+  expect(await pool()).toMatchObject({ pool: POOL, open: 4, waiting: 2, running: 0 });
   await claim.submit('p2', 'w1/0');
   await claim.start('p2');
   await fleet.ledger.jobs.cancel(claim.record.id);
   expect((await pool())?.running).toBe(1);
   await claim.finish({ status: 'canceled' });
-  expect(await pool()).toMatchObject({ pool: POOL, open: 3, waiting: 3, running: 0 });
+  expect(await pool()).toMatchObject({ pool: POOL, open: 3, waiting: 2, running: 0 });
   for (let n = 0; n < 2; n++) {
     const next = await nextClaim(source);
     await next.finish(succeeded(next.record.id));

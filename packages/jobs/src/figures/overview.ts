@@ -2,10 +2,10 @@ import { LODS, type Lod, type WorkerAnnouncement } from '@comfy-fleet/contracts'
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { readInWork } from '../record/jobs-in-work.js';
-import { fieldsOf } from '../record/record.js';
+import { type JobInWork, readInWork } from '../record/jobs-in-work.js';
 import { lodOf } from '../record/request-keys.js';
 import { expectedMs, readBacklog, readDurations } from '../scheduling/durations.js';
+import { readWaiting } from '../scheduling/read-waiting.js';
 import { type Halts, isPaused, readHalts } from '../workers/halts.js';
 import { instancesAtWork, readWorkers } from '../workers/presence.js';
 import { compareInstances } from '../workers/slowness.js';
@@ -41,32 +41,37 @@ interface PoolContext {
 }
 
 async function readPool(redis: Redis, keys: Keys, { pool, workers, halts, now }: PoolContext) {
-  const [open, { backlog, parked, heldBack }, inWork, durations] = await Promise.all([
+  const [open, { backlog, parked }, waiting, inWork, durations] = await Promise.all([
     redis.zcard(keys.open(pool)),
     readBacklog(redis, keys, pool),
+    readWaiting(redis, keys, pool),
     readInWork(redis, keys, pool),
     readDurations(redis, keys, pool),
   ]);
-  const isHeldBack = new Set(heldBack);
-  const oldest = await Promise.all(LODS.map((lod) => readOldest(redis, keys.lodBacklog(pool, lod), keys, isHeldBack)));
-  const lods = LODS.map((lod, n) => {
-    const ofLod = inWork.filter(({ signature }) => lodOf(signature) === lod);
-    const claimed = ofLod.filter(({ startedAt }) => startedAt === undefined).length;
-    const at = oldest[n];
+  const heads = waiting.flatMap((key) => (key.heldBack ? [] : key.heads));
+  const claimed = inWork.filter(({ startedAt }) => startedAt === undefined);
+  const lods = LODS.map((lod) => {
+    const isOfLod = ({ signature }: JobInWork) => lodOf(signature) === lod;
+    const ofLod = claimed.filter(isOfLod);
+    const since = [
+      ...heads.flatMap((head) => (head.lod === lod ? [head.since] : [])),
+      ...ofLod.map(({ createdAt }) => createdAt),
+    ];
     return {
       lod,
-      /** Jobs that have not begun and that no worker has. */
-      waiting: Math.max(0, countOf(backlog, lod) - claimed),
+      /** Jobs that wait for a worker. */
+      waiting: countOf(backlog, lod),
       /** Jobs that have not begun, but that a worker has or that wait in ComfyUI behind another prompt. */
-      claimed,
-      running: ofLod.length - claimed,
+      claimed: ofLod.length,
+      running: inWork.filter(isOfLod).length - ofLod.length,
       /** Jobs that are held back because their key is at its limit. */
       parked: countOf(parked, lod),
       /** Age of the oldest job that is waiting or claimed; 0 if there is none. */
-      oldestMs: at === undefined ? 0 : Math.max(0, now - at),
+      oldestMs: Math.max(0, now - Math.min(now, ...since)),
     };
   });
-  const known = backlogOf(backlog, durations);
+  const pending = [...backlog, ...claimed.map(({ signature }) => [signature, 1] as const)];
+  const known = backlogOf(pending, durations);
   const instances = instancesAtWork(workers, halts, pool);
   return {
     pool,
@@ -74,7 +79,7 @@ async function readPool(redis: Redis, keys: Keys, { pool, workers, halts, now }:
     open,
     /** The jobs of each level of detail. */
     lods,
-    /** Jobs that have not begun and that no worker has. */
+    /** Jobs that wait for a worker. */
     waiting: sum(lods.map(({ waiting, parked: held }) => waiting + held)),
     running: sum(lods.map(({ running }) => running)),
     /** Learned durations of executions in ms, by signature, version and lod. */
@@ -82,7 +87,7 @@ async function readPool(redis: Redis, keys: Keys, { pool, workers, halts, now }:
     /** Jobs that are waiting or claimed and whose duration is known, and the sum of these durations in ms. */
     backlog: known,
     /** How many ms one instance would need for all jobs that are waiting or claimed. */
-    backlogMs: known.ms + (sum([...backlog.values()]) - known.jobs) * UNKNOWN_MS,
+    backlogMs: known.ms + (sum(pending.map(([, count]) => count)) - known.jobs) * UNKNOWN_MS,
     /** Instances that are up or occupied, not drained, and whose worker takes jobs. */
     instances: instances.length,
     /** How many of these instances are occupied. */
@@ -94,9 +99,12 @@ async function readPool(redis: Redis, keys: Keys, { pool, workers, halts, now }:
   };
 }
 
-function backlogOf(waiting: ReadonlyMap<string, number>, durations: ReadonlyMap<string, number>) {
+function backlogOf(
+  pending: readonly (readonly [signature: string, count: number])[],
+  durations: ReadonlyMap<string, number>,
+) {
   const backlog = { jobs: 0, ms: 0 };
-  for (const [signature, count] of waiting) {
+  for (const [signature, count] of pending) {
     const each = expectedMs(signature, durations);
     if (each === undefined) continue;
     backlog.jobs += count;
@@ -111,15 +119,4 @@ function sum(values: readonly number[]): number {
 
 function countOf(jobs: ReadonlyMap<string, number>, lod: Lod): number {
   return sum([...jobs].map(([signature, count]) => (lodOf(signature) === lod ? count : 0)));
-}
-
-/** Jobs of a level of detail that are read to find the oldest one that is not held back. */
-const MOST_PASSED_OVER = 100;
-
-/** When the oldest job was created that is claimed or may be claimed; undefined if there is none among the first. */
-async function readOldest(redis: Redis, lane: string, keys: Keys, isHeldBack: ReadonlySet<string>) {
-  const jobs = Object.entries(fieldsOf(await redis.zrange(lane, '0', `${MOST_PASSED_OVER - 1}`, 'WITHSCORES')));
-  const records = await Promise.all(jobs.map(([id]) => redis.hmget(keys.job(id), 'key', 'phase')));
-  const first = records.findIndex(([key, phase]) => phase !== 'waiting' || !isHeldBack.has(key ?? ''));
-  return first < 0 ? undefined : Number(jobs[first]?.[1]);
 }

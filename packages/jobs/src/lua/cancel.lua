@@ -16,7 +16,6 @@ if status == QUEUED or status == RUNNING then
   if get('phase') == WAITING and get('prompt_id') == '' then
     close_with_item(CANCELED)
   else
-    leave_backlog()
     become(CANCELING)
     notify_worker(get('worker'))
     if owner() ~= get('worker') then notify_worker(owner()) end

@@ -102,7 +102,6 @@ local function write(job)
   if first or join_waiting(pool, job.id, caller, sequence, signature, job.affinity, order.most_taken) == 1 then
     record_models(pool, job.affinity, job.models)
   end
-  join_lod_backlog(job.id, pool, signature, now)
   redis.call('ZADD', open_key(pool), now, job.id)
   redis.call('ZADD', deadlines_key(), deadline, job.id)
   for _, member in ipairs(index_members(job.id, job.parent, job.workflow)) do
@@ -164,7 +163,6 @@ local function make()
     local version, wait = unpack(named)
     outlive_version(version, wait + ended_life + INDEX_EXTRA_MS)
   end
-  redis.call('HINCRBY', callers_key(), caller, #ids)
   for _, index in ipairs({jobs_of_key(caller), listed_of_key(caller), job_bytes_key(caller)}) do
     outlive(index, ended_life + INDEX_EXTRA_MS)
   end

@@ -17,7 +17,6 @@ Output:
   'ok'; 'canceling': stop the job; 'superseded': there is a newer claim
 ]]
 --- @include "shared/events"
---- @include "scheduling/waiting"
 --- @include "shared/execution"
 --- @include "scheduling/virtual-time"
 --- @include "shared/submission"
@@ -56,9 +55,6 @@ if get('prompt_id') == prompt_id then
   drop_submission()
   enter(CLAIMED)
   set('claimed_at', now_ms())
-  if get('status') == RUNNING then
-    join_backlog()
-    become(QUEUED)
-  end
+  if get('status') == RUNNING then become(QUEUED) end
 end
 return verdict()

@@ -9,6 +9,7 @@ Output:
   'ok'; 'canceling': stop the job; 'superseded': there is a newer claim; 'recalled' (to `check`): an idle instance wants it
 ]]
 --- @include "shared/submission"
+--- @include "scheduling/virtual-time"
 
 local PREVIEW_LIFE_MS = 60000
 

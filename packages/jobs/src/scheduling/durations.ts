@@ -3,7 +3,7 @@ import type { Keys } from '../keys.js';
 import { lodOf } from '../record/request-keys.js';
 
 /**
- * How many jobs of a pool have not begun, by signature. Jobs that are held back because their key is at its limit are
+ * How many jobs of a pool wait for a worker, by signature. Jobs that are held back because their key is at its limit are
  * counted as `parked` instead: more instances would not start them sooner.
  */
 export async function readBacklog(redis: Redis, keys: Keys, pool: string) {
@@ -21,7 +21,7 @@ export async function readBacklog(redis: Redis, keys: Keys, pool: string) {
       parked.set(signature, (parked.get(signature) ?? 0) + Number(count));
     }
   }
-  return { backlog, parked, heldBack };
+  return { backlog, parked };
 }
 
 /** Learned durations of executions in a pool: ms by signature, by version, by lod, and by `key <API key>`. */

@@ -1,13 +1,13 @@
-import { LODS } from '@comfy-fleet/contracts';
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { readShares } from './read-shares.js';
+import { readWaiting, type WaitingKey } from './read-waiting.js';
 
 /**
  * Reads the share of GPU time of each key that had jobs in the last hour, in no particular order, and the models for
- * which jobs wait that no worker has claimed yet, by pool, most jobs first. Takes four round trips no matter how many
- * jobs wait. `now` is in ms since 1970, by Redis' clock.
+ * which jobs wait that no worker has claimed yet, by pool, most jobs first. Takes a few round trips, no matter
+ * how many jobs wait. `now` is in ms since 1970, by Redis' clock.
  */
 export async function readScheduling(redis: Redis, keys: Keys) {
   const [now, pools] = await Promise.all([redisTime(redis), redis.smembers(keys.pools)]);
@@ -23,10 +23,7 @@ export interface WaitingModels {
   readonly workflow: string;
   readonly models: readonly string[];
   readonly jobs: number;
-  /**
-   * When the oldest of them was created, in ms since 1970. Undefined if all are younger than the pool's oldest jobs
-   * that are read.
-   */
+  /** When the oldest of them was created, in ms since 1970; undefined if none was read. */
   readonly oldestAt: number | undefined;
 }
 
@@ -35,8 +32,6 @@ type AffinityModels = Pick<WaitingModels, 'workflow' | 'models'>;
 
 /** How many affinity keys are read, those with most waiting jobs; of one API key the next ones. */
 const MOST_AFFINITIES = 500;
-/** How many of the oldest waiting jobs of each level of detail are read to find out how long jobs wait for models. */
-const MOST_OLD = 50;
 
 /** An affinity key and how many jobs wait with it. */
 type Count = readonly [affinity: string, jobs: number];
@@ -52,13 +47,13 @@ export async function countWaitingByModel(redis: Redis, keys: Keys, key?: string
   return byModel;
 }
 
-/** The models for which a pool's jobs wait that no worker has claimed yet, most jobs first. Takes three round trips. */
+/** The models for which a pool's jobs wait that no worker has claimed yet, most jobs first. */
 async function readWaitingModels(redis: Redis, keys: Keys, pool: string): Promise<WaitingModels[]> {
   const counts = await readCounts(redis, keys, pool);
   if (counts.length === 0) return [];
   const [waiting, oldest] = await Promise.all([
     withModels(redis, keys, pool, counts),
-    oldestOfAffinities(redis, keys, pool),
+    readWaiting(redis, keys, pool).then(oldestOfAffinities),
   ]);
   return joinByModels(waiting.map((entry) => ({ ...entry, oldestAt: oldest.get(entry.affinity) })));
 }
@@ -85,22 +80,11 @@ async function withModels(redis: Redis, keys: Keys, pool: string, counts: readon
   });
 }
 
-/** Affinity key → when its oldest waiting job was created, found among the oldest jobs of the pool. */
-async function oldestOfAffinities(redis: Redis, keys: Keys, pool: string): Promise<Map<string, number>> {
-  const lanes = await Promise.all(
-    LODS.map((lod) => redis.zrange(keys.lodBacklog(pool, lod), '0', `${MOST_OLD - 1}`, 'WITHSCORES')),
-  );
-  const jobs = lanes
-    .flatMap((lane) => lane.flatMap((id, n) => (n % 2 === 0 ? [{ id, at: Number(lane[n + 1]) }] : [])))
-    .sort((a, b) => b.at - a.at);
-  const facts = await Promise.all(jobs.map(({ id }) => redis.hmget(keys.job(String(id)), 'affinity', 'phase')));
+/** Affinity key → when its oldest waiting job was created. */
+function oldestOfAffinities(waiting: readonly WaitingKey[]): ReadonlyMap<string, number> {
+  const heads = waiting.flatMap((key) => key.heads).toSorted((a, b) => b.since - a.since);
   // The oldest come last, so they overwrite younger ones.
-  return new Map(
-    jobs.flatMap(({ at }, n) => {
-      const [affinity, phase] = facts[n] ?? [];
-      return affinity && phase === 'waiting' ? [[affinity, at]] : [];
-    }),
-  );
+  return new Map(heads.map(({ affinity, since }) => [affinity, since]));
 }
 
 /**

@@ -1,9 +1,8 @@
 import type { Redis } from 'ioredis';
-import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { LUA_CONSTANTS } from '../lua/constants.js';
-import { inPages } from '../record/indexes.js';
 import { readExecuting } from '../record/jobs-in-work.js';
+import { readWaiting } from './read-waiting.js';
 import { type GpuTime, type KeyBacklog, type KeyShare, sharesOf } from './shares.js';
 
 const MINUTE_MS = 60_000;
@@ -15,15 +14,10 @@ interface Moment {
   readonly now: number;
 }
 
-/** How many keys of a pool are read: those that were served least, and as many of those that are held back. */
-const MOST_KEYS = 1000;
-/** Keys that one script call reads, so that it takes about a millisecond. */
-const KEYS_A_SCRIPT = 50;
 type Weighed<T> = T & { readonly weight: number };
 
 /**
- * Reads the shares of the keys; executions count up to now. Takes two round trips, whose size grows with the number of
- * keys (up to the bounds above), not of jobs.
+ * Reads the shares of the keys; executions count up to now. Takes four round trips, no matter how many jobs wait.
  */
 export async function readShares(redis: Redis, keys: Keys, moment: Moment): Promise<KeyShare[]> {
   const [{ times, weights }, backlogs, running] = await Promise.all([
@@ -55,32 +49,14 @@ async function readGpuTimes(redis: Redis, keys: Keys, now: number) {
 }
 
 async function readBacklogs(redis: Redis, keys: Keys, { pools }: Moment): Promise<Weighed<KeyBacklog>[]> {
-  const waiting = await Promise.all(
-    pools.map(async (pool) => {
-      const [taking, held] = await Promise.all([
-        redis.zrange(keys.keysToServe(pool), '0', `${MOST_KEYS - 1}`),
-        redis.srandmember(keys.keysAtLimit(pool), MOST_KEYS),
-      ]);
-      return [
-        ...taking.map((key) => ({ pool, key, heldBack: false })),
-        ...held.map((key) => ({ pool, key, heldBack: true })),
-      ];
+  const ofPools = pools.map(async (pool) =>
+    (await readWaiting(redis, keys, pool)).flatMap(({ key, heldBack, jobs, heads }) => {
+      const [oldest] = heads.toSorted((a, b) => a.since - b.since);
+      return oldest === undefined ? [] : [{ pool, key, heldBack, jobs, since: oldest.since, weight: oldest.weight }];
     }),
   );
-  const pages = [...inPages(waiting.flat(), KEYS_A_SCRIPT)];
-  const backlogs = pages.map(async (page) => {
-    const questions = page.map(({ pool, key }) => [pool, key]);
-    const reply = await runScript(redis, 'backlogOf', keys.pools, keys.prefix, { questions });
-    const replies = reply as BacklogReply[];
-    return page.flatMap((asked, index) => {
-      const [jobs, since, weight] = replies[index] as BacklogReply;
-      return since === '' ? [] : [{ ...asked, jobs, since: Number(since), weight: Number(weight || 1) }];
-    });
-  });
-  return (await Promise.all(backlogs)).flat();
+  return (await Promise.all(ofPools)).flat();
 }
-
-type BacklogReply = readonly [jobs: number, since: string, weight: string];
 
 async function readRunning(redis: Redis, keys: Keys, { pools, now }: Moment): Promise<Weighed<GpuTime>[]> {
   const ofPools = pools.map(async (pool) =>

@@ -36,7 +36,9 @@ local function join_waiting(pool, job_id, key, sequence, signature, affinity, mo
   local queue = queue_of(key, sequence, affinity)
   redis.call('ZADD', affinity_queue_key(pool, queue), sequence, job_id)
   redis.call('ZADD', affinity_queues_key(pool, key), 'LT', sequence, queue)
+  redis.call('HINCRBY', backlog_key(pool), signature, 1)
   redis.call('HINCRBY', waiting_like_key(pool, key), signature, 1)
+  redis.call('HINCRBY', callers_key(), key, 1)
   if has_most_in_work(key, most_taken) then
     stop_serving(pool, key)
   elseif redis.call('SISMEMBER', keys_at_limit_key(pool), key) == 0 then
@@ -49,7 +51,9 @@ local function leave_queue(pool, job_id, key, sequence, signature, affinity)
   local queues, jobs = affinity_queues_key(pool, key), affinity_queue_key(pool, queue)
   if redis.call('ZREM', jobs, job_id) == 0 then return end
   count_down(affinities_key(pool), affinity)
+  count_down(backlog_key(pool), signature)
   count_down(waiting_like_key(pool, key), signature)
+  redis.call('HINCRBY', callers_key(), key, -1)
   redis.call('HINCRBY', schedule_key(pool), 'removed ' .. key, 1)
   local head = redis.call('ZRANGE', jobs, 0, 0, 'WITHSCORES')[2]
   if head then return redis.call('ZADD', queues, head, queue) end
@@ -99,18 +103,4 @@ local function leave_work()
       wake_worker(pool)
     end
   end
-end
-local function join_lod_backlog(job_id, pool, signature, created_at)
-  redis.call('ZADD', lod_backlog_key(pool, lod_of(signature)), created_at, job_id)
-  redis.call('HINCRBY', backlog_key(pool), signature, 1)
-end
-local function join_backlog()
-  join_lod_backlog(id, get('pool'), get('signature'), get('created_at'))
-  redis.call('HINCRBY', callers_key(), get('key'), 1)
-end
-local function leave_backlog()
-  local pool, signature = unpack(redis.call('HMGET', record, 'pool', 'signature'))
-  if redis.call('ZREM', lod_backlog_key(pool, lod_of(signature)), id) == 0 then return end
-  count_down(backlog_key(pool), signature)
-  redis.call('HINCRBY', callers_key(), get('key'), -1)
 end

@@ -3,7 +3,6 @@ A submission: the prompt that was given to an instance, and the worker that is r
 ]]
 --- @include "shared/kills"
 --- @include "shared/events"
---- @include "scheduling/waiting"
 
 -- The prompt no longer waits behind another one in ComfyUI.
 local function leave_prompt_queue()
@@ -49,7 +48,6 @@ end
 -- queued → running.
 local function begin_running(prompt_id)
   leave_prompt_queue()
-  leave_backlog()
   set('started_at', now_ms(), 'started_prompt', prompt_id)
   redis.call('HINCRBY', record, 'attempts', 1)
   redis.call('ZREM', deadlines_key(), id)
