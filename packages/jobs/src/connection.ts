@@ -1,6 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { defineScripts, runScript as runAny } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
+import type { Keys } from './keys.js';
 import { loadScripts, type ScriptName } from './scripts.js';
 
 /** Makes our scripts known to a connection. Connections that subscribe or block do not need them. */
@@ -22,6 +23,27 @@ export function runScript(
   list: readonly (string | number)[] = [],
 ): Promise<unknown> {
   return runAny(redis, name, key, [prefix, JSON.stringify(named, wellFormed), ...list]);
+}
+
+/** A command of Redis with its arguments. */
+type Command = readonly (string | number)[];
+
+/**
+ * Runs commands all at once if these values are still as they were read; null if there was none. Returns false, and runs
+ * nothing, if one has changed.
+ */
+export async function commit(
+  redis: Redis,
+  { prefix, schema }: Keys,
+  given: readonly (readonly [read: Command, value: string | null])[],
+  commands: readonly Command[],
+): Promise<boolean> {
+  // Lua would write large numbers with an exponent.
+  const args = {
+    given: given.map(([read, value]) => [read, value ?? '']),
+    commands: commands.map((one) => one.map(String)),
+  };
+  return (await runScript(redis, 'commit', schema, prefix, args)) === 1;
 }
 
 /** For JSON.stringify: Lua cannot parse JSON with half of a surrogate pair. */

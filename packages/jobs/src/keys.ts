@@ -212,7 +212,10 @@ const FLEET_KEYS = {
    * does
    */
   version: 'version:<hash>',
-  /** Hash: name → published versions as JSON, the newest first | until operators delete the workflow */
+  /**
+   * Hash: name → published versions as JSON, the newest first, until operators delete the workflow; `:version`: a number
+   * that grows with each change | forever
+   */
   workflows: 'workflows',
   /**
    * Hash: `<kind>/<name>` → a registered model as JSON, until a week after operators or the housekeeping delete it;

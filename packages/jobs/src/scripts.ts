@@ -34,14 +34,10 @@ export const SCRIPT_FILES = {
   prune: 'prune',
   forget: 'forget',
   read: 'read',
-  recall: 'recall',
   resume: 'resume',
   storage: 'storage',
-  inputs: 'inputs',
-  workflows: 'workflows',
-  changeModel: 'change-model',
+  commit: 'commit',
   wantedModels: 'models/wanted',
-  beginFetch: 'models/begin-fetch',
   assets: 'assets',
 } as const;
 

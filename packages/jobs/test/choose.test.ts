@@ -417,6 +417,7 @@ describe('a job that waits behind another one', () => {
     id: 'b',
     key: 'anna',
     affinity: 'a',
+    holder: 'w2',
     startsAt: NOW + 10_000,
     loadMs: 0,
     failedOn: [],

@@ -31,6 +31,14 @@ it('changes nothing for the newest version, and brings an older one back to the 
   expect(versionsOf((await workflows.list()).get('flux'))).toEqual([1, 2]);
 });
 
+it('loses none of the workflows that are published at the same time', async () => {
+  const { workflows } = (await openFleet()).ledger;
+  const names = ['a', 'b', 'c', 'd'];
+  const verdicts = await Promise.all(names.map((name, n) => workflows.put(name, source(n), 'anna')));
+  expect(verdicts).toEqual(['new', 'new', 'new', 'new']);
+  expect([...(await workflows.list()).keys()].sort()).toEqual(names);
+});
+
 it('keeps as many versions as the setting says, and the source of a dropped one for the jobs that name it', async () => {
   const { ledger, redis, keys } = await openFleet();
   const { workflows } = ledger;

@@ -1,6 +1,6 @@
 import type { ModelCopy, ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
-import { orUnavailable, runScript } from '../connection.js';
+import { commit, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { asList } from '../scheduling/snapshot.js';
 import type { FetchPlan, WantedModels } from './fetch-view.js';
@@ -34,8 +34,19 @@ export function createModelDemand(redis: Redis, keys: Keys) {
     /** Announces a fetch that was planned. Returns false if enough hosts have or fetch the model by now. */
     beginFetch: (folder: string, { id, most, rivals }: FetchPlan['fetch'][number], copy: ModelCopy) =>
       orUnavailable(async () => {
-        const args = { folder, id, most, rivals, copy: JSON.stringify(copy), life_ms: FOLDER_LIFE_MS };
-        return (await runScript(redis, 'beginFetch', keys.modelCopies(folder), keys.prefix, args)) === 1;
+        const own = keys.modelCopies(folder);
+        const changes = [
+          ['HSET', own, id, JSON.stringify(copy)],
+          ['PEXPIRE', own, FOLDER_LIFE_MS],
+        ];
+        // Two hosts that choose at the same time must not both fetch a model that is needed once.
+        for (;;) {
+          const copies = await Promise.all(rivals.map((rival) => redis.hget(keys.modelCopies(rival), id)));
+          const states = copies.map((text) => text && (JSON.parse(text) as ModelCopy).state);
+          if (states.filter((state) => state === 'ready' || state === 'fetching').length > most) return false;
+          const given = rivals.map((rival, n) => [['HGET', keys.modelCopies(rival), id], copies[n] ?? null] as const);
+          if (await commit(redis, keys, given, changes)) return true;
+        }
       }),
   };
 }

@@ -1,6 +1,6 @@
 import { fresh, type ModelKind, type ModelRecord, modelId } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
-import { orUnavailable, runScript } from '../connection.js';
+import { commit, orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 
 /** Registered models by `<kind>/<name>`. */
@@ -48,8 +48,9 @@ export function createModelRegistry(redis: Redis, keys: Keys) {
         const kept = after ?? (stored && withdrawn(stored));
         const text = kept && JSON.stringify(kept);
         if (text === (stored && JSON.stringify(stored))) return after;
-        const args = { id, record: text, version: version ?? undefined };
-        if ((await runScript(redis, 'changeModel', keys.models, keys.prefix, args)) === 1) {
+        const written = text === undefined ? ['HDEL', keys.models, id] : ['HSET', keys.models, id, text];
+        const changes = [written, ['HINCRBY', keys.models, VERSION, 1]];
+        if (await commit(redis, keys, [[['HGET', keys.models, VERSION], version]], changes)) {
           await read.again();
           return after;
         }

@@ -10,6 +10,8 @@ export interface BehindJob {
   readonly id: string;
   readonly key: string;
   readonly affinity: string;
+  /** The worker that holds it. */
+  readonly holder: string;
   /** When it is expected to start there, in ms since 1970 by Redis' clock. */
   readonly startsAt: number;
   /** How many ms the idle instance would load models for it; -1 if it cannot run it, undefined if that is unknown. */
@@ -29,14 +31,15 @@ export async function readBehind(redis: Redis, keys: Keys, pool: string, instanc
     redis.zrevrange(keys.behindOthers(pool), 0, MOST_JOBS - 1, 'WITHSCORES'),
   ]);
   const read = async ([id, startsAt]: readonly [string, string]): Promise<BehindJob[]> => {
-    const [key, affinity, faults, movedAt] = await redis.hmget(keys.job(id), 'key', 'affinity', 'faults', 'moved_at');
-    if (!key || !affinity) {
+    const fields = ['key', 'affinity', 'worker', 'faults', 'moved_at'] as const;
+    const [key, affinity, holder, faults, movedAt] = await redis.hmget(keys.job(id), ...fields);
+    if (!key || !affinity || !holder) {
       await redis.zrem(keys.behindOthers(pool), id);
       return [];
     }
     const loadMs = numberOrNone(await redis.hget(keys.fits(instance), affinity));
     const [failedOn, moved] = [instancesOf(faults), numberOrNone(movedAt)];
-    return [{ id, key, affinity, startsAt: Number(startsAt), loadMs, failedOn, movedAt: moved }];
+    return [{ id, key, affinity, holder, startsAt: Number(startsAt), loadMs, failedOn, movedAt: moved }];
   };
   return { now, jobs: (await Promise.all(Object.entries(fieldsOf(last)).map(read))).flat() };
 }

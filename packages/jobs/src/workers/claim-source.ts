@@ -1,4 +1,4 @@
-import { orUnavailable, runScript } from '../connection.js';
+import { commit, orUnavailable } from '../connection.js';
 import { PoolWorker, type PoolWorkerOptions } from '../queue/pool-worker.js';
 import { parseRecord } from '../record/record.js';
 import { chooseBehind, readBehind } from '../scheduling/choose-behind.js';
@@ -68,8 +68,23 @@ export async function openClaimSource(options: ClaimSourceOptions) {
         options.rules,
       );
       if (chosen === undefined) return false;
-      const args = { job: chosen.id, instance: asker.name };
-      return (await orUnavailable(() => runScript(redis, 'recall', keys.behindOthers(pool), keys.prefix, args))) === 1;
+      const { id, startsAt, holder } = chosen;
+      const record = keys.job(id);
+      return orUnavailable(() =>
+        commit(
+          redis,
+          keys,
+          [
+            [['ZSCORE', keys.behindOthers(pool), id], `${startsAt}`],
+            [['HGET', record, 'worker'], holder],
+          ],
+          [
+            ['ZREM', keys.behindOthers(pool), id],
+            ['HSET', record, 'recalled', 1, 'wanted_by', asker.name, 'moved_at', now],
+            ['PUBLISH', keys.workerChannel(holder), id],
+          ],
+        ),
+      );
     },
     /** Stops renewing locks and closes. All claims must have been finished, released or let go before. */
     close: () => poolWorker.end(),

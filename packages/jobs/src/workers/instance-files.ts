@@ -1,8 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { FleetError, newId } from '@comfy-fleet/contracts';
+import { FleetError, isTerminal, type JobStatus, newId } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
-import { orUnavailable, runScript } from '../connection.js';
+import { commit, orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
 
 /**
  * Names of a job's files on an instance, where nodes in other keys' graphs could open them by name. They cannot be
@@ -34,34 +35,51 @@ export async function readInstanceNames(redis: Redis, keys: Keys) {
   };
 }
 
-/**
- * Input files in ComfyUI's input folders, which jobs may share, by their names there without extension; see
- * lua/inputs.lua.
- */
+/** How long a deletion blocks the file. It takes much less time. */
+const DELETING_MS = 30_000;
+
+/** Input files in ComfyUI's input folders, which jobs of all workers may share, by their names there without extension. */
 export type SharedInputs = ReturnType<typeof createSharedInputs>;
 
 export function createSharedInputs(redis: Redis, keys: Keys) {
-  const run = (verb: 'use' | 'delete' | 'deleted', name: string, subject: string) =>
-    orUnavailable(() => runScript(redis, 'inputs', keys.inputUses(name), keys.prefix, { name, verb, subject }));
+  const isUsed = async (name: string) => {
+    const jobs = await redis.smembers(keys.inputUses(name));
+    const statuses = await Promise.all(jobs.map((job) => redis.hget(keys.job(job), 'status')));
+    const ended = jobs.filter((_, n) => !statuses[n] || isTerminal(statuses[n] as JobStatus));
+    if (ended.length > 0) await redis.srem(keys.inputUses(name), ...ended);
+    return ended.length < jobs.length;
+  };
   return {
     /**
      * Records that the job uses the file until it ends; call this before putting the file there. False while a worker
      * deletes the file: try again.
      */
-    use: async (name: string, jobId: string) => (await run('use', name, jobId)) === 1,
+    use: (name: string, jobId: string) =>
+      orUnavailable(() =>
+        commit(
+          redis,
+          keys,
+          [[['GET', keys.inputDeleting(name)], null]],
+          [
+            ['SADD', keys.inputUses(name), jobId],
+            ['PEXPIRE', keys.inputUses(name), LUA_CONSTANTS.USES_LIFE_MS],
+          ],
+        ),
+      ),
     /**
      * Calls `remove` unless an open job uses the file. No job can start to use it before `remove` is done. Returns
      * whether it was called.
      */
     deleteUnused: async (name: string, remove: () => Promise<void>) => {
-      const token = newId();
-      if ((await run('delete', name, token)) !== 1) return false;
+      const [deleting, token] = [keys.inputDeleting(name), newId()];
+      if (!(await orUnavailable(() => redis.set(deleting, token, 'PX', DELETING_MS, 'NX')))) return false;
       try {
+        if (await orUnavailable(() => isUsed(name))) return false;
         await remove();
+        return true;
       } finally {
-        await run('deleted', name, token);
+        await orUnavailable(() => commit(redis, keys, [[['GET', deleting], token]], [['DEL', deleting]]));
       }
-      return true;
     },
   };
 }
