@@ -15,7 +15,7 @@ import { createFits } from './fits.js';
 import { createHaltSource } from './halts.js';
 import { createTransitions } from './hold-claim.js';
 import { createSharedInputs, readInstanceNames } from './instance-files.js';
-import { createNodeTimes, createSharedLoadTimes } from './learned-times.js';
+import { createNodeTimes } from './learned-times.js';
 import { createPresence } from './presence.js';
 import { createUnwantedPrompts, readKills } from './unwanted-prompts.js';
 
@@ -82,7 +82,6 @@ export function createWorkerLedger(options: WorkerLedgerOptions) {
     fits,
     halts,
     models: createModels(redis, keys),
-    loadTimes: createSharedLoadTimes(redis, keys),
     nodeTimes: createNodeTimes(redis, keys),
     crossChecks: createCrossChecks(redis, keys, worker, subscriptions),
     encodeAhead: createEncodeAheadLedger({ redis, keys, worker, timelineEntries }),
