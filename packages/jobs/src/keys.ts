@@ -10,7 +10,7 @@ export const QUEUE_KEYS = {
   active: 'queue-<pool>:active',
   stalled: 'queue-<pool>:stalled',
   marker: 'queue-<pool>:marker',
-  /** A counter that orders work items, which all have the same priority, by when they were added */
+  /** A counter that orders work items of the same priority by when they were added */
   priorityCounter: 'queue-<pool>:pc',
   completed: 'queue-<pool>:completed',
   failed: 'queue-<pool>:failed',
@@ -89,8 +89,6 @@ const FLEET_KEYS = {
    * until a job of the queue is claimed, or the queue is empty
    */
   passedOver: 'passed-over:<pool>',
-  /** List: ids of jobs that are claimed before all others | an id until its job is claimed or ends */
-  first: 'first:<pool>',
   /** Hash: signature, version, level of detail, and `key <API key>` → learned ms of an execution | 30 days after the last change, at most 1,000 fields */
   durations: 'durations:<pool>',
   /**

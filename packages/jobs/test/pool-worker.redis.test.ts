@@ -105,12 +105,11 @@ describe('a claim whose lock was lost', () => {
     const { redis, keys } = fleet;
     await until('the item rests', () => redis.zscore(keys.delayed(POOL), id));
     await redis.zrem(keys.delayed(POOL), id);
-    await redis.zadd(keys.prioritized(POOL), 2 ** 32, id);
-    await redis.rpush(keys.first(POOL), id);
+    await redis.zadd(keys.prioritized(POOL), 1, id);
     await fleet.run('cancel', id);
     expect(await claimNext(await fleet.claims())).toBeUndefined();
     expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', phase: 'ended', claim: 1 });
-    expect(await redis.exists(keys.first(POOL))).toBe(0);
+    expect(await redis.exists(keys.prioritized(POOL))).toBe(0);
     expect(await redis.zrange(keys.failed(POOL), '0', '-1')).toEqual([id]);
   });
 

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { type Expiring, expireOverdue } from '../queue/expire-overdue.js';
-import { type WorkQueues, waitingItems, withoutItem } from '../queue/work-queues.js';
+import { countItemsInOrder, type WorkQueues, waitingItems, withoutItem } from '../queue/work-queues.js';
 import { idsOf, inPages } from '../record/indexes.js';
 
 interface Sweep extends Expiring {
@@ -58,14 +58,13 @@ async function restore({ redis, keys, log }: Sweep, ids: readonly string[]) {
   }
 }
 
-/** Whether there are more queued work items than waiting jobs. */
+/** Whether there are more queued work items than waiting jobs, except those that are claimed before all others. */
 async function lacksPlaces(redis: Redis, keys: Keys, pool: string): Promise<boolean> {
-  const [items, first, waiting] = await Promise.all([
-    redis.zcard(keys.prioritized(pool)),
-    redis.llen(keys.first(pool)),
+  const [items, waiting] = await Promise.all([
+    countItemsInOrder(redis, keys, pool),
     redis.hvals(keys.affinities(pool)),
   ]);
-  return items > waiting.reduce((sum, count) => sum + Number(count), first);
+  return items > waiting.reduce((sum, count) => sum + Number(count), 0);
 }
 
 async function removeOrphans(

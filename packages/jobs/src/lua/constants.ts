@@ -9,7 +9,7 @@ export const LUA_CONSTANTS = {
   MOST_IN_WORK_MS: 120_000,
   /** In how many affinity queues of a pool a key may have waiting jobs, since each claim reads them all. */
   MOST_AFFINITY_QUEUES: 256,
-  /** The BullMQ priority of all work items. */
+  /** The BullMQ priority of all work items except those that are claimed before all others. */
   PRIORITY: 1,
   /** How many completed and how many failed work items of each pool BullMQ keeps, for operators to look at. */
   KEPT_WORK_ITEMS: 1000,

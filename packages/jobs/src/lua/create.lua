@@ -118,7 +118,7 @@ local function write(job)
     redis.call('HSET', texts_key(job.id), 'origin', job.origin)
     redis.call('ZADD', listed_of_key(caller), now, job.id)
   end
-  add_work_item(pool, job.id, now, caller, job.workflow, lod_of(signature))
+  add_work_item(pool, job.id, now, caller, job.workflow, lod_of(signature), PRIORITY)
   if first then
     redis.call('HSET', key, 'reused_from', first)
     delay_work_item(pool, job.id, now + COPYING_MS)

@@ -2,6 +2,7 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import { Queue, type QueueOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
 import { idsOf, inPages } from '../record/indexes.js';
 
 /** Option for queues whose BullMQ events nobody reads. */
@@ -46,6 +47,11 @@ export async function waitingItems(redis: Redis, keys: Keys, pool: string): Prom
     ...(await idsOf(redis, keys.delayed(pool), 0)),
     ...(await redis.lrange(keys.waitList(pool), 0, -1)),
   ]);
+}
+
+/** How many work items wait, without those that are claimed before all others. */
+export function countItemsInOrder(redis: Redis, keys: Keys, pool: string): Promise<number> {
+  return redis.zcount(keys.prioritized(pool), LUA_CONSTANTS.PRIORITY * 2 ** 32, '+inf');
 }
 
 /** The jobs that have no waiting or active work item. */

@@ -16,14 +16,13 @@ if status == '' or is_terminal(status) then return 0 end
 -- An item that somebody ended by hand does not count.
 local has_item = redis.call('EXISTS', work_item_key(pool, id)) == 1
   and redis.call('ZREM', completed_key(pool), id) + redis.call('ZREM', failed_key(pool), id) == 0
+local waits = status == QUEUED and get('phase') == WAITING and get('prompt_id') == ''
 if not has_item then
   redis.call('DEL', work_item_key(pool, id))
-  add_work_item(pool, id, get('created_at'), get('key'), get('workflow'), lod_of(get('signature')))
+  local priority = waits and PRIORITY or 0
+  add_work_item(pool, id, get('created_at'), get('key'), get('workflow'), lod_of(get('signature')), priority)
 end
-local waits = status == QUEUED and get('phase') == WAITING and get('prompt_id') == ''
-if not waits then
-  if not has_item then redis.call('RPUSH', first_key(pool), id) end
-elseif is_in_queue(pool, id) and not is_waiting() then
+if waits and is_in_queue(pool, id) and not is_waiting() then
   return_to_waiting()
   has_item = false
 end

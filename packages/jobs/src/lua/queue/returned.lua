@@ -10,13 +10,12 @@ local MOST_RETURNED_READ = 50
 
 -- A job returns to its place among the waiting jobs, or goes before all others if it may have a prompt in a ComfyUI.
 local function requeue(pool, job_id)
-  put_in_queue(pool, job_id)
   id, record = job_id, job_key(job_id)
-  local status, phase = get('status'), get('phase')
+  local status = get('status')
+  local waits = status == QUEUED and get('phase') == WAITING and get('prompt_id') == ''
+  put_in_queue(pool, job_id, waits and PRIORITY or 0)
   if status == '' or is_terminal(status) then return drop_work_item(pool, job_id) end
-  if phase ~= WAITING or status ~= QUEUED or get('prompt_id') ~= '' then
-    redis.call('RPUSH', first_key(pool), job_id)
-  else
+  if waits then
     redis.call('HDEL', record, 'reused_from')
     return_to_waiting()
   end
@@ -41,7 +40,8 @@ local function next_return(pool)
 end
 local function read_returned(pool)
   local returned = {}
-  for _, job_id in ipairs(redis.call('LRANGE', first_key(pool), 0, MOST_RETURNED_READ - 1)) do
+  local first = redis.call('ZRANGEBYSCORE', prioritized_key(pool), '-inf', FIRST_END, 'LIMIT', 0, MOST_RETURNED_READ)
+  for _, job_id in ipairs(first) do
     local status, prompt_id = unpack(redis.call('HMGET', job_key(job_id), 'status', 'prompt_id'))
     returned[#returned + 1] = {id = job_id, begun = status == CANCELING or (prompt_id or '') ~= ''}
   end

@@ -9,10 +9,12 @@ A pool's queue and its work items, as BullMQ keeps them.
 local function emit_work_event(pool, job_id, event, ...)
   redis.call('XADD', work_events_key(pool), 'MAXLEN', '~', WORK_EVENTS_KEPT, '*', 'event', event, 'jobId', job_id, ...)
 end
--- BullMQ's score is priority · 2^32 + counter.
-local function put_in_queue(pool, job_id)
+-- BullMQ's score is priority · 2^32 + counter. Only items that are claimed before all others have priority 0.
+local FIRST_END = '(4294967296'
+
+local function put_in_queue(pool, job_id, priority)
   local counter = redis.call('INCR', priority_counter_key(pool)) % 4294967296
-  redis.call('ZADD', prioritized_key(pool), string.format('%.0f', PRIORITY * 4294967296 + counter), job_id)
+  redis.call('ZADD', prioritized_key(pool), string.format('%.0f', priority * 4294967296 + counter), job_id)
   emit_work_event(pool, job_id, 'waiting')
 end
 -- Removes an item from all lists of the queue; returns in how many it was.
@@ -58,18 +60,23 @@ local function delay_work_item(pool, job_id, ends)
   redis.call('ZREM', prioritized_key(pool), job_id)
   redis.call('ZADD', delayed_key(pool), string.format('%.0f', ends * 4096), job_id)
 end
--- How many items wait again because BullMQ noticed that their worker died.
-local function count_stalled(pool) return redis.call('LLEN', wait_list_key(pool)) end
+-- How many items are claimed before all others, or wait again because BullMQ noticed that their worker died.
+local function count_first(pool)
+  return redis.call('ZCOUNT', prioritized_key(pool), '-inf', FIRST_END) + redis.call('LLEN', wait_list_key(pool))
+end
+local function is_first(pool, job_id)
+  return tonumber(redis.call('ZSCORE', prioritized_key(pool), job_id) or '+inf') < PRIORITY * 4294967296
+end
 -- Whether operators have paused the pool or the whole fleet.
 local function is_paused(pool) return redis.call('HEXISTS', halts_key(), 'fleet') == 1 or is_queue_paused(pool) end
--- Adds an item as queue.add of BullMQ 6.7 does (its addPrioritizedJob script); a test compares the two. All items have the
--- same priority, because BullMQ does not decide the order of service. Operators see the name and the data in BullMQ's tools.
-local function add_work_item(pool, job_id, now, key, workflow, lod)
+-- Adds an item as queue.add of BullMQ 6.7 does (its addPrioritizedJob script); a test compares the two. Operators see the
+-- name and the data in BullMQ's tools.
+local function add_work_item(pool, job_id, now, key, workflow, lod, priority)
   local data = cjson.encode({key = key, workflow = workflow, lod = lod, pool = pool})
   redis.call('HSET', work_item_key(pool, job_id), 'name', workflow, 'data', data, 'opts', '{"priority":' .. PRIORITY .. '}',
     'timestamp', now, 'delay', 0, 'priority', PRIORITY)
   emit_work_event(pool, job_id, 'added', 'name', workflow)
-  put_in_queue(pool, job_id)
+  put_in_queue(pool, job_id, priority)
 end
 -- Gives the active item to a worker, as BullMQ's moveToActive does.
 local function lock_work_item(pool, job_id, token, lock_ms)

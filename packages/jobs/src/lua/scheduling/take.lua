@@ -17,15 +17,11 @@ Output:
 
 local pool = args.pool
 
-local function drop()
-  redis.call('LREM', first_key(pool), 0, id)
-  drop_work_item(pool, id)
-end
 -- Whether the job may still be taken. Cleans up a job that has ended, or whose key is at its limit.
 local function may_take(chosen, status, prompt_id, most_taken)
-  if not status or is_terminal(status) then return drop() end
+  if not status or is_terminal(status) then return drop_work_item(pool, id) end
   if is_paused(pool) and status ~= CANCELING and (prompt_id or '') == '' then return false end
-  if not chosen.queue then return redis.call('LREM', first_key(pool), 0, id) > 0 end
+  if not chosen.queue then return is_first(pool, id) end
   local sequence = redis.call('ZSCORE', affinity_queue_key(pool, chosen.queue), id)
   if tonumber(sequence or nil) ~= chosen.sequence then return false end
   if is_overdue() then return false end

@@ -24,11 +24,10 @@ end
 -- How many jobs will be claimed before this one: those before it in its key's own order, and of each other key as many as
 -- are served in the meantime. -1 if it is not in a queue.
 local function jobs_ahead(pool, key, sequence, prompt)
-  if (prompt or '') ~= '' then return redis.call('LPOS', first_key(pool), id) or 0 end
+  if (prompt or '') ~= '' then return redis.call('ZRANK', prioritized_key(pool), id) or 0 end
   if not sequence then return -1 end
   local own = count_before(pool, key, sequence)
-  local handed_out_again = redis.call('LLEN', first_key(pool)) + count_stalled(pool)
-  local ahead, is_own_next = handed_out_again + own, false
+  local ahead, is_own_next = count_first(pool) + own, false
   for _, other in ipairs(redis.call('ZRANGE', keys_to_serve_key(pool), 0, MOST_KEYS - 1)) do
     if other == key then
       is_own_next = true

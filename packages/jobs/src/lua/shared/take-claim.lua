@@ -23,7 +23,6 @@ local function take_claim(worker, token)
   end
   leave_worker()
   leave_waiting()
-  redis.call('LREM', first_key(pool), 0, id)
   redis.call('SADD', held_key(worker), id)
   if redis.call('SADD', taken_of_key(key), id) == 1 then count_in_work() end
   enter(CLAIMED)
