@@ -18,8 +18,6 @@ const ROUND_SECONDS = 300;
 const SECRET_BYTES = 32;
 /** Least time between two reads of the secrets. */
 const REREAD_MS = 1000;
-/** How many signed paths are cached: a job that is polled has the same ones each time. */
-const SIGNED_KEPT = 10_000;
 /** How many tags of keys are cached. */
 const TAGS_KEPT = 10_000;
 /** 66 bits: two keys do not share a tag by chance. */
@@ -29,13 +27,11 @@ const SECRET_DAYS = 8;
 
 export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { readonly ttlSeconds: number }) {
   let known: ReadonlyMap<number, string> = new Map();
-  const signed = new LRUCache<string, string>({ max: SIGNED_KEPT });
   const tags = new LRUCache<string, string>({ max: TAGS_KEPT });
 
   const reread = async (): Promise<void> => {
     const all = Object.entries(await redis.hgetall(keys.secrets));
     known = new Map(all.map(([day, secret]) => [Number(day), secret]));
-    signed.clear();
     tags.clear();
   };
   /** Throttled: otherwise URLs with an invalid day would cause a read of Redis each time. */
@@ -75,14 +71,8 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
       if (secret === undefined) return orUnavailable(() => Promise.reject(new Error('no secret could be created')));
       const expires = atMost ?? Math.ceil((now + ttlSeconds) / ROUND_SECONDS) * ROUND_SECONDS;
       const tag = tagOf(day, secret, key);
-      return (path) => {
-        const link = `${path}?expires=${expires}&day=${day}&key=${tag}&signature=`;
-        const kept = signed.get(link);
-        if (kept !== undefined) return kept;
-        const whole = link + signatureOf(secret, path, expires, tag);
-        signed.set(link, whole);
-        return whole;
-      };
+      return (path) =>
+        `${path}?expires=${expires}&day=${day}&key=${tag}&signature=${signatureOf(secret, path, expires, tag)}`;
     },
     /** The id of the one of these keys for which this path was signed; undefined if the query has no valid signature. */
     verify: async (path: string, query: URLSearchParams, keys: readonly { readonly id: string }[]) => {
