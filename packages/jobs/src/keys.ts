@@ -74,10 +74,7 @@ const FLEET_KEYS = {
   waitingLike: 'waiting-like:<pool>:<key>',
   /** Hash: affinity key → waiting jobs | as these jobs */
   affinities: 'affinities:<pool>',
-  /**
-   * Hash: affinity key → its workflow and model files as JSON | until the pool has no open job; about 2,000 of those
-   * without waiting jobs
-   */
+  /** Hash: affinity key → its workflow and model files as JSON, while they are known | as these jobs */
   affinityModels: 'affinity-models:<pool>',
   /**
    * Hash: affinity key → how many ms the instance would load models for such a job, -1 if it cannot run it | a minute

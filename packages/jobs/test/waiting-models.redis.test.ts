@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { openFleet, POOL } from './builders.js';
+import { nextClaim, openFleet, POOL } from './builders.js';
 
 const text2img = { workflow: 'text2img', models: ['xl.safetensors'] };
 const lora = { workflow: 'text2img', models: ['xl.safetensors', 'fox.safetensors'] };
@@ -47,14 +47,12 @@ it('reads the 500 affinity keys with the most jobs', async () => {
   ]);
 });
 
-it('forgets the models of affinity keys without waiting jobs once there are very many', async () => {
-  const { redis, keys, submit } = await openFleet();
-  await submit({ request: { checkpoint: 'first' }, models: ['first'] });
-  const [first = ''] = await redis.hkeys(keys.affinityModels(POOL));
-  const known = Array.from({ length: 2100 }, (_, n) => [`need ${n}`, JSON.stringify(text2img)] as const);
-  await redis.hset(keys.affinityModels(POOL), Object.fromEntries(known));
-  for (let n = 0; n < 20; n += 1) await submit({ request: { checkpoint: `another ${n}` }, models: [`another ${n}`] });
-  const affinities = await redis.hkeys(keys.affinityModels(POOL));
-  expect(affinities.length).toBeLessThanOrEqual(2010);
-  expect(affinities).toContain(first);
+it('knows the models of an affinity key while jobs wait with it', async () => {
+  const { redis, keys, submit, claims } = await openFleet();
+  for (let n = 0; n < 2; n += 1) await submit({ models: ['xl.safetensors'] });
+  const source = await claims();
+  await nextClaim(source);
+  expect(await redis.hvals(keys.affinityModels(POOL))).toEqual([JSON.stringify(text2img)]);
+  await nextClaim(source);
+  expect(await redis.exists(keys.affinityModels(POOL))).toBe(0);
 });

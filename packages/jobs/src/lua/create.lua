@@ -28,10 +28,6 @@ Output:
 
 -- How long the API has to copy the outputs of an equal job, before the new job is rendered.
 local COPYING_MS = 30000
--- How many affinity keys keep their models once no job waits with them.
-local MOST_AFFINITIES_KNOWN = 2000
--- How many are checked for removal when there are more.
-local SAMPLED = 10
 
 local now, day, order, caller = now_ms(), today()
 -- Answers with jobs as they are now.
@@ -77,14 +73,6 @@ local function job_by_alias(alias)
   local key, origin = unpack(redis.call('HMGET', job_key(known), 'key', 'origin'))
   return key == caller and (not origin or redis.call('ZSCORE', listed_of_key(caller), known)) and known
 end
-local function record_models(pool, affinity, models)
-  local known = affinity_models_key(pool)
-  redis.call('HSET', known, affinity, models)
-  if redis.call('HLEN', known) <= MOST_AFFINITIES_KNOWN then return end
-  for _, other in ipairs(redis.call('HRANDFIELD', known, SAMPLED)) do
-    if redis.call('HEXISTS', affinities_key(pool), other) == 0 then redis.call('HDEL', known, other) end
-  end
-end
 -- The key's job with this digest that has succeeded, see reuseOf in record/request-keys.ts.
 local function find_reusable(digest)
   local known = redis.call('GET', reuse_key(caller, digest))
@@ -98,9 +86,11 @@ local function write(job)
     'created_at', now, 'start_deadline', deadline, 'signature', signature, 'affinity', job.affinity,
     'key', caller, 'workflow', job.workflow, unpack(job.fields))
   local first = job.reuse and find_reusable(job.reuse)
-  if first then redis.call('HINCRBY', schedule_key(pool), 'removed ' .. caller, 1) end
-  if first or join_waiting(pool, job.id, caller, sequence, signature, job.affinity, order.most_taken) == 1 then
-    record_models(pool, job.affinity, job.models)
+  if first then
+    redis.call('HINCRBY', schedule_key(pool), 'removed ' .. caller, 1)
+  else
+    join_waiting(pool, job.id, caller, sequence, signature, job.affinity, order.most_taken)
+    redis.call('HSETNX', affinity_models_key(pool), job.affinity, job.models)
   end
   redis.call('ZADD', open_key(pool), now, job.id)
   redis.call('ZADD', deadlines_key(), deadline, job.id)

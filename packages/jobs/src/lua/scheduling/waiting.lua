@@ -9,8 +9,9 @@ it. An affinity queue is called `<level>|<affinity key>|<key>`.
 --- @include "queue/work-items"
 --- @include "shared/job"
 
+-- Returns whether none is left.
 local function count_down(counters, field)
-  if redis.call('HINCRBY', counters, field, -1) <= 0 then redis.call('HDEL', counters, field) end
+  return redis.call('HINCRBY', counters, field, -1) <= 0 and redis.call('HDEL', counters, field)
 end
 local function next_sequence(pool, key, level)
   return string.format('%.0f', level * LEVEL + redis.call('HINCRBY', schedule_key(pool), 'arrived ' .. key, 1) - 1)
@@ -31,11 +32,12 @@ local function stop_serving(pool, key)
   redis.call('ZREM', keys_to_serve_key(pool), key)
   if redis.call('EXISTS', affinity_queues_key(pool, key)) == 1 then redis.call('SADD', keys_at_limit_key(pool), key) end
 end
--- Adds a job to its affinity queue; returns how many jobs of the pool wait with its affinity key.
+-- Adds a job to its affinity queue.
 local function join_waiting(pool, job_id, key, sequence, signature, affinity, most_taken)
   local queue = queue_of(key, sequence, affinity)
   redis.call('ZADD', affinity_queue_key(pool, queue), sequence, job_id)
   redis.call('ZADD', affinity_queues_key(pool, key), 'LT', sequence, queue)
+  redis.call('HINCRBY', affinities_key(pool), affinity, 1)
   redis.call('HINCRBY', backlog_key(pool), signature, 1)
   redis.call('HINCRBY', waiting_like_key(pool, key), signature, 1)
   redis.call('HINCRBY', callers_key(), key, 1)
@@ -44,13 +46,12 @@ local function join_waiting(pool, job_id, key, sequence, signature, affinity, mo
   elseif redis.call('SISMEMBER', keys_at_limit_key(pool), key) == 0 then
     begin_serving(pool, key)
   end
-  return redis.call('HINCRBY', affinities_key(pool), affinity, 1)
 end
 local function leave_queue(pool, job_id, key, sequence, signature, affinity)
   local queue = queue_of(key, sequence, affinity)
   local queues, jobs = affinity_queues_key(pool, key), affinity_queue_key(pool, queue)
   if redis.call('ZREM', jobs, job_id) == 0 then return end
-  count_down(affinities_key(pool), affinity)
+  if count_down(affinities_key(pool), affinity) then redis.call('HDEL', affinity_models_key(pool), affinity) end
   count_down(backlog_key(pool), signature)
   count_down(waiting_like_key(pool, key), signature)
   redis.call('HINCRBY', callers_key(), key, -1)
