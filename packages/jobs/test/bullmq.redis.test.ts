@@ -71,7 +71,6 @@ it('keeps the last thousand completed and failed work items', async () => {
 it.each([
   ['a canceled', 'canceled', (fleet: Fleet, id: string) => fleet.ledger.jobs.cancel(id)],
   ['an overdue', 'expired', (fleet: Fleet) => openHousekeeper(fleet).sweep()],
-  ['an overdue, which a worker finds,', 'expired', async (fleet: Fleet) => claimNext(await fleet.claims())],
 ])('keeps the work item of %s job that nobody has as failed, with the reason', async (_job, failedReason, end) => {
   const fleet = await openFleet();
   const queue = openQueue(fleet);

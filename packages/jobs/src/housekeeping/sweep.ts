@@ -1,14 +1,19 @@
 import { isTerminal, type JobStatus } from '@comfy-fleet/contracts';
 import { redisTime } from '@comfy-fleet/redis';
+import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { type Expiring, expireOverdue } from '../queue/expire-overdue.js';
 import { countItemsInOrder, type WorkQueues, waitingItems, withoutItem } from '../queue/work-queues.js';
 import { idsOf, inPages } from '../record/indexes.js';
 
-interface Sweep extends Expiring {
+interface Sweep {
+  readonly redis: Redis;
+  readonly keys: Keys;
   readonly queues: WorkQueues;
+  /** Expires a job if its start deadline has passed and no worker has it. */
+  readonly expire: (id: string) => Promise<boolean>;
+  readonly log: Logger;
 }
 
 /** How many jobs expire in one sweep. */
@@ -17,11 +22,46 @@ const MOST_EXPIRED = 10_000;
 /** Expires overdue jobs and repairs the queues. Every part is safe to repeat, and to run twice at once. */
 export async function sweep(context: Sweep): Promise<void> {
   const { redis, keys } = context;
-  await expireOverdue(context, MOST_EXPIRED);
+  await expireOverdue(context);
   for (const pool of await redis.smembers(keys.pools)) {
     await reconcile(context, pool);
     await runScript(redis, 'resume', keys.keysAtLimit(pool), keys.prefix, { pool });
   }
+}
+
+/** How many jobs are expired in one round trip. */
+const PAGE = 200;
+
+/**
+ * Expires overdue jobs page by page, in three round trips each, because they count against the limit of open jobs until
+ * then.
+ */
+async function expireOverdue(sweeping: Sweep): Promise<void> {
+  const { redis, keys } = sweeping;
+  const now = await redisTime(redis);
+  let expired = 0;
+  // Claimed jobs keep their deadlines and are skipped.
+  let skipped = 0;
+  while (expired < MOST_EXPIRED) {
+    const ids = await redis.zrangebyscore(keys.deadlines, 0, now, 'LIMIT', skipped, PAGE);
+    if (ids.length === 0) return;
+    const verdicts = await Promise.all(ids.map((id) => expireOne(sweeping, id)));
+    const count = verdicts.filter(Boolean).length;
+    expired += count;
+    skipped += ids.length - count;
+  }
+}
+
+/** Returns whether the job has no deadline any more. */
+async function expireOne({ redis, keys, expire, log }: Sweep, id: string): Promise<boolean> {
+  const pool = await redis.hget(keys.job(id), 'pool');
+  if (pool === null) {
+    await redis.zrem(keys.deadlines, id);
+    return true;
+  }
+  if (!(await expire(id))) return false;
+  log.info('job expired', { job: id });
+  return true;
 }
 
 /** For jobs that ended more recently, the worker may not have ended the work item yet. */

@@ -72,8 +72,6 @@ export interface NearSnapshot {
   readonly next: number | undefined;
   /** Reading stopped because enough jobs without loading were found. */
   readonly isCut: boolean;
-  /** Overdue jobs were found, which are to be expired. */
-  readonly hasOverdue?: boolean;
   /** When the instance last got a job for which it had to load models. */
   readonly loadedAt: number | undefined;
   /** When the delay of the next work item ends, by the workers' clock. */

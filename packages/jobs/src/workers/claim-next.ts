@@ -2,13 +2,12 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { expireOverdue } from '../queue/expire-overdue.js';
 import type { PoolWorker } from '../queue/pool-worker.js';
 import { type JobRecord, parseRecord, recordOf } from '../record/record.js';
 import { type Choice, type ChosenJob, chooseSome, isJob, nearMs, type Rules } from '../scheduling/choose.js';
 import { type DemandReply, type NearQueue, parseDemand, parseNear } from '../scheduling/snapshot.js';
 import { type Asker, askFits, type Fits } from './fits.js';
-import type { Claim, Transitions } from './hold-claim.js';
+import type { Claim } from './hold-claim.js';
 
 export interface NextClaimOptions {
   readonly redis: Redis;
@@ -20,9 +19,6 @@ export interface NextClaimOptions {
   readonly fits: Fits;
   /** This host's own clock, in ms since 1970. */
   readonly now: () => number;
-  /** Called when the pool turns out to be paused. */
-  readonly foundPaused: () => void;
-  readonly transition: Transitions;
   readonly log: Logger;
 }
 
@@ -60,7 +56,7 @@ export type HandOut = (record: JobRecord, token: string) => Promise<Claim | unde
 
 /** Reads the jobs that an instance may get, chooses, and takes: see docs/architecture/scheduling.md. */
 export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWorker, handOut: HandOut) {
-  const { redis, keys, pool, worker, lockMs, rules, transition, log } = options;
+  const { redis, keys, pool, worker, lockMs, rules, log } = options;
   const inTurn = oneAtATime();
   let nextReturn: number | undefined;
   /** The last wake-up, unless it was passed on: how many workers had it before. */
@@ -68,22 +64,9 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   /** How many more jobs to choose than there are slots, because other workers may take the first ones. */
   let spare = 0;
   let slots: readonly Slot[] = [];
-  let isExpiring = false;
 
   const run = (name: 'near' | 'demand' | 'take' | 'passOver', args: NamedArguments) =>
     orUnavailable(() => runScript(redis, name, keys.open(pool), keys.prefix, { pool, ...args }));
-
-  const expire = async (id: string) => (await transition('expire', id, {})) === 1;
-  /** Callers are notified sooner than by the next sweep, but no claim waits for that. */
-  const expireSome = async () => {
-    isExpiring = true;
-    try {
-      await expireOverdue({ redis, keys, expire, log });
-    } catch (error) {
-      log.debug('overdue jobs were not expired', { error });
-    }
-    isExpiring = false;
-  };
 
   const readNear = async (asker: Asker, wanted: number, from: number, readsAll: boolean) => {
     const text = await run('near', {
@@ -97,9 +80,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
       // BullMQ delays work items by this host's clock, not by Redis' clock.
       worker_clock: options.now(),
     });
-    const near = parseNear(text as string);
-    if (near.hasOverdue === true && !isExpiring) void poolWorker.track(expireSome);
-    return near;
+    return parseNear(text as string);
   };
   const readDemand = async (asker: Asker, queues: readonly NearQueue[]) => {
     const affinities = [...new Set(queues.map(({ affinity }) => affinity))];
@@ -192,9 +173,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
         await passOver(choice.passedOver);
         return 'left';
       } else {
-        if (choice?.kind !== 'paused') return undefined;
-        nextReturn = undefined;
-        options.foundPaused();
+        if (choice?.kind === 'paused') nextReturn = undefined;
         return undefined;
       }
     }

@@ -17,7 +17,7 @@ type ClaimSourceOptions = PoolWorkerOptions &
 
 /** Resolves when jobs can be claimed. */
 export async function openClaimSource(options: ClaimSourceOptions) {
-  const { redis, keys, pool, worker, lockMs, maxWorkerDeaths, transition, foundPaused: foundHalted } = options;
+  const { redis, keys, pool, worker, lockMs, maxWorkerDeaths, transition } = options;
   const poolWorker = new PoolWorker(options);
   await poolWorker.begin();
   const hold = createClaimHolder(options);
@@ -47,9 +47,7 @@ export async function openClaimSource(options: ClaimSourceOptions) {
         if (poolWorker.has(id)) continue;
         const token = poolWorker.newToken();
         const reply = await transition('claim', id, { pool, worker, token, lock_ms: lockMs });
-        const [verdict, written = []] = reply as [verdict: 'ok' | 'none' | 'paused', written?: string[]];
-        if (verdict === 'paused') foundHalted();
-        const record = parseRecord(written);
+        const record = parseRecord(reply as string[]);
         const claim = record && (await handOut(record, token));
         if (claim !== undefined) yield claim;
       }

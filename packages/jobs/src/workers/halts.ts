@@ -83,15 +83,11 @@ function fieldOf(target: HaltTarget): string {
 export type HaltSource = ReturnType<typeof createHaltSource>;
 
 export function createHaltSource(redis: Redis, keys: Keys, subscriptions: Subscriptions) {
-  let changed = () => {};
   return {
     read: () => orUnavailable(() => readHalts(redis, keys)),
     /** Calls `listener` when that may have changed. Calls may be late or missing, so poll from time to time as well. */
     onChange: async (listener: () => void): Promise<void> => {
-      changed = listener;
       await subscriptions.listen(keys.haltsChannel, listener);
     },
-    /** Calls the listener, for a change that was noticed before its message arrived. */
-    changed: () => changed(),
   };
 }

@@ -59,14 +59,13 @@ export function createWorkerLedger(options: WorkerLedgerOptions) {
   const clock = createRedisClock(redis, now);
   const transition = createTransitions({ redis, submitting, replication, keys, jobTtlSeconds });
   const payloads = createPayloads(options.files);
-  const halts = createHaltSource(redis, keys, subscriptions);
   const fits = createFits(redis, keys);
   const rules = { maxOvertakes: options.maxOvertakes, patienceMs: options.modelPatienceMs };
   const claiming = { ...options, redis, keys, payloads, transition, clock, rules, fits, now };
 
   return {
     /** Opens a source of claims for a pool. */
-    claims: (pool: string) => openClaimSource({ ...claiming, pool, foundPaused: halts.changed }),
+    claims: (pool: string) => openClaimSource({ ...claiming, pool }),
     /**
      * Calls `listener` with the id of a job that this worker should check, because its caller wants it stopped, an idle
      * instance recalls it, or another worker gave it back. Calls it with undefined if such messages may have been missed:
@@ -80,7 +79,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions) {
     presence: createPresence({ redis, keys, worker, lifeMs: options.announceSeconds * 3000, clock, log }),
     abilities: createAbilityRegistry(redis, keys),
     fits,
-    halts,
+    halts: createHaltSource(redis, keys, subscriptions),
     models: createModels(redis, keys),
     nodeTimes: createNodeTimes(redis, keys),
     crossChecks: createCrossChecks(redis, keys, worker, subscriptions),

@@ -28,7 +28,7 @@ local MOST_JOBS = 16
 
 local pool, instance, wanted = args.pool, args.instance, args.wanted
 local candidates, held = 0, 0
-local expected, found_overdue = {}, false
+local expected = {}
 
 local function read_job(job_id, sequence, key, affinity)
   -- pcall, because a record that was replaced by hand must not block all claims.
@@ -39,11 +39,10 @@ local function read_job(job_id, sequence, key, affinity)
     leave_queue(pool, job_id, key, sequence, '', affinity)
     return nil
   end
-  -- An overdue job leaves its queue at once, so that it delays no other job until it is expired.
+  -- An overdue job leaves its queue at once, so that it delays no other job until a sweep expires it.
   id, record = job_id, job_key(job_id)
   if tonumber(fields[7] or nil) and tonumber(fields[7]) <= tonumber(now_ms()) and is_overdue() then
     leave_queue(pool, job_id, key, sequence, signature, affinity)
-    found_overdue = true
     return nil
   end
   expected[signature] = expected[signature] or expected_ms(pool, signature)
@@ -157,5 +156,4 @@ if not reply.paused then
   end
 end
 reply.returnsAt = next_return(pool)
-reply.hasOverdue = found_overdue
 return cjson.encode(reply)
