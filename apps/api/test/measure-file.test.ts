@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { InputFile } from '@comfy-fleet/contracts';
 import { createFileFrames, type FrameStore } from '@comfy-fleet/frames';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Undecodable } from '../src/decoding/children.js';
 import { createTasks } from '../src/decoding/tasks.js';
 import { createFileMeasures } from '../src/files/measure-file.js';
 import { createAllTurns } from '../src/server/turns.js';
@@ -32,6 +33,22 @@ beforeEach(async () => {
   measure = measuring(inputs);
 });
 afterEach(() => rm(dir, { recursive: true }));
+
+it('measures a file again for which a decoder was killed', async () => {
+  const tasks = createTasks({ frames: inputs, inputs });
+  const kills = [new Undecodable('takes longer than 30 s to decode')];
+  const decoder: Pick<typeof tasks, 'measure'> = {
+    measure: async (...args) => {
+      const kill = kills.pop();
+      if (kill !== undefined) throw kill;
+      return tasks.measure(...args);
+    },
+  };
+  const measureFile = createFileMeasures({ decoder, decoding: createAllTurns().decoding, maxBytes: 100_000 });
+  const file = await stored(await plain(20, 10, 'red').png().toBuffer(), 'png', {});
+  expect(await measureFile('anna', file, signal)).toEqual({ fault: 'takes longer than 30 s to decode' });
+  expect(await measureFile('anna', file, signal)).toEqual(still);
+});
 
 async function stored(content: Buffer, extension: string, more: Partial<InputFile>): Promise<InputFile> {
   const name = `${'a'.repeat(64)}.${extension}`;

@@ -25,13 +25,14 @@ interface MeasureOptions {
 export function createFileMeasures({ decoder, decoding, maxBytes }: MeasureOptions): MeasureFile {
   const known = new LRUCache<string, Measured, InputFile>({
     max: MOST_KEPT,
-    fetchMethod: (_name, _stale, { context: file }) =>
-      decoder.measure(file, maxBytes).catch((error: unknown) => {
-        if (error instanceof Undecodable) return { fault: error.why };
-        throw error;
-      }),
+    fetchMethod: (_name, _stale, { context: file }) => decoder.measure(file, maxBytes),
   });
+  const measured = (file: InputFile) =>
+    known.fetch(file.name, { context: file }).catch((error: unknown) => {
+      // Not cached, since a slow disk or a machine without memory may be the cause.
+      if (error instanceof Undecodable) return { fault: error.why };
+      throw error;
+    });
   // Each key waits for its own turn, also for a file that another key is waiting to have measured.
-  return async (key, file, signal) =>
-    known.get(file.name) ?? decoding(key, () => known.fetch(file.name, { context: file }), { signal });
+  return async (key, file, signal) => known.get(file.name) ?? decoding(key, () => measured(file), { signal });
 }
