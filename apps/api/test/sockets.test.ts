@@ -142,7 +142,7 @@ describe('a socket', () => {
     onTestFinished(() => void socket.destroy());
     const head = 'GET /comfyui/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
     socket.write(`${head}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`);
-    await new Promise((resolve) => socket.write(Buffer.alloc(16 * 1024 ** 2), resolve));
+    await new Promise((resolve) => socket.write(Buffer.alloc(8 * 1024 ** 2), resolve));
     const [answer] = await once(socket, 'data');
     expect(`${answer}`).toMatch(/^HTTP\/1\.1 401 /);
     await server.close(2 ** 31 - 1); // waits until the connection is closed
