@@ -64,6 +64,8 @@ end
 local function count_first(pool)
   return redis.call('ZCOUNT', prioritized_key(pool), '-inf', FIRST_END) + redis.call('LLEN', wait_list_key(pool))
 end
+-- How many items are before this one in the queue.
+local function rank_in_queue(pool, job_id) return redis.call('ZRANK', prioritized_key(pool), job_id) or 0 end
 local function is_first(pool, job_id)
   return tonumber(redis.call('ZSCORE', prioritized_key(pool), job_id) or '+inf') < PRIORITY * 4294967296
 end

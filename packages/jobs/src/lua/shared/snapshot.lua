@@ -24,7 +24,7 @@ end
 -- How many jobs will be claimed before this one: those before it in its key's own order, and of each other key as many as
 -- are served in the meantime. -1 if it is not in a queue.
 local function jobs_ahead(pool, key, sequence, prompt)
-  if (prompt or '') ~= '' then return redis.call('ZRANK', prioritized_key(pool), id) or 0 end
+  if (prompt or '') ~= '' then return rank_in_queue(pool, id) end
   if not sequence then return -1 end
   local own = count_before(pool, key, sequence)
   local ahead, is_own_next = count_first(pool) + own, false
