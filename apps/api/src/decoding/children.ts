@@ -11,7 +11,7 @@ const PROGRAM = fileURLToPath(new URL(`decoder${extname(import.meta.url)}`, impo
 /** A child that had nothing to do for this long is ended, because it takes memory. */
 const IDLE_MS = 60_000;
 /** What a decoder needs besides pixels: code, files, and what the allocator keeps. */
-const OWN_BYTES = 256 * 1024 * 1024;
+const OWN_BYTES = 224 * 1024 * 1024;
 /** Pictures of cameras and editors need less. Those of 16 bits, interlaced and turned need twice as much. */
 const BYTES_OF_PIXEL = 8;
 /** After a large picture a child keeps memory in pieces that the next large one does not fit into. */

@@ -22,7 +22,7 @@ const WATCHDOG = `
 const { parent, maxBytes } = require('node:worker_threads').workerData;
 setInterval(() => {
   if (process.ppid !== parent || process.memoryUsage.rss() > maxBytes) process.kill(process.pid, 'SIGKILL');
-}, 50);
+}, 20);
 `;
 const [parent, maxBytes] = process.argv.slice(2).map(Number);
 new Worker(WATCHDOG, { eval: true, workerData: { parent, maxBytes } });
