@@ -16,6 +16,8 @@ const STOP_PROMPTS_MS = 1000;
 const BEGINNINGS_MS = 1000;
 /** How often to read which keys' graphs killed instances. */
 const KILLS_MS = 1000;
+/** How often to read the load times that other workers have measured. */
+const LOAD_TIMES_MS = 30_000;
 /** How often to read what model folders have. */
 const MODEL_FOLDERS_MS = 500;
 /** How often to check for a due warm-up; the instance is idle until then. */
@@ -44,7 +46,7 @@ export function startBackground(
   { stopping, ending }: Lifetimes,
 ): Promise<void>[] {
   const { allSlots, study, restAfterKills, restarter, hungWatch, warmUps } = parts;
-  const { modelFolders, store, presence, pauses, fitting } = parts;
+  const { loadTimes, modelFolders, store, presence, pauses, fitting } = parts;
   const untilEnding = { signal: ending, log };
   const untilStopping = { signal: stopping, log };
   return [
@@ -69,6 +71,7 @@ export function startBackground(
     every(STOP_PROMPTS_MS, 'stopping abandoned prompts', hungWatch.poll, untilEnding),
     every(RESTART_MS, 'restarting broken instances', async () => restartBroken(allSlots, restarter), untilEnding),
     ...warmUps.map((warmUp) => every(WARM_UP_MS, 'warming up', warmUp.runIfDue, untilStopping)),
+    every(LOAD_TIMES_MS, 'reading how long models take to load', loadTimes.read, untilEnding),
     every(MODEL_FOLDERS_MS, 'reading what model folders have', modelFolders.poll, untilEnding),
     every(STORE_MS, 'checking whether outputs can be stored', store.check, untilEnding),
     every(announceSeconds * 1000, 'announcing', presence.announce, untilEnding),

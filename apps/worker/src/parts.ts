@@ -91,7 +91,7 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
   const instruments = createInstruments(metrics);
 
   // Instances and their health
-  const loadTimes = createLoadTimes();
+  const loadTimes = createLoadTimes(ledger.loadTimes, log);
   const instances = options.instances.map(({ name, url, headers, folders, pools }) =>
     openInstance({
       name: `${worker}/${name}`,

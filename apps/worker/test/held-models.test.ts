@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { createHeldModels, createLoadTimes, type HeldModels } from '../src/instance/held-models.js';
+import { createHeldModels, type HeldModels } from '../src/instance/held-models.js';
 import { knownLoadTimes } from './held.js';
 
 const isMain = (file: string) => /^[A-Z]/.test(file);
@@ -161,15 +161,4 @@ describe('the load time', () => {
     expect(callsAfter(() => run(models, ['B']))).toBe(1);
     expect(callsAfter(() => models.forget())).toBe(1);
   });
-});
-
-it('averages how long a file takes to load, with a weight of 0.3 for the newest load', () => {
-  const times = createLoadTimes();
-  const changed = vi.fn();
-  times.onChange(changed);
-  expect(times.of('a')).toBeUndefined();
-  times.learn('a', 10_000);
-  times.learn('a', 5000);
-  expect(times.of('a')).toBe(8500);
-  expect(changed).toHaveBeenCalledTimes(2);
 });

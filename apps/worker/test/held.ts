@@ -137,6 +137,7 @@ export function knownLoadTimes(ms: Readonly<Record<string, number>>): LoadTimes 
     of: (file) => times.get(file),
     learn: (file, ms) => times.set(file, ms),
     onChange: () => {},
+    read: async () => {},
   };
 }
 

@@ -4,6 +4,10 @@ import { aGpu, foreignPrompt, openStack } from './worker-stack.js';
 
 const LONG = { steps: 150 };
 
+/** Otherwise a job waits for ten seconds before it moves to an instance that has to load its checkpoint. */
+const knowQuickLoads = (stack: Awaited<ReturnType<typeof openStack>>) =>
+  stack.worker('earlier').loadTimes.learn('sd_xl_base_1.0.safetensors', 10);
+
 const waitsIn = (gpu: Simulator) =>
   until('one waits behind another', async () => {
     const { running, pending } = await queueOf(gpu);
@@ -122,37 +126,32 @@ describe('the instance that gets a job', () => {
 describe('a job that waits behind another', () => {
   it('moves to an instance of the same worker that comes up', async () => {
     const stack = await openStack();
+    await knowQuickLoads(stack);
     const [first, late] = [await aGpu(1000), await aGpu()];
     await late.close();
     await stack.startWorker('w', [first.url, late.url]);
-    // Until the worker has seen its checkpoint loaded, a job does not move for ten seconds.
-    await stack.run({ steps: 1 });
     const a = await stack.submit(LONG);
     await stack.running(a);
     const b = await stack.submit(LONG);
     await waitsIn(first);
     const back = await aGpu(0, { port: late.port });
     expect(await stack.ended(b)).toMatchObject({ status: 'succeeded', instance: 'w/2', attempts: 1 });
-    expect([starts(first), starts(back)]).toEqual([2, 1]);
+    expect([starts(first), starts(back)]).toEqual([1, 1]);
     expect((await stack.record(a)).status).toBe('running');
   });
 
   it("is handed over to another worker's idle instance", async () => {
     const stack = await openStack();
+    await knowQuickLoads(stack);
     const [first, second] = [await aGpu(1000), await aGpu()];
-    const other = await stack.startWorker('b', [second.url]);
-    await stack.run();
-    const idle = { kind: 'instance', name: 'b/1' } as const;
-    await stack.ledger.fleet.halt(idle, 'operator');
-    await until('it is drained', async () => (await other.instance(1))?.drains);
     await stack.startWorker('a', [first.url]);
     const long = await stack.submit(LONG);
     await stack.running(long);
     const behind = await stack.submit(LONG);
     await waitsIn(first);
-    await stack.ledger.fleet.resume(idle);
+    await stack.startWorker('b', [second.url]);
     expect(await stack.ended(behind)).toMatchObject({ status: 'succeeded', instance: 'b/1', attempts: 1 });
-    expect([starts(first), starts(second)]).toEqual([1, 2]);
+    expect([starts(first), starts(second)]).toEqual([1, 1]);
     expect((await stack.record(long)).status).toBe('running');
   });
 

@@ -66,7 +66,7 @@ export type { Asker, Fits } from './workers/fits.js';
 export { type Halt, type HaltSource, type Halts, type HaltTarget, isPaused } from './workers/halts.js';
 export type { Claim, Loss, Outcome, Verdict } from './workers/hold-claim.js';
 export type { InstanceNames, SharedInputs } from './workers/instance-files.js';
-export type { NodeTime, NodeTimes } from './workers/learned-times.js';
+export type { NodeTime, NodeTimes, SharedLoadTimes } from './workers/learned-times.js';
 export { instancesServing } from './workers/presence.js';
 export type { HungPrompt, Kills, UnwantedPrompt, UnwantedPrompts } from './workers/unwanted-prompts.js';
 export { createWorkerLedger, type WorkerLedger, type WorkerLedgerOptions } from './workers/worker-ledger.js';

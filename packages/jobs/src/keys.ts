@@ -88,6 +88,8 @@ const FLEET_KEYS = {
   passedOver: 'passed-over:<pool>',
   /** Hash: signature, version, level of detail, and `key <API key>` → learned ms of an execution | 30 days after the last change, at most 1,000 fields */
   durations: 'durations:<pool>',
+  /** Hash: model file → learned ms of loading it | 30 days after the last change, at most 1,000 fields */
+  loadTimes: 'load-times',
   /**
    * Hash: version of a workflow → the last nine times of its slowest nodes as JSON, see workers/learned-times.ts | 30
    * days after the last change, at most 1,000 fields

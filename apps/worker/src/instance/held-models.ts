@@ -1,4 +1,5 @@
-import { LRUCache } from 'lru-cache';
+import type { SharedLoadTimes } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
 
 /** Knows which model files an instance holds in memory, learned from the prompts that it executed. */
 export interface HeldModels {
@@ -149,32 +150,38 @@ function isSame(one: readonly string[], other: readonly string[]): boolean {
   return one.length === other.length && one.every((file, index) => file === other[index]);
 }
 
-/** Knows how long model files take to load, as measured on the instances of this worker. */
+/** Knows how long model files take to load, as measured anywhere in the fleet. */
 export interface LoadTimes {
   /** In ms; undefined if it was never measured. */
   of(file: string): number | undefined;
   /** Reports a measured load time. */
   learn(file: string, ms: number): void;
-  /** Called when load times have changed. */
+  /** Called when load times may have changed. */
   onChange(listener: () => void): void;
+  /** Reads the measurements of other workers. Call it repeatedly. */
+  read(): Promise<void>;
 }
 
-/** Weight of the newest load in the moving average. */
-const NEWEST = 0.3;
-const MOST_FILES = 1000;
-
-export function createLoadTimes(): LoadTimes {
+export function createLoadTimes(shared: SharedLoadTimes, log: Logger): LoadTimes {
   const listeners: (() => void)[] = [];
-  const known = new LRUCache<string, number>({ max: MOST_FILES });
+  let known: ReadonlyMap<string, number> = new Map();
+  const know = (times: ReadonlyMap<string, number>) => {
+    const isNew = times.size !== known.size || [...times].some(([file, ms]) => known.get(file) !== ms);
+    known = times;
+    if (!isNew) return;
+    for (const listener of listeners) listener();
+  };
   return {
     of: (file) => known.get(file),
     learn: (file, ms) => {
-      const before = known.get(file) ?? ms;
-      known.set(file, Math.round(before + NEWEST * (ms - before)));
-      for (const listener of listeners) listener();
+      shared.learn(file, ms).then(
+        (average) => know(new Map([...known, [file, average]])),
+        (error: unknown) => log.warn('could not record how long a model took to load', { file, error }),
+      );
     },
     onChange: (listener) => {
       listeners.push(listener);
     },
+    read: async () => know(await shared.read()),
   };
 }

@@ -2,6 +2,42 @@ import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 
+/**
+ * How long model files take to load, learned by all workers together, because the disks and networks of a fleet are
+ * mostly alike.
+ */
+export type SharedLoadTimes = ReturnType<typeof createSharedLoadTimes>;
+
+/** Weight of the newest load in the moving average, as in lua/shared/execution.lua. */
+const NEWEST = 0.3;
+const MOST_FIELDS = 1000;
+const LIFE_MS = 30 * 86_400_000;
+
+/** If two workers learn about a file at once, the later one wins; the next load corrects it. */
+export function createSharedLoadTimes(redis: Redis, keys: Keys) {
+  const key = keys.loadTimes;
+  return {
+    /** Loading times in ms, by file. */
+    read: async (): Promise<ReadonlyMap<string, number>> => {
+      const all = await orUnavailable(() => redis.hgetall(key));
+      return new Map(Object.entries(all).map(([file, ms]) => [file, Number(ms)]));
+    },
+    /** Learns from one load of the file. Returns the expected ms from now on. */
+    learn: (file: string, ms: number) =>
+      orUnavailable(async () => {
+        const [known, count] = await Promise.all([redis.hget(key, file), redis.hlen(key)]);
+        if (known === null && count >= MOST_FIELDS) {
+          const forgotten = await redis.hrandfield(key);
+          if (typeof forgotten === 'string') await redis.hdel(key, forgotten);
+        }
+        const before = known === null ? ms : Number(known);
+        const average = Math.round(before + NEWEST * (ms - before));
+        await redis.pipeline().hset(key, file, average).pexpire(key, LIFE_MS).exec();
+        return average;
+      }),
+  };
+}
+
 /** How long one execution of a node took, and how much work that was: jobs of one version differ in size. */
 export interface NodeTime {
   readonly nodeId: string;
@@ -14,7 +50,6 @@ export type NodeTimes = ReturnType<typeof createNodeTimes>;
 
 /** How many executions of a node are kept: enough for a median that one slow run does not move. */
 const REMEMBERED = 9;
-const LIFE_MS = 30 * 86_400_000;
 /** How many versions are kept. Beyond that, a random one is forgotten: every new graph of a caller is a version. */
 const MOST_VERSIONS = 1000;
 /** How many nodes of a version are kept: the slowest ones. */

@@ -15,7 +15,7 @@ import { createFits } from './fits.js';
 import { createHaltSource } from './halts.js';
 import { createTransitions } from './hold-claim.js';
 import { createSharedInputs, readInstanceNames } from './instance-files.js';
-import { createNodeTimes } from './learned-times.js';
+import { createNodeTimes, createSharedLoadTimes } from './learned-times.js';
 import { createPresence } from './presence.js';
 import { createUnwantedPrompts, readKills } from './unwanted-prompts.js';
 
@@ -81,6 +81,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions) {
     fits,
     halts: createHaltSource(redis, keys, subscriptions),
     models: createModels(redis, keys),
+    loadTimes: createSharedLoadTimes(redis, keys),
     nodeTimes: createNodeTimes(redis, keys),
     crossChecks: createCrossChecks(redis, keys, worker, subscriptions),
     encodeAhead: createEncodeAheadLedger({ redis, keys, worker, timelineEntries }),
