@@ -19,7 +19,7 @@ it('answers two requests at a time for a job with many outputs, each until it is
   const ask = (id: string, outputs: number) => {
     const { request, sent } = requestFor(id);
     const answering = jobs.inTurn(request, async () => {
-      jobs.read(id, withOutputs(outputs));
+      jobs.note(id, withOutputs(outputs));
       answered.push(id);
       return { status: 200 };
     });

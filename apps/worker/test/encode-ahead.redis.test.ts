@@ -223,7 +223,7 @@ it('fails no job when a hint fails, and encodes the other texts in the next one'
   expect(doneSince(gpu, before).prompts).toBe(10);
 });
 
-/** How many hints come with a job each of anna and bert, of which that of `key` begins first. */
+/** Orders a job each for anna and bert until that of `key` begins first. Returns how many hints that pair caused. */
 async function hintsOfNextPair(
   { gpu, order, together, allEnded, firstKey }: Awaited<ReturnType<typeof setUp>>,
   key: string,

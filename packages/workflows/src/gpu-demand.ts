@@ -68,7 +68,7 @@ const LATENT_MEMORY = 1 / 6;
 const MAKES_PIXEL_LATENTS = new Set(['EmptyChromaRadianceLatentImage', 'EmptyHiDreamO1LatentImage']);
 /** Pixels with the memory of the conditioning of a usual text: 512 tokens of 4096 numbers each. */
 const TEXT_WORK = (512 * 4096) / 3;
-/** ComfyUI takes as long to plan a step, without hearing an interrupt, as to change so many pixels. */
+/** To plan a step, ComfyUI needs about as long as to change this many pixels, and hears no interrupt meanwhile. */
 const STEP_WORK = 1000;
 const EMPTY_LATENT = /empty.*latent/i;
 /** Their steps are not sampling steps. */

@@ -102,7 +102,7 @@ export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[]
   return faults;
 }
 
-/** Classes that write previews into the temporary folder, under names that nobody else knows. */
+/** Classes that write previews into the temporary folder under random names, which only the history tells us. */
 const PREVIEWS = new Set([
   'GLSLShader',
   'ImageCompare',

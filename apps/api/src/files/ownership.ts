@@ -13,7 +13,7 @@ export async function ownJob(
 ): Promise<JobSnapshot> {
   const snapshot = id !== undefined && isId(id) ? await jobs.get(id) : undefined;
   if (id === undefined || snapshot === undefined || !owns(caller, snapshot)) throw jobNotFound();
-  longJobs.read(id, snapshot.record);
+  longJobs.note(id, snapshot.record);
   return snapshot;
 }
 

@@ -19,8 +19,8 @@ export type LongJobs = ReturnType<typeof createLongJobs>;
 export function createLongJobs(heavyReads: Turns) {
   const known = new LRUCache<string, true>({ max: MOST_KNOWN });
   return {
-    /** Notes a job that was read, by the id in the request. */
-    read: (id: string, record: JobRecord) => {
+    /** Remembers whether a job that was just read is long. `id`: as requests name it. */
+    note: (id: string, record: JobRecord) => {
       if (isLong(record)) known.set(id, true);
     },
     inTurn: async (request: ApiRequest, answer: () => Promise<Reply>): Promise<Reply> => {

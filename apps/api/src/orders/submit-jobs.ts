@@ -135,7 +135,7 @@ export async function submitJobs(
   });
 }
 
-/** Throws gpu_limit_reached if the key's GPU time for today will be used up before the last of so many new jobs begins. */
+/** Throws gpu_limit_reached if the jobs before the last new one are expected to use up the key's GPU time for today. */
 async function requireGpuTime({ ledger }: Pick<Deps, 'ledger'>, { id, limits }: Caller, jobs: number): Promise<void> {
   const most = limits?.max_gpu_seconds_per_day;
   if (most === undefined) return;

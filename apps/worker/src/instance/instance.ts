@@ -105,8 +105,8 @@ export interface Instance {
    */
   free(signal: AbortSignal): Promise<void>;
   /**
-   * Deletes the prompt of a caller's own graph, which may have megabytes, from the history once ten more have ended. After
-   * a failover of Redis, a claim may still find the last ones there.
+   * Deletes the prompt of a caller's own graph, which may have megabytes, from the history once ten more have ended. The
+   * last ten stay, because a claim after a failover of Redis may look for its prompt there.
    */
   forgetLater(promptId: string, signal: AbortSignal): Promise<void>;
   /** Runs a call to the instance and updates its health with the outcome. */
@@ -139,7 +139,7 @@ const RECENT_MS = 900;
 const MACHINE_MS = 5000;
 /** Silence on the socket after which it is pinged. */
 const PING_MS = 5000;
-/** How many prompts of callers' own graphs stay in the history, of which ComfyUI keeps 10,000 in memory. */
+/** How many ended prompts of callers' own graphs stay in ComfyUI's history, which would otherwise keep 10,000 in memory. */
 const ENDED_KEPT = 10;
 
 export function openInstance({

@@ -8,8 +8,6 @@ const DAY_MS = 86_400_000;
 const UPLOAD_BYTES = 'upload_bytes';
 /** Days whose jobs say how long the jobs of a key usually take. */
 const USUAL_DAYS = 7;
-/** How long a job is assumed to take if none of its key has succeeded lately: about a mid on a common card. */
-const UNKNOWN_MS = 10_000;
 const COUNTERS = ['jobs', 'succeeded', 'failed', 'canceled', 'expired', 'pictures', 'gpu_ms'] as const;
 
 /** The day (UTC) of a time in ms, counted from 1970-01-01. */
@@ -57,7 +55,7 @@ export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['co
 /** GPU time of a job of the key, including that of jobs that failed. What jobs of other keys take plays no part. */
 function usualMsOf(days: readonly DayUsage[]): number {
   const sum = (field: 'gpuMs' | 'succeeded') => days.reduce((total, day) => total + day[field], 0);
-  return sum('succeeded') === 0 ? UNKNOWN_MS : sum('gpuMs') / sum('succeeded');
+  return sum('succeeded') === 0 ? LUA_CONSTANTS.UNKNOWN_MS : sum('gpuMs') / sum('succeeded');
 }
 
 /** What a key used on one day. */

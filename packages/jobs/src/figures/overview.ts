@@ -2,6 +2,7 @@ import { LODS, type Lod, type WorkerAnnouncement } from '@comfy-fleet/contracts'
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
 import { type JobInWork, readInWork } from '../record/jobs-in-work.js';
 import { lodOf } from '../record/request-keys.js';
 import { expectedMs, readBacklog, readDurations } from '../scheduling/durations.js';
@@ -9,12 +10,6 @@ import { readWaiting } from '../scheduling/read-waiting.js';
 import { type Halts, isPaused, readHalts } from '../workers/halts.js';
 import { instancesAtWork, readWorkers } from '../workers/presence.js';
 import { compareInstances } from '../workers/slowness.js';
-
-/**
- * Assumed duration of an execution if nothing was learned for its signature, workflow or lod: about a mid on a common
- * card.
- */
-const UNKNOWN_MS = 10_000;
 
 /** The workers, what operators have paused or drained, and all pools that were ever used or that a worker serves. */
 export type FleetOverview = Awaited<ReturnType<typeof readOverview>>;
@@ -87,7 +82,7 @@ async function readPool(redis: Redis, keys: Keys, { pool, workers, halts, now }:
     /** Jobs that are waiting or claimed and whose duration is known, and the sum of these durations in ms. */
     backlog: known,
     /** How many ms one instance would need for all jobs that are waiting or claimed. */
-    backlogMs: known.ms + (sum(pending.map(([, count]) => count)) - known.jobs) * UNKNOWN_MS,
+    backlogMs: known.ms + (sum(pending.map(([, count]) => count)) - known.jobs) * LUA_CONSTANTS.UNKNOWN_MS,
     /** Instances that are up or occupied, not drained, and whose worker takes jobs. */
     instances: instances.length,
     /** How many of these instances are occupied. */

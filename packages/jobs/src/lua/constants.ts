@@ -3,9 +3,11 @@ const DAY_MS = 24 * HOUR_MS;
 
 /** Numbers that scripts share with each other or with TypeScript. */
 export const LUA_CONSTANTS = {
-  /** The least that each job in work counts for, in virtual time, besides what it has used. About a mid on a common card. */
+  /** How long a job is assumed to take if no similar one has run: about a mid on a common card. */
+  UNKNOWN_MS: 10_000,
+  /** The least that each job in work counts for, in virtual time, besides what it has used. */
   IN_WORK_MS: 10_000,
-  /** The most. */
+  /** The most that it counts for. */
   MOST_IN_WORK_MS: 120_000,
   /** In how many affinity queues of a pool a key may have waiting jobs, since each claim reads them all. */
   MOST_AFFINITY_QUEUES: 256,

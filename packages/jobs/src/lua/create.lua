@@ -23,13 +23,33 @@ Output:
 --- @include "shared/life"
 --- @include "shared/job-bytes"
 --- @include "shared/job-index"
---- @include "shared/remember"
 --- @include "queue/work-items"
 
 -- How long the API has to copy the outputs of an equal job, before the new job is rendered.
 local COPYING_MS = 30000
+-- Roughly what Redis stores for an Idempotency-Key, besides its value.
+local REMEMBERED_BYTES = 400
+-- How many Idempotency-Keys one order forgets at most.
+local MOST_FORGOTTEN = 1000
 
 local now, day, order, caller = now_ms(), today()
+-- Remembers an Idempotency-Key. Those of one API key hold about a quarter of its bytes at most; beyond that, the oldest are
+-- forgotten, because they stay when their jobs are deleted. An entry of the list is a digest and the sum of bytes up to it.
+local function remember(key, digest, made, life, key_bytes)
+  local list, name = remembered_of_key(key), idempotency_key(key, digest)
+  local before = string.match(redis.call('LINDEX', list, -1) or '', '%d+$') or 0
+  local bytes = before + #made + REMEMBERED_BYTES
+  redis.call('SET', name, made, 'PX', life)
+  redis.call('RPUSH', list, string.format('%s %d', digest, bytes))
+  redis.call('PEXPIRE', list, life)
+  for _ = 1, MOST_FORGOTTEN do
+    local oldest, upto = string.match(redis.call('LINDEX', list, 0), '^(%S+) (%d+)$')
+    local record = idempotency_key(key, oldest)
+    if record == name or bytes - upto <= key_bytes / 4 and redis.call('EXISTS', record) == 1 then return end
+    redis.call('DEL', record)
+    redis.call('LPOP', list)
+  end
+end
 -- Answers with jobs as they are now.
 local function answer(verdict, ids)
   if #ids > 1 then return {verdict, ids} end

@@ -19,9 +19,9 @@ interface Waiter {
 }
 
 /**
- * Decides which deliveries may begin. One API key may have so many at a time that receivers which never answer fill only a
- * small part of all slots. The limit of a host is per key, because keys often share a host and must not wait for each
- * other.
+ * Decides which deliveries may begin. The limit per API key keeps receivers that never answer from filling more than a
+ * small part of all slots. The limit per host counts for each key by itself, because keys often share a host and must not
+ * wait for each other.
  */
 export class Slots {
   readonly #limits: SlotLimits;

@@ -38,7 +38,7 @@ export async function ownPrompt(
   if (!UUID.test(id)) return undefined;
   const record = (await ledger.jobs.byAlias(caller.id, id))?.record;
   if (record?.hasOrigin !== true || promptIdOf(record) !== id) return undefined;
-  longJobs.read(id, record);
+  longJobs.note(id, record);
   return record;
 }
 

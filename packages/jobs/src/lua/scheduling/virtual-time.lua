@@ -6,8 +6,6 @@ in work counts besides, for about as long as jobs of its key took lately: only t
 --- @include "shared/job"
 --- @include "constants"
 
--- What similar jobs take if none has run yet: about a mid on a common card.
-local UNKNOWN_MS = 10000
 -- How much virtual time, in ms, a key can save up while no instance can run its waiting jobs. Beyond that it would keep
 -- other keys waiting for as long. More than the patience and a usual job, by which a key falls behind when others are served
 -- first for their models.
