@@ -75,7 +75,7 @@ const folders = [
     models: ['lua', 'record', 'scheduling'],
     workers: ['lua', 'models', 'queue', 'record', 'scheduling'],
     webhooks: ['lua', 'queue', 'record'],
-    figures: ['models', 'record', 'scheduling', 'workers'],
+    figures: ['lua', 'models', 'record', 'scheduling', 'workers'],
     history: ['figures', 'lua', 'record', 'workers'],
     alerts: ['figures', 'history', 'scheduling'],
     housekeeping: ['alerts', 'figures', 'history', 'models', 'queue', 'record', 'scheduling', 'webhooks', 'workers'],
