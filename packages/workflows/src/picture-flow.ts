@@ -179,11 +179,9 @@ export function listLength(className: string, lists: readonly number[], batch: n
       return lists.reduce((all, length) => all + length, 0);
     case 'RebatchImages':
     case 'RebatchLatents':
-    case 'SeedVR2TemporalChunk':
       return longest * batch;
     case 'ImageGrid':
     case 'ImageMergeTileList':
-    case 'SeedVR2TemporalMerge':
     case 'TrainLoraNode':
       return 1;
     default:

@@ -33,9 +33,10 @@ const CHANGES_SHAPE = /crop|rotate|cut|switch|bucket|preprocess/i;
 /** FluxKontextImageScale uses one of a list of sizes, from 672×1568 to 1568×672, with at most this many pixels. */
 const KONTEXT = { longest: 1568, side: Math.sqrt(1328 * 800) };
 const REPEATS = /repeat/i;
-export const JOINS = /batch|stitch|concat|append|combine/i;
+export const JOINS = /batch|stitch|concat|append|combine|AddGuide/i;
+/** Nodes that add frames to a latent. */
+const ADDS_FRAMES = /AddGuide/;
 const DIVIDES = /^(Rebatch|Split)|From(Image)?Batch$|SeedBehavior|ConcatAVLatent$/;
-const DIVIDES_BATCH = /^(Rebatch|SeedVR2TemporalChunk)/;
 /** Nodes that cut a video to the required length before they scale it. */
 const CUTS_FRAMES = /^Wan|Vace/;
 const INTERPOLATES = /interpolat|vfi\b/i;
@@ -155,15 +156,14 @@ export class PictureNode {
     const { class_type: name } = this.node;
     if (before === undefined || !JOINS.test(name) || DIVIDES.test(name) || sources.length < 2) return undefined;
     const sum = (of: (one: Pictures) => number) => sources.reduce((all, one) => all + of(one), 0);
-    if (!this.makesLatents()) return { ...before, frames: sum(({ frames }) => frames) };
+    if (!this.makesLatents() || ADDS_FRAMES.test(name)) return { ...before, frames: sum(({ frames }) => frames) };
     return { ...before, count: { ...before.count, value: sum(({ count }) => count.value) } };
   }
 
   /** A list of tiles of each picture, which overlap by at most three quarters, or a list of the pictures of a batch. */
   private tiled(before: Pictures | undefined): Made | undefined {
     if (before === undefined) return undefined;
-    if (DIVIDES_BATCH.test(this.node.class_type))
-      return { pictures: { ...before, count: ONE, frames: 1 }, adds: false };
+    if (/^Rebatch/.test(this.node.class_type)) return { pictures: { ...before, count: ONE, frames: 1 }, adds: false };
     const overlap = this.side('overlap')?.value ?? 0;
     const pieces = (side: Side, { value, least = value }: Side) =>
       Math.max(1, Math.ceil(known(side.value / Math.max(least / 4, least - overlap), 1)));
@@ -185,7 +185,8 @@ export class PictureNode {
     if (CROPS.test(this.node.class_type) && before !== undefined) return undefined;
     const shape = this.shaped({ width: given.width, height: given.height }, before);
     const length = this.side('length', 'frames', 'video_frames', 'num_frames')?.value;
-    const layers = this.side('layers')?.value ?? 0;
+    // A VAE for videos makes four frames of each layer.
+    const layers = 4 * (this.side('layers')?.value ?? 0);
     const batch = this.side('batch_size');
     const isScale = before !== undefined && length === undefined && batch === undefined;
     if (isScale) return { ...before, longest: undefined, ...shape };

@@ -53,6 +53,18 @@ it('refuses a reviewed class that opens forbidden files, and says why', () => {
   );
 });
 
+it.each([
+  'EmptyChromaRadianceLatentImage',
+  'LatentConcat',
+  'LatentCutToBatch',
+  'SamplerLCMUpscale',
+  'SeedVR2TemporalChunk',
+  'SeedVR2TemporalMerge',
+  'StableCascade_EmptyLatentImage',
+])('refuses %s, whose latents may be larger than what is counted', (className) => {
+  expect(faults(one(className, {}))[0]).toContain('makes');
+});
+
 it.each<[what: string, rights: Rights]>([
   ['the pattern of a key', { allowNodes: ['pick*'] }],
   ['its class in the file', { allowed: { classes: { PickFile: {} } } }],

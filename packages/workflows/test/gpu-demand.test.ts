@@ -288,6 +288,21 @@ it.each<[string, Nodes, number]>([
     4096 ** 3 - 1,
   ],
   [
+    'LTXVAddGuide',
+    {
+      e: ['EmptyImage', { width: 256, height: 256, batch_size: 97 }],
+      l: ['EmptyLTXVLatentVideo', { width: 256, height: 256, length: 97, batch_size: 1 }],
+      a: ['LTXVAddGuide', { latent: ['l', 0], image: ['e', 0], vae: ['v', 0], frame_idx: 0, strength: 1 }],
+      b: ['LTXVAddGuide', { latent: ['a', 2], image: ['e', 0], vae: ['v', 0], frame_idx: 0, strength: 1 }],
+    },
+    (1 + 1 + 2 + 3) * 97 * 256 ** 2 - 1,
+  ],
+  [
+    'EmptyQwenImageLayeredLatentImage',
+    { l: ['EmptyQwenImageLayeredLatentImage', { width: 512, height: 512, layers: 64, batch_size: 1 }] },
+    4 * 64 * 512 ** 2,
+  ],
+  [
     'ImageStitch with a spacing',
     {
       e: ['EmptyImage', { width: 1, height: 16_384, batch_size: 1 }],
