@@ -1,7 +1,7 @@
 import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
-import type { ClaimSource } from '../src/index.js';
+import type { Asker, ClaimSource } from '../src/index.js';
 import { aFrame, type Fleet, nextClaim, openFleet, POOL, startNext } from './builders.js';
 
 interface JobOptions {
@@ -216,6 +216,19 @@ it('does not count as saved up what the jobs of a key in work will use', async (
   await fleet.redis.zadd(fleet.keys.keysToServe(POOL), 950_000, 'anna', 2_000_000, 'bert');
   expect((await nextClaim(source)).record.key).toBe('anna');
   expect(await fleet.redis.hget(schedule, 'time anna')).toBe('900050');
+});
+
+it('measures what a key saved by the keys served there, also behind many whose jobs the instance cannot run', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  for (let n = 0; n < 33; n++) await fleet.submit({ key: `unable ${n}`, request: { sampler: 'ddim' } });
+  await add(fleet);
+  const schedule = fleet.keys.schedule(POOL);
+  await fleet.redis.hset(schedule, { present: 1_000_000, 'present w/0': 2000, 'time anna': 1000 });
+  await fleet.redis.zadd(fleet.keys.keysToServe(POOL), 1000, 'anna');
+  const fit: Asker['fit'] = (_affinity, { request }) => (request.inputs.sampler === 'ddim' ? -1 : 0);
+  expect(await source.nextFor({ name: 'w/0', fit })).toMatchObject({ record: { key: 'anna' } });
+  expect(await fleet.redis.hget(schedule, 'time anna')).toBe('1050');
 });
 
 it('lets a key that comes begin in the place of the next key, whose jobs in work count', async () => {
