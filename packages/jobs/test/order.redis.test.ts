@@ -1,6 +1,6 @@
 import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Asker, ClaimSource } from '../src/index.js';
 import { aFrame, type Fleet, nextClaim, openFleet, POOL, startNext } from './builders.js';
 
@@ -218,17 +218,32 @@ it('does not count as saved up what the jobs of a key in work will use', async (
   expect(await fleet.redis.hget(schedule, 'time anna')).toBe('900050');
 });
 
-it('measures what a key saved by the keys served there, also behind many whose jobs the instance cannot run', async () => {
-  const fleet = await openFleet();
-  const source = await fleet.claims();
-  for (let n = 0; n < 33; n++) await fleet.submit({ key: `unable ${n}`, request: { sampler: 'ddim' } });
-  await add(fleet);
-  const schedule = fleet.keys.schedule(POOL);
-  await fleet.redis.hset(schedule, { present: 1_000_000, 'present w/0': 2000, 'time anna': 1000 });
-  await fleet.redis.zadd(fleet.keys.keysToServe(POOL), 1000, 'anna');
-  const fit: Asker['fit'] = (_affinity, { request }) => (request.inputs.sampler === 'ddim' ? -1 : 0);
-  expect(await source.nextFor({ name: 'w/0', fit })).toMatchObject({ record: { key: 'anna' } });
-  expect(await fleet.redis.hget(schedule, 'time anna')).toBe('1050');
+describe('what a key saved is measured', () => {
+  const setTimes = ({ redis, keys }: Fleet, times: Record<string, number>) => redis.hset(keys.schedule(POOL), times);
+  const timeOfAnna = ({ redis, keys }: Fleet) => redis.hget(keys.schedule(POOL), 'time anna');
+  const asker: Asker = { name: 'w/0', fit: (_affinity, { request }) => (request.inputs.sampler === 'ddim' ? -1 : 0) };
+
+  it('by the keys that the instance served, also behind many whose jobs it cannot run', async () => {
+    const fleet = await openFleet();
+    const source = await fleet.claims();
+    for (let n = 0; n < 33; n++) await fleet.submit({ key: `unable ${n}`, request: { sampler: 'ddim' } });
+    await add(fleet);
+    await setTimes(fleet, { present: 1_000_000, 'present w/0': 2000, 'time anna': 1000 });
+    await fleet.redis.zadd(fleet.keys.keysToServe(POOL), 1000, 'anna');
+    expect(await source.nextFor(asker)).toMatchObject({ record: { key: 'anna' } });
+    expect(await timeOfAnna(fleet)).toBe('1050');
+  });
+
+  it('by the keys that any instance served, after it got nothing', async () => {
+    const fleet = await openFleet();
+    const source = await fleet.claims();
+    const refusals = { keys: ['anna'], queues: [] };
+    await add(fleet);
+    await setTimes(fleet, { present: 1_000_000, 'present w/0': 2000, 'time anna': 1000 });
+    expect(await source.nextFor({ ...asker, refusals })).toBe('left');
+    expect(await source.nextFor(asker)).toMatchObject({ record: { key: 'anna' } });
+    expect(await timeOfAnna(fleet)).toBe('940050');
+  });
 });
 
 it('lets a key that comes begin in the place of the next key, whose jobs in work count', async () => {

@@ -61,7 +61,7 @@ export class SchedulingModel {
   readonly #passedOver = new Map<string, number>();
   readonly #loaded = new Map<string, number>();
   readonly #rules: ModelRules;
-  /** The greatest virtual time of a key that was served by each instance, and by any. */
+  /** The greatest virtual time of a key that was served by each instance since it last got nothing, and by any. */
   readonly #presents = new Map<string, number>();
   #present = 0;
   #open = 0;
@@ -95,6 +95,7 @@ export class SchedulingModel {
     for (const { name } of passedOver) {
       if (this.#hasQueue(name) && !this.#passedOver.has(name)) this.#passedOver.set(name, now);
     }
+    if (taken === undefined) this.#presents.delete(instance);
     return taken;
   }
 

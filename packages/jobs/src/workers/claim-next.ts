@@ -169,12 +169,12 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
       } else if (choice?.kind === 'ask') {
         await askInstance(asker, choice, known);
         asked += 1;
-      } else if (choice?.kind === 'left') {
-        await passOver(choice.passedOver);
-        return 'left';
       } else {
         if (choice?.kind === 'paused') nextReturn = undefined;
-        return undefined;
+        if (choice?.kind === 'left') await passOver(choice.passedOver);
+        // It may get nothing for hours, after which the times of keys that it served before say nothing.
+        await orUnavailable(() => redis.hdel(keys.schedule(pool), `present ${asker.name}`));
+        return choice?.kind === 'left' ? 'left' : undefined;
       }
     }
     // There may be jobs that were not read, so that all workers are to look again.

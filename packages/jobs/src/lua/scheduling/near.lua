@@ -149,8 +149,6 @@ if not reply.paused then
     if held >= wanted or candidates >= MOST_CANDIDATES then break end
   end
   reply.isCut = held >= wanted
-  -- An instance may have nothing for hours, after which the times of keys that it served before say nothing.
-  if candidates == 0 and not reply.next then redis.call('HDEL', schedule_key(pool), 'present ' .. instance) end
   if candidates > held then
     reply.loadedAt = tonumber(redis.call('HGET', schedule_key(pool), 'loaded ' .. instance) or nil)
   end
