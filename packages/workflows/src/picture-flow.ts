@@ -1,9 +1,10 @@
 import { type Catalogue, outputTypes } from './describe/catalogue.js';
 import { type Graph, linkAt, linkedInputs, nodeAt } from './graph.js';
+import { coarseModels, sizedByVae } from './latent-sizes.js';
 import type { LoadedFile, Sound } from './loaded-media.js';
 import { Numbers } from './numbers.js';
-import { JOINS, type Made, PICTURE_TYPES, PictureNode } from './picture-node.js';
-import { imagesOf, type Pictures, scaledBy, sidesOf, UNKNOWN_PICTURES } from './picture-shapes.js';
+import { JOINS, PICTURE_TYPES, PictureNode } from './picture-node.js';
+import { imagesOf, type Pictures, sidesOf, UNKNOWN_PICTURES } from './picture-shapes.js';
 import { isSampler } from './sampling.js';
 import { soundAfter } from './sound-flow.js';
 import { nodeInputs } from './verdict/node-inputs.js';
@@ -47,6 +48,7 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
   const makers = new Set<string>();
   const sounds = new Map<string, Sound>();
   const texts = new Map<string, number>();
+  const coarse = coarseModels(graph);
   const sizeOf = (source: string) => {
     const one = pictures.get(source) ?? UNKNOWN_PICTURES;
     const { width, height } = sidesOf(one);
@@ -82,7 +84,7 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
     if (sound !== undefined) sounds.set(id, sound);
     const conditioning = textsAfter(graph, id, { catalogue, texts });
     if (conditioning !== undefined) texts.set(id, conditioning);
-    const made = coded(graph, id, node.after(found, loaded, sound));
+    const made = sizedByVae(graph, id, node.after(found, loaded, sound), { catalogue, coarse });
     const batch = Math.max(1, ...found.map(imagesOf));
     lists.set(id, listLength(nodeAt(graph, id).class_type, lengths, batch) * (made?.tiles ?? 1));
     numbers.add(id, sizeOf);
@@ -91,22 +93,6 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
     if (made.adds) makers.add(id);
   }
   return { numbers, pictures, lists, joined, makers, sounds, texts };
-}
-
-/**
- * What a node with a VAE makes. Of latents of another VAE it may make pictures of four times the width and height, since
- * samplers give empty latents the channels of their model.
- */
-function coded(graph: Graph, id: string, made: Made | undefined): Made | undefined {
-  const node = nodeAt(graph, id);
-  const link = linkAt(node, 'vae');
-  if (made === undefined || link === undefined) return made;
-  const vae = String(graph[link[0]]?.inputs.vae_name ?? link);
-  const { pictures } = made;
-  if (!/decode/i.test(node.class_type)) return { ...made, pictures: { ...pictures, vae } };
-  const decoded = { ...pictures, vae: undefined, isDecoded: true };
-  if (pictures.vae === undefined || pictures.vae === vae) return { ...made, pictures: decoded };
-  return { pictures: { ...scaledBy(decoded, { value: 4 }), frames: decoded.frames * 2 }, adds: true };
 }
 
 /**

@@ -18,8 +18,8 @@ export interface Pictures {
   readonly longest?: number | undefined;
   /** They are in a file that no node has decoded. */
   readonly isEncoded?: boolean;
-  /** The VAE that made these latents of pictures. */
-  readonly vae?: string | undefined;
+  /** What decided the size of these latents: the VAE that made them of pictures, or the classes of nodes. */
+  readonly sizedBy?: readonly string[] | undefined;
   /** A VAE made them of latents. Which size it makes depends on models that we do not know. */
   readonly isDecoded?: boolean | undefined;
 }
@@ -118,9 +118,8 @@ export function largest(one: Pictures | undefined, other: Pictures): Pictures {
   const isUnknown = [one, other].some(({ width, height }) => Number.isNaN(width.value + height.value));
   const isAlike = one.width.value === other.width.value && one.height.value === other.height.value;
   const isKnown = one.longest === undefined && other.longest === undefined && (isUnknown || isAlike);
-  const vaes = [one.vae, other.vae].filter((vae) => vae !== undefined);
   return {
-    vae: new Set(vaes).size > 1 ? vaes.join() : vaes[0],
+    sizedBy: [...new Set([...(one.sizedBy ?? []), ...(other.sizedBy ?? [])])],
     isDecoded: one.isDecoded || other.isDecoded,
     ...(isKnown ? {} : { longest: Math.max(known(longestOf(one), 1), known(longestOf(other), 1)) }),
     width: larger(one.width, other.width),

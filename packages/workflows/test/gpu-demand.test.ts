@@ -201,7 +201,7 @@ describe('the numbers of a job', () => {
     }
   });
 
-  it('count a picture that another VAE makes of encoded latents as four times as wide and high', () => {
+  it('count what a VAE of coarse models makes of latents that another VAE encoded', () => {
     const nodes = (vae: string): Nodes => ({
       p: ['EmptyImage', { width: 512, height: 512, batch_size: 1, color: 0 }],
       a: ['VAELoader', { vae_name: 'sd.safetensors' }],
@@ -213,6 +213,22 @@ describe('the numbers of a job', () => {
     });
     expect(demandOf(nodes('same')).pixels).toBe(512 ** 2);
     expect(demandOf(nodes('other')).pixels).toBe(512 ** 2 + 2 * 2048 ** 2);
+  });
+
+  it.each<[files: string, node: Nodes[string], pictures: number]>([
+    ['ltxv.safetensors', ['EmptyLTXVLatentVideo', { width: 256, height: 256, length: 9, batch_size: 1 }], 9],
+    ['ltxv.safetensors', ['EmptyHunyuanLatentVideo', { width: 256, height: 256, length: 9, batch_size: 1 }], 9 * 32],
+    ['ltxv.safetensors', ['WanImageToVideo', { width: 256, height: 256, length: 9, vae: ['m', 2] }], 9 * 32],
+    ['flux2-vae.safetensors', ['EmptyFlux2LatentImage', { width: 256, height: 256, batch_size: 1 }], 1],
+    ['flux2-vae.safetensors', ['EmptySD3LatentImage', { width: 256, height: 256, batch_size: 1 }], 4],
+    ['wan2.2_vae.safetensors', ['Wan22ImageToVideoLatent', { width: 256, height: 256, length: 9, vae: ['m', 2] }], 9],
+    ['wan2.2_i2v_14B.safetensors', ['WanImageToVideo', { width: 256, height: 256, length: 9, vae: ['m', 2] }], 9],
+  ])('with %s, expect what its VAE makes of %j', (ckpt_name, [className, inputs], pictures) => {
+    const nodes = sampled({ latent: [className, inputs] });
+    const [name, loader] = nodes.m ?? ['', {}];
+    const { pixels } = demandOf({ ...nodes, m: [name, { ...loader, ckpt_name }] });
+    const made = 'length' in inputs ? 9 : 1;
+    expect(pixels).toBe((made + (pictures > made ? pictures : 0)) * 256 ** 2);
   });
 
   it('do not let a negative number compensate for others', () => {
