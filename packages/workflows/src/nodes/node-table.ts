@@ -7,6 +7,8 @@ import table from './node-table.json' with { type: 'json' };
  * - `value`: a text or a number that is never a name; `choice`: an option that selects a behaviour; `model`: the name of a
  *   model, which ComfyUI looks up inside the folder of such models only
  * - `fixed`: an option that must stand in the graph itself, because the class trusts ComfyUI to have checked it
+ * - `not:<option>`: the same, except for an option that makes more than is counted: latents of `pixel_space` have as many
+ *   pixels as the picture, and files of `json` are indented
  * - `data`: any JSON, which the class reads without opening anything
  * - `link`: the output of another node
  * - `prefix`: the name under which an output is saved, which we replace
@@ -26,6 +28,7 @@ export type InputKind =
   | 'choice'
   | 'model'
   | 'fixed'
+  | `not:${string}`
   | 'data'
   | 'link'
   | 'prefix'

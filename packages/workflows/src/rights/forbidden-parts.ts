@@ -131,9 +131,11 @@ function reviewedInputFault(
   { catalogue, isListed }: Known,
 ) {
   const value = inputs[input];
-  const kind = reviewedKind(className, input);
+  const reviewed = reviewedKind(className, input);
   // It may belong to another option than the chosen one.
   if (input.includes('.') && hasClass(catalogue ?? {}, className) && !isListed(input)) return unlistedFault(value);
+  if (reviewed === `not:${value}`) return `takes no ${value}; ${HOW_TO_ALLOW}`;
+  const kind = reviewed?.startsWith('not:') ? 'fixed' : reviewed;
   switch (kind) {
     case undefined:
       if (isListed(input)) return `is new, and nobody has reviewed it; ${HOW_TO_ALLOW}`;
@@ -149,8 +151,6 @@ function reviewedInputFault(
     case 'link':
       return Array.isArray(value) || value === null ? undefined : 'takes only a link to the output of another node';
     case 'fixed':
-      // Its latents have as many pixels as the picture, so another VAE makes a far larger picture of them.
-      if (value === 'pixel_space') return `takes no pixel_space; ${HOW_TO_ALLOW}`;
       return isPlain(value) ? undefined : 'takes only one of its options, as plain text';
     case 'expression':
       return isFormula(value)
