@@ -56,6 +56,8 @@ const FLEET_KEYS = {
    * <instance>`, when it last got a job for which it had to load models | until the pool has no open job
    */
   schedule: 'schedule:<pool>',
+  /** Sorted set: instances by the greatest virtual time of a key that they served | an instance until it gets nothing, or no work */
+  presents: 'presents:<pool>',
   /**
    * Sorted set: the API keys that may be served now, by virtual time and jobs in work | a key while it has a waiting job and is not at
    * its limit

@@ -3,6 +3,7 @@ import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import type { Asker, ClaimSource } from '../src/index.js';
 import { aFrame, type Fleet, nextClaim, openFleet, POOL, startNext } from './builders.js';
+import { openHousekeeper } from './housekeepers.js';
 
 interface JobOptions {
   readonly key?: string;
@@ -219,30 +220,38 @@ it('does not count as saved up what the jobs of a key in work will use', async (
 });
 
 describe('what a key saved is measured', () => {
-  const setTimes = ({ redis, keys }: Fleet, times: Record<string, number>) => redis.hset(keys.schedule(POOL), times);
-  const timeOfAnna = ({ redis, keys }: Fleet) => redis.hget(keys.schedule(POOL), 'time anna');
   const asker: Asker = { name: 'w/0', fit: (_affinity, { request }) => (request.inputs.sampler === 'ddim' ? -1 : 0) };
 
-  it('by the keys that the instance served, also behind many whose jobs it cannot run', async () => {
+  async function openWith(presents: Readonly<Record<string, number>>) {
     const fleet = await openFleet();
-    const source = await fleet.claims();
-    for (let n = 0; n < 33; n++) await fleet.submit({ key: `unable ${n}`, request: { sampler: 'ddim' } });
+    const { redis, keys } = fleet;
     await add(fleet);
-    await setTimes(fleet, { present: 1_000_000, 'present w/0': 2000, 'time anna': 1000 });
-    await fleet.redis.zadd(fleet.keys.keysToServe(POOL), 1000, 'anna');
+    await redis.hset(keys.schedule(POOL), { present: 1_000_000, 'time anna': 1000 });
+    await redis.zadd(keys.keysToServe(POOL), 1000, 'anna');
+    await redis.zadd(keys.presents(POOL), ...Object.entries(presents).flatMap(([name, time]) => [time, name]));
+    return { fleet, source: await fleet.claims(), timeOfAnna: () => redis.hget(keys.schedule(POOL), 'time anna') };
+  }
+
+  it('by the keys that the instance served, also behind many whose jobs it cannot run', async () => {
+    const { fleet, source, timeOfAnna } = await openWith({ 'w/0': 2000, 'w/1': 900_000 });
+    for (let n = 0; n < 33; n++) await fleet.submit({ key: `unable ${n}`, request: { sampler: 'ddim' } });
+    await fleet.redis.zadd(fleet.keys.keysToServe(POOL), 500_000, 'anna');
     expect(await source.nextFor(asker)).toMatchObject({ record: { key: 'anna' } });
-    expect(await timeOfAnna(fleet)).toBe('1050');
+    expect(await timeOfAnna()).toBe('1050');
   });
 
-  it('by the keys that any instance served, after it got nothing', async () => {
-    const fleet = await openFleet();
-    const source = await fleet.claims();
-    const refusals = { keys: ['anna'], queues: [] };
-    await add(fleet);
-    await setTimes(fleet, { present: 1_000_000, 'present w/0': 2000, 'time anna': 1000 });
-    expect(await source.nextFor({ ...asker, refusals })).toBe('left');
+  it('by those of the instance whose keys are furthest back, after it got nothing', async () => {
+    const { source, timeOfAnna } = await openWith({ 'w/0': 2000, 'w/1': 900_000, 'w/2': 500_000 });
+    expect(await source.nextFor({ ...asker, refusals: { keys: ['anna'], queues: [] } })).toBe('left');
     expect(await source.nextFor(asker)).toMatchObject({ record: { key: 'anna' } });
-    expect(await timeOfAnna(fleet)).toBe('940050');
+    expect(await timeOfAnna()).toBe('440050');
+  });
+
+  it('by those that any instance served, after all got nothing or no work', async () => {
+    const { fleet, source, timeOfAnna } = await openWith({ 'w/1': 500_000 });
+    await openHousekeeper(fleet).sweep();
+    expect(await source.nextFor(asker)).toMatchObject({ record: { key: 'anna' } });
+    expect(await timeOfAnna()).toBe('940050');
   });
 });
 
@@ -304,8 +313,8 @@ it('forgets the virtual times when the pool has no open job left', async () => {
   const source = await fleet.claims();
   await addAll(fleet, [{ key: 'anna' }, { key: 'bert' }]);
   await serve(source, 2);
-  const { schedule, keysToServe, keysAtLimit } = fleet.keys;
-  const left = [schedule, keysToServe, keysAtLimit].map((key) => key(POOL));
+  const { schedule, presents, keysToServe, keysAtLimit } = fleet.keys;
+  const left = [schedule, presents, keysToServe, keysAtLimit].map((key) => key(POOL));
   expect(await fleet.redis.exists(...left)).toBe(0);
 });
 

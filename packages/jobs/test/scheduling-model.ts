@@ -214,7 +214,8 @@ export class SchedulingModel {
     this.#removeWaiting(key, job);
     if (!passedOver.includes(queue)) this.#passedOver.delete(queue.name);
     if (loadMs > 0) this.#loaded.set(instance, now);
-    const present = this.#presents.get(instance) ?? this.#present;
+    const furthestBack = this.#presents.size > 0 ? Math.min(...this.#presents.values()) : this.#present;
+    const present = this.#presents.get(instance) ?? furthestBack;
     this.#presents.set(instance, Math.max(present, key.time));
     this.#present = Math.max(this.#present, key.time);
     key.time = Math.max(key.time, present - MOST_SAVED - key.ahead) + CLAIM_MS / job.weight;

@@ -6,6 +6,8 @@ import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { countItemsInOrder, type WorkQueues, waitingItems, withoutItem } from '../queue/work-queues.js';
 import { idsOf, inPages } from '../record/indexes.js';
+import { readHalts } from '../workers/halts.js';
+import { instancesAtWork, readWorkers } from '../workers/presence.js';
 
 interface Sweep {
   readonly redis: Redis;
@@ -23,8 +25,12 @@ const MOST_EXPIRED = 10_000;
 export async function sweep(context: Sweep): Promise<void> {
   const { redis, keys } = context;
   await expireOverdue(context);
+  const [workers, halts] = await Promise.all([readWorkers(redis, keys), readHalts(redis, keys)]);
+  const atWork = new Set(instancesAtWork(workers, halts).map(({ name }) => name));
   for (const pool of await redis.smembers(keys.pools)) {
     await reconcile(context, pool);
+    const resting = (await redis.zrange(keys.presents(pool), '0', '-1')).filter((name) => !atWork.has(name));
+    if (resting.length > 0) await redis.zrem(keys.presents(pool), ...resting);
     await runScript(redis, 'resume', keys.keysAtLimit(pool), keys.prefix, { pool });
   }
 }

@@ -62,12 +62,15 @@ local function count_no_more()
   redis.call('HDEL', record, 'ahead')
 end
 -- The instance gets a job of the key. What the key saved up is measured by the keys that were served there: if instances
--- differ, the times of keys on other instances may pass faster. What its other jobs in work count for is not saved up.
+-- differ, the times of keys on other instances may pass faster. An instance that had nothing before measures by the one whose
+-- keys are furthest back: others would put the key behind keys that it does not share instances with. What its other jobs in
+-- work count for is not saved up.
 local function serve(pool, key, instance)
-  local schedule, here = schedule_key(pool), 'present ' .. instance
-  local time, served = read_time(pool, key), read_served(pool)
-  local served_here = tonumber(redis.call('HGET', schedule, here) or served)
-  redis.call('HSET', schedule, 'present', exact(math.max(time, served)), here, exact(math.max(time, served_here)))
+  local presents, time, served = presents_key(pool), read_time(pool, key), read_served(pool)
+  local here = redis.call('ZSCORE', presents, instance) or redis.call('ZRANGE', presents, 0, 0, 'WITHSCORES')[2]
+  local served_here = tonumber(here or served)
+  redis.call('HSET', schedule_key(pool), 'present', exact(math.max(time, served)))
+  redis.call('ZADD', presents, exact(math.max(time, served_here)), instance)
   local others = read_ahead(pool, key) - (tonumber(get('ahead')) or 0)
   set_time(pool, key, math.max(time, served_here - MOST_SAVED - others) + step_of(CLAIM_MS))
 end

@@ -47,7 +47,7 @@ local function close_job(status, gpu_ms, pictures)
   redis.call('ZREM', open_key(pool), id)
   redis.call('ZREM', deadlines_key(), id)
   if redis.call('ZCARD', open_key(pool)) == 0 then
-    redis.call('DEL', backlog_key(pool), schedule_key(pool))
+    redis.call('DEL', backlog_key(pool), schedule_key(pool), presents_key(pool))
   end
   if reuse and status == SUCCEEDED then redis.call('SET', reuse_key(get('key'), reuse), id, 'PX', REUSE_LIFE_MS) end
   redis.call('DEL', preview_key(id))
