@@ -12,7 +12,7 @@ const after = (executedMs: number): Outcome => ({ status: 'succeeded', outputs: 
 async function open() {
   const fleet = await openFleet();
   const shareOf = async (key: string) => {
-    const { shares } = await fleet.ledger.fleet.scheduling();
+    const { shares } = await fleet.ledger.fleet.details();
     return shares.find((share) => share.key === key);
   };
   /** GPU time of the key by minutes, in ms, oldest first. */

@@ -14,7 +14,7 @@ async function waiting(affinities: Readonly<Record<string, { readonly jobs: numb
     await redis.hset(keys.affinities('p'), Object.fromEntries(fields.map(([need, { jobs }]) => [need, jobs])));
   const known = fields.flatMap(([need, { as }]) => (as === undefined ? [] : [[need, JSON.stringify(as)]]));
   if (known.length > 0) await redis.hset(keys.affinityModels('p'), Object.fromEntries(known));
-  return (await ledger.fleet.scheduling()).waitingModels.get('p');
+  return (await ledger.fleet.details()).waitingModels[0];
 }
 
 it('returns the models for which jobs wait, the most wanted first, whatever sampler the jobs use', async () => {

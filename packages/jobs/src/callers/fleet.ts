@@ -9,7 +9,8 @@ import type { WorkQueues } from '../queue/work-queues.js';
 import type { JobSnapshot } from '../record/record.js';
 import { signatureOf } from '../record/request-keys.js';
 import { expectedMs } from '../scheduling/durations.js';
-import { countWaitingByModel, readScheduling } from '../scheduling/overview.js';
+import { countWaitingByModel, readWaitingModels } from '../scheduling/overview.js';
+import { readShares } from '../scheduling/read-shares.js';
 import { createAbilityReader } from '../workers/abilities.js';
 import { type HaltTarget, halt, readHalts, resume } from '../workers/halts.js';
 import { readPorts } from '../workers/presence.js';
@@ -21,8 +22,16 @@ export function createFleet(redis: Redis, keys: Keys, queues: Pick<WorkQueues, '
     overview: () => orUnavailable(() => readOverview(redis, keys)),
     /** Ports of the live workers and their instances. Callers' URLs must not name them on private hosts. */
     ports: () => orUnavailable(() => readPorts(redis, keys)),
-    /** Shares of GPU time, and the models for which jobs wait. */
-    scheduling: () => orUnavailable(() => readScheduling(redis, keys)),
+    /** The same, with the shares of GPU time, and the models for which the jobs of each pool wait. */
+    details: () =>
+      orUnavailable(async () => {
+        const overview = await readOverview(redis, keys);
+        const [shares, ...waitingModels] = await Promise.all([
+          readShares(redis, keys, overview),
+          ...overview.pools.map((pool) => readWaitingModels(redis, keys, pool)),
+        ]);
+        return { overview, shares, waitingModels };
+      }),
     /** How many jobs wait for each model file; with a key, only its own. */
     waitingByModel: (key?: string) => orUnavailable(() => countWaitingByModel(redis, keys, key)),
     /** The executions of the instances within the last minutes, including current ones. */

@@ -32,9 +32,8 @@ const MOST_LOOKED_AT = 100;
 /** Costs Redis about a millisecond, no matter how many jobs wait. */
 export async function readFigures(redis: Redis, keys: Keys) {
   const overview = await readOverview(redis, keys);
-  const pools = overview.pools.map(({ pool }) => pool);
   const [shares, totals, storage, server, webhooks, keyBytes, modelFaults] = await Promise.all([
-    readShares(redis, keys, { pools, now: overview.now }),
+    readShares(redis, keys, overview),
     redis.hgetall(keys.totals),
     readStorage(redis, keys),
     readRedisFigures(redis),

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { inPages } from '../record/indexes.js';
-import { readExecuting } from '../record/jobs-in-work.js';
+import { executing, readInWork } from '../record/jobs-in-work.js';
 import { lodOf } from '../record/request-keys.js';
 import { readSeen } from '../workers/abilities.js';
 import { readWorkers } from '../workers/presence.js';
@@ -162,8 +162,8 @@ async function readRunning(
   pools: readonly string[],
   now: number,
 ): Promise<RunningExecution[]> {
-  const jobs = await Promise.all(pools.map((pool) => readExecuting(redis, keys, pool)));
-  return jobs.flat().map(({ id: job, instance, startedAt, signature, key, workflow }) => {
+  const jobs = await Promise.all(pools.map((pool) => readInWork(redis, keys, pool)));
+  return executing(jobs.flat()).map(({ id: job, instance, startedAt, signature, key, workflow }) => {
     const from = Math.min(now, startedAt);
     return { instance, from, till: now, job, workflow, lod: lodOf(signature), key, outcome: 'running', loadingMs: 0 };
   });

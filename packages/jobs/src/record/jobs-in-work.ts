@@ -16,7 +16,7 @@ export interface JobInWork {
   readonly startedAt: number | undefined;
 }
 
-export type ExecutingJob = JobInWork & { readonly startedAt: number };
+type ExecutingJob = JobInWork & { readonly startedAt: number };
 
 /** Jobs of a pool that are read, the latest claimed ones: enough for more than a thousand GPUs. */
 const MOST_READ = 4000;
@@ -55,6 +55,6 @@ export async function readInWork(redis: Redis, keys: Keys, pool: string): Promis
 }
 
 /** Those that are executing, including jobs whose outputs are being stored. */
-export async function readExecuting(redis: Redis, keys: Keys, pool: string): Promise<ExecutingJob[]> {
-  return (await readInWork(redis, keys, pool)).filter((job): job is ExecutingJob => job.startedAt !== undefined);
+export function executing(jobs: readonly JobInWork[]): ExecutingJob[] {
+  return jobs.filter((job): job is ExecutingJob => job.startedAt !== undefined);
 }

@@ -1,22 +1,7 @@
-import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { readShares } from './read-shares.js';
-import { readWaiting, type WaitingKey } from './read-waiting.js';
-
-/**
- * Reads the share of GPU time of each key that had jobs in the last hour, in no particular order, and the models for
- * which jobs wait that no worker has claimed yet, by pool, most jobs first. Takes a few round trips, no matter
- * how many jobs wait. `now` is in ms since 1970, by Redis' clock.
- */
-export async function readScheduling(redis: Redis, keys: Keys) {
-  const [now, pools] = await Promise.all([redisTime(redis), redis.smembers(keys.pools)]);
-  const [shares, models] = await Promise.all([
-    readShares(redis, keys, { pools, now }),
-    Promise.all(pools.map(async (pool) => [pool, await readWaitingModels(redis, keys, pool)] as const)),
-  ]);
-  return { shares, waitingModels: new Map(models) as ReadonlyMap<string, readonly WaitingModels[]>, now };
-}
+import type { PoolReading } from './read-shares.js';
+import type { WaitingKey } from './read-waiting.js';
 
 /** Jobs of one workflow that wait for the same model files. */
 export interface WaitingModels {
@@ -48,13 +33,13 @@ export async function countWaitingByModel(redis: Redis, keys: Keys, key?: string
 }
 
 /** The models for which a pool's jobs wait that no worker has claimed yet, most jobs first. */
-async function readWaitingModels(redis: Redis, keys: Keys, pool: string): Promise<WaitingModels[]> {
-  const counts = await readCounts(redis, keys, pool);
-  if (counts.length === 0) return [];
-  const [waiting, oldest] = await Promise.all([
-    withModels(redis, keys, pool, counts),
-    readWaiting(redis, keys, pool).then(oldestOfAffinities),
-  ]);
+export async function readWaitingModels(
+  redis: Redis,
+  keys: Keys,
+  { pool, waitingKeys }: Pick<PoolReading, 'pool' | 'waitingKeys'>,
+): Promise<WaitingModels[]> {
+  const waiting = await withModels(redis, keys, pool, await readCounts(redis, keys, pool));
+  const oldest = oldestOfAffinities(waitingKeys);
   return joinByModels(waiting.map((entry) => ({ ...entry, oldestAt: oldest.get(entry.affinity) })));
 }
 

@@ -1,33 +1,31 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { LUA_CONSTANTS } from '../lua/constants.js';
-import { readExecuting } from '../record/jobs-in-work.js';
-import { readWaiting } from './read-waiting.js';
+import { executing, type JobInWork } from '../record/jobs-in-work.js';
+import type { WaitingKey } from './read-waiting.js';
 import { type GpuTime, type KeyBacklog, type KeyShare, sharesOf } from './shares.js';
 
 const MINUTE_MS = 60_000;
 
-interface Moment {
-  /** Names of all pools that were ever used. */
-  readonly pools: readonly string[];
-  /** ms since 1970, by Redis' clock. */
-  readonly now: number;
+/** What was read of a pool. */
+export interface PoolReading {
+  readonly pool: string;
+  readonly waitingKeys: readonly WaitingKey[];
+  readonly inWork: readonly JobInWork[];
 }
 
-type Weighed<T> = T & { readonly weight: number };
-
-/**
- * Reads the shares of the keys; executions count up to now. Takes four round trips, no matter how many jobs wait.
- */
-export async function readShares(redis: Redis, keys: Keys, moment: Moment): Promise<KeyShare[]> {
-  const [{ times, weights }, backlogs, running] = await Promise.all([
-    readGpuTimes(redis, keys, moment.now),
-    readBacklogs(redis, keys, moment),
-    readRunning(redis, keys, moment),
-  ]);
+/** The shares of the keys; executions count up to `now`, in ms since 1970 by Redis' clock. */
+export async function readShares(
+  redis: Redis,
+  keys: Keys,
+  { pools, now }: { readonly pools: readonly PoolReading[]; readonly now: number },
+): Promise<KeyShare[]> {
+  const { times, weights } = await readGpuTimes(redis, keys, now);
+  const backlogs = pools.flatMap(backlogsOf);
+  const running = pools.flatMap((pool) => executionsOf(pool, now));
   // The current weight of a key is that of its newest jobs.
   for (const { key, weight } of [...running, ...backlogs]) weights.set(key, weight);
-  return sharesOf({ now: moment.now, times: [...times, ...running], backlogs, weights });
+  return sharesOf({ now, times: [...times, ...running], backlogs, weights });
 }
 
 /** GPU time of ended executions in the last hour, and the weights that their keys had last. */
@@ -48,21 +46,17 @@ async function readGpuTimes(redis: Redis, keys: Keys, now: number) {
   return { times, weights };
 }
 
-async function readBacklogs(redis: Redis, keys: Keys, { pools }: Moment): Promise<Weighed<KeyBacklog>[]> {
-  const ofPools = pools.map(async (pool) =>
-    (await readWaiting(redis, keys, pool)).flatMap(({ key, heldBack, jobs, heads }) => {
-      const [oldest] = heads.toSorted((a, b) => a.since - b.since);
-      return oldest === undefined ? [] : [{ pool, key, heldBack, jobs, since: oldest.since, weight: oldest.weight }];
-    }),
-  );
-  return (await Promise.all(ofPools)).flat();
+type Weighed<T> = T & { readonly weight: number };
+
+function backlogsOf({ pool, waitingKeys }: PoolReading): Weighed<KeyBacklog>[] {
+  return waitingKeys.flatMap(({ key, heldBack, jobs, heads }) => {
+    const [oldest] = heads.toSorted((a, b) => a.since - b.since);
+    return oldest === undefined ? [] : [{ pool, key, heldBack, jobs, since: oldest.since, weight: oldest.weight }];
+  });
 }
 
-async function readRunning(redis: Redis, keys: Keys, { pools, now }: Moment): Promise<Weighed<GpuTime>[]> {
-  const ofPools = pools.map(async (pool) =>
-    (await readExecuting(redis, keys, pool))
-      .filter(({ startedAt }) => startedAt < now)
-      .map(({ key, weight, startedAt: from }) => ({ pool, key, ms: now - from, from, till: now, weight })),
-  );
-  return (await Promise.all(ofPools)).flat();
+function executionsOf({ pool, inWork }: PoolReading, now: number): Weighed<GpuTime>[] {
+  return executing(inWork)
+    .filter(({ startedAt }) => startedAt < now)
+    .map(({ key, weight, startedAt: from }) => ({ pool, key, ms: now - from, from, till: now, weight }));
 }

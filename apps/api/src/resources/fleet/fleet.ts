@@ -29,21 +29,18 @@ const MOST_WAITING_MODELS = 50;
 /** Shows operators the current workers, instances and pools. */
 export function fleet({ ledger }: Deps): Handler {
   return async () => {
-    const [overview, scheduling] = await Promise.all([ledger.fleet.overview(), ledger.fleet.scheduling()]);
-    const { workers, halts } = overview;
-    const pools = overview.pools.map((pool): Pool => {
+    const { overview, shares, waitingModels } = await ledger.fleet.details();
+    const { workers, halts, now } = overview;
+    const pools = overview.pools.map((pool, n): Pool => {
       const instances = instancesServing(workers, pool.pool);
-      const waiting = scheduling.waitingModels.get(pool.pool) ?? [];
-      return {
-        ...presentPool(pool, halts),
-        waiting_for_models: presentWaitingModels(waiting, { instances, now: scheduling.now }),
-      };
+      const waiting_for_models = presentWaitingModels(waitingModels[n] ?? [], { instances, now });
+      return { ...presentPool(pool, halts), waiting_for_models };
     });
     const body: FleetStatus = {
       paused: halts.fleet === undefined ? null : presentHalt(halts.fleet),
       pools,
       workers: workers.map((worker) => presentWorker(worker, overview)),
-      shares: presentShares(scheduling.shares),
+      shares: presentShares(shares),
       notes: fleetNotes(overview),
     };
     return { status: 200, body };
