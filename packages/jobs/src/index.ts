@@ -23,7 +23,6 @@ export {
   type FetchPlan,
   type FetchView,
   type HeldJob,
-  inTurn,
   NO_MEMORY,
   type WantedModels,
 } from './models/fetch-view.js';
@@ -32,7 +31,7 @@ export type { Models } from './models/models.js';
 export { type ModelName, type ModelRecords, newModel } from './models/registry.js';
 export { MOST_URL_MODELS, type ModelUrl } from './models/url-models.js';
 export { createSchedules, type Task } from './queue/schedules.js';
-export { firstIdAt } from './record/indexes.js';
+export { firstIdAt, inTurn } from './record/indexes.js';
 export { type Listed, listedOf, listedToKeep, type OutputRecord, type Picture, picturesOf } from './record/outputs.js';
 export { isLargeText, PAYLOAD_PREFIX } from './record/payloads.js';
 export { presentJob, presentProgress } from './record/present-job.js';

@@ -72,8 +72,6 @@ const FLEET_KEYS = {
   affinityQueue: 'affinity-queue:<pool>:<queue>',
   /** Sorted set: names of a key's affinity queues by the sequence of their first job | as these queues */
   affinityQueues: 'affinity-queues:<pool>:<key>',
-  /** Hash: signature → waiting jobs of a key | as these jobs */
-  waitingLike: 'waiting-like:<pool>:<key>',
   /** Hash: affinity key → waiting jobs | as these jobs */
   affinities: 'affinities:<pool>',
   /** Hash: affinity key → its workflow and model files as JSON, while they are known | as these jobs */

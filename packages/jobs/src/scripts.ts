@@ -37,7 +37,6 @@ export const SCRIPT_FILES = {
   resume: 'resume',
   storage: 'storage',
   commit: 'commit',
-  wantedModels: 'models/wanted',
   assets: 'assets',
 } as const;
 

@@ -148,6 +148,8 @@ describe('a rule', () => {
   it('judges pools, webhooks, disks and replicas by their numbers', () => {
     const lane = { lod: 'sketch', waiting: 1, claimed: 0, running: 0, parked: 0, oldestMs: 61_000 } as const;
     const counts = {
+      waitingKeys: [],
+      inWork: [],
       open: 1,
       waiting: 1,
       running: 0,

@@ -116,6 +116,8 @@ describe('the backlog', () => {
 describe('etaSeconds', () => {
   const overview = (overrides: Partial<PoolOverview> = {}): PoolOverview => ({
     pool: POOL,
+    waitingKeys: [],
+    inWork: [],
     open: 9,
     lods: [],
     waiting: 8,

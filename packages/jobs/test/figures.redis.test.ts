@@ -170,6 +170,28 @@ describe('the figures of a level of detail', () => {
     expect((await pool()).backlogMs).toBe(10_000);
   });
 
+  it('count the parked jobs of each level of detail, and for the others the usual time of that level', async () => {
+    const { fleet, lane, pool } = await open();
+    const source = await fleet.claims();
+    await fleet.submit({ key: 'k', mostTaken: 1 });
+    await nextClaim(source);
+    for (const lod of ['sketch', 'sketch', 'final'] as const)
+      await fleet.submit({ key: 'k', mostTaken: 1, request: { lod } });
+    await fleet.submit({ key: 'other', request: { steps: 1 } });
+    expect(await lane()).toMatchObject({ waiting: 1, claimed: 1, parked: 2 });
+    expect(await lane('final')).toMatchObject({ waiting: 0, parked: 1 });
+    expect(await pool()).toMatchObject({ waiting: 4, backlogMs: 20_000 });
+  });
+
+  it('count all parked jobs of a key that has many kinds of them', async () => {
+    const { fleet, lane } = await open();
+    const source = await fleet.claims();
+    await fleet.submit({ key: 'k', mostTaken: 1 });
+    await nextClaim(source);
+    for (let n = 0; n < 70; n++) await fleet.submit({ key: 'k', mostTaken: 1, request: { sampler: `s${n}` } });
+    expect(await lane()).toMatchObject({ waiting: 0, parked: 70 });
+  });
+
   it('no longer count a parked job that its caller cancels, and let its key have others wait', async () => {
     const { fleet, lane } = await open();
     const source = await fleet.claims();

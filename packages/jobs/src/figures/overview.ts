@@ -6,7 +6,7 @@ import { LUA_CONSTANTS } from '../lua/constants.js';
 import { type JobInWork, readInWork } from '../record/jobs-in-work.js';
 import { lodOf } from '../record/request-keys.js';
 import { expectedMs, readBacklog, readDurations } from '../scheduling/durations.js';
-import { readWaiting } from '../scheduling/read-waiting.js';
+import { readWaiting, type WaitingKey } from '../scheduling/read-waiting.js';
 import { type Halts, isPaused, readHalts } from '../workers/halts.js';
 import { instancesAtWork, readWorkers } from '../workers/presence.js';
 import { compareInstances } from '../workers/slowness.js';
@@ -36,14 +36,15 @@ interface PoolContext {
 }
 
 async function readPool(redis: Redis, keys: Keys, { pool, workers, halts, now }: PoolContext) {
-  const [open, { backlog, parked }, waiting, inWork, durations] = await Promise.all([
+  const [open, backlog, waitingKeys, inWork, durations] = await Promise.all([
     redis.zcard(keys.open(pool)),
     readBacklog(redis, keys, pool),
     readWaiting(redis, keys, pool),
     readInWork(redis, keys, pool),
     readDurations(redis, keys, pool),
   ]);
-  const heads = waiting.flatMap((key) => (key.heldBack ? [] : key.heads));
+  const heads = waitingKeys.flatMap((key) => (key.heldBack ? [] : key.heads));
+  const held = waitingKeys.filter(({ heldBack }) => heldBack);
   const claimed = inWork.filter(({ startedAt }) => startedAt === undefined);
   const lods = LODS.map((lod) => {
     const isOfLod = ({ signature }: JobInWork) => lodOf(signature) === lod;
@@ -52,30 +53,39 @@ async function readPool(redis: Redis, keys: Keys, { pool, workers, halts, now }:
       ...heads.flatMap((head) => (head.lod === lod ? [head.since] : [])),
       ...ofLod.map(({ createdAt }) => createdAt),
     ];
+    const all = sum([...backlog].map(([signature, count]) => (lodOf(signature) === lod ? count : 0)));
+    const parked = Math.min(all, sum(held.map((key) => waitingOf(key, lod))));
     return {
       lod,
       /** Jobs that wait for a worker. */
-      waiting: countOf(backlog, lod),
+      waiting: all - parked,
       /** Jobs that have not begun, but that a worker has or that wait in ComfyUI behind another prompt. */
       claimed: ofLod.length,
       running: inWork.filter(isOfLod).length - ofLod.length,
-      /** Jobs that are held back because their key is at its limit. */
-      parked: countOf(parked, lod),
+      /** Jobs that are held back because their key is at its limit: more instances would not start them sooner. */
+      parked,
       /** Age of the oldest job that is waiting or claimed; 0 if there is none. */
       oldestMs: Math.max(0, now - Math.min(now, ...since)),
     };
   });
-  const pending = [...backlog, ...claimed.map(({ signature }) => [signature, 1] as const)];
+  // Parked jobs are assumed to be like the others of their level of detail.
+  const partOf = new Map(lods.map(({ lod, waiting, parked }) => [lod, waiting / (waiting + parked || 1)]));
+  const pending = [
+    ...[...backlog].map(([signature, count]) => [signature, count * (partOf.get(lodOf(signature)) ?? 0)] as const),
+    ...claimed.map(({ signature }) => [signature, 1] as const),
+  ];
   const known = backlogOf(pending, durations);
   const instances = instancesAtWork(workers, halts, pool);
   return {
     pool,
+    waitingKeys,
+    inWork,
     /** Jobs accepted and not ended. */
     open,
     /** The jobs of each level of detail. */
     lods,
     /** Jobs that wait for a worker. */
-    waiting: sum(lods.map(({ waiting, parked: held }) => waiting + held)),
+    waiting: sum([...backlog.values()]),
     running: sum(lods.map(({ running }) => running)),
     /** Learned durations of executions in ms, by signature, version and lod. */
     durations,
@@ -108,10 +118,13 @@ function backlogOf(
   return backlog;
 }
 
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
+/** How many jobs of a key wait. Those in queues that were not read come behind the last one and count as of its level. */
+function waitingOf({ jobs, heads }: WaitingKey, lod: Lod): number {
+  const unread = Math.max(0, jobs - sum(heads.map((head) => head.jobs)));
+  const ofLod = sum(heads.map((head) => (head.lod === lod ? head.jobs : 0)));
+  return heads.at(-1)?.lod === lod ? ofLod + unread : ofLod;
 }
 
-function countOf(jobs: ReadonlyMap<string, number>, lod: Lod): number {
-  return sum([...jobs].map(([signature, count]) => (lodOf(signature) === lod ? count : 0)));
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }

@@ -1,4 +1,5 @@
 import type { ModelCopy } from '@comfy-fleet/contracts';
+import { inTurn } from '../record/indexes.js';
 import { entitledModels, isOverdue, type Plan, victimsFor } from './choose-victims.js';
 import {
   bytesOf,
@@ -7,7 +8,6 @@ import {
   type FetchView,
   FORCE_FACTOR,
   fetchMs,
-  inTurn,
   isAsked,
   isFailing,
   isPinned,

@@ -1,8 +1,10 @@
 import type { ModelCopy, ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
-import { commit, orUnavailable, runScript } from '../connection.js';
+import { commit, orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { asList } from '../scheduling/snapshot.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
+import { expectedMs, readDurations } from '../scheduling/durations.js';
+import { readWaiting } from '../scheduling/read-waiting.js';
 import type { FetchPlan, WantedModels } from './fetch-view.js';
 import { FOLDER_LIFE_MS } from './folders.js';
 
@@ -13,14 +15,23 @@ export interface WaitingJobs extends Omit<WantedModels, 'models'> {
   readonly job: string;
 }
 
+/** Each model folder is planned every two seconds. */
+const MOST_READ = { keys: 64, heads: 500 };
+
 /** What fetches depend on. Every method fails with `queue_unavailable` while Redis is away. */
 export function createModelDemand(redis: Redis, keys: Keys) {
   return {
-    /** The waiting jobs of a pool in the order of service, of at most 500 affinity queues. */
+    /** The waiting jobs of a pool in the order of service: the keys, and of each key its affinity queues. */
     waiting: (pool: string): Promise<readonly WaitingJobs[]> =>
       orUnavailable(async () => {
-        const text = (await runScript(redis, 'wantedModels', keys.open(pool), keys.prefix, { pool })) as string;
-        return asList(JSON.parse(text) as readonly WaitingJobs[]);
+        const reading = [readWaiting(redis, keys, pool, MOST_READ), readDurations(redis, keys, pool)] as const;
+        const [waiting, durations] = await Promise.all(reading);
+        return waiting.flatMap(({ key, heads }) =>
+          heads.map(({ id, affinity, signature, jobs, since }) => {
+            const ms = expectedMs(signature, durations) ?? LUA_CONSTANTS.UNKNOWN_MS;
+            return { pool, key, affinity, job: id, since, waiting: jobs, expectedMs: ms };
+          }),
+        );
       }),
     /** Ids of the jobs that these workers are responsible for. */
     heldBy: (workers: readonly string[]) =>

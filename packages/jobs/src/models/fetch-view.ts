@@ -168,9 +168,3 @@ export function bytesOfAll(ids: readonly string[], { copies }: FetchView): numbe
 export function onDisk(bytes: number): number {
   return Math.ceil(bytes / BLOCK) * BLOCK;
 }
-
-/** The first of each list, then the second of each, and so on. */
-export function inTurn<T>(lists: readonly (readonly T[])[]): T[] {
-  const longest = Math.max(0, ...lists.map((list) => list.length));
-  return Array.from({ length: longest }, (_, n) => lists.flatMap((list) => list.slice(n, n + 1))).flat();
-}

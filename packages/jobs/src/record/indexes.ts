@@ -60,6 +60,12 @@ export function* inPages<T>(all: readonly T[], size = PAGE): Generator<readonly 
   for (let start = 0; start < all.length; start += size) yield all.slice(start, start + size);
 }
 
+/** The first of each list, then the second of each, and so on. */
+export function inTurn<T>(lists: readonly (readonly T[])[]): T[] {
+  const longest = Math.max(0, ...lists.map((list) => list.length));
+  return Array.from({ length: longest }, (_, n) => lists.flatMap((list) => list.slice(n, n + 1))).flat();
+}
+
 /** Maximum number of bytes of jobs, with their graphs and origins, that are read at a time. */
 export const PAGE_BYTES = 1024 * 1024;
 /** Maximum number of jobs in one page. */

@@ -133,7 +133,7 @@ export function instancesOf(faults: string | null | undefined): string[] {
 }
 
 /** Lua encodes empty lists as objects. */
-export function asList<T>(values: readonly T[] | undefined): readonly T[] {
+function asList<T>(values: readonly T[] | undefined): readonly T[] {
   return Array.isArray(values) ? values : [];
 }
 

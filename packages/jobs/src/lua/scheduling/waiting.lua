@@ -39,7 +39,6 @@ local function join_waiting(pool, job_id, key, sequence, signature, affinity, mo
   redis.call('ZADD', affinity_queues_key(pool, key), 'LT', sequence, queue)
   redis.call('HINCRBY', affinities_key(pool), affinity, 1)
   redis.call('HINCRBY', backlog_key(pool), signature, 1)
-  redis.call('HINCRBY', waiting_like_key(pool, key), signature, 1)
   redis.call('HINCRBY', callers_key(), key, 1)
   if has_most_in_work(key, most_taken) then
     stop_serving(pool, key)
@@ -53,7 +52,6 @@ local function leave_queue(pool, job_id, key, sequence, signature, affinity)
   if redis.call('ZREM', jobs, job_id) == 0 then return end
   if count_down(affinities_key(pool), affinity) then redis.call('HDEL', affinity_models_key(pool), affinity) end
   count_down(backlog_key(pool), signature)
-  count_down(waiting_like_key(pool, key), signature)
   redis.call('HINCRBY', callers_key(), key, -1)
   redis.call('HINCRBY', schedule_key(pool), 'removed ' .. key, 1)
   local head = redis.call('ZRANGE', jobs, 0, 0, 'WITHSCORES')[2]
@@ -63,7 +61,6 @@ local function leave_queue(pool, job_id, key, sequence, signature, affinity)
   if redis.call('EXISTS', queues) == 0 then
     redis.call('ZREM', keys_to_serve_key(pool), key)
     redis.call('SREM', keys_at_limit_key(pool), key)
-    redis.call('DEL', waiting_like_key(pool, key))
   end
 end
 local function leave_waiting()
