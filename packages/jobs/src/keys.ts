@@ -155,7 +155,7 @@ const FLEET_KEYS = {
   assetPath: 'asset-path:<key>:<path>',
   /** String: the newest preview as JSON | a minute */
   preview: 'preview:<id>',
-  /** Hash: each API key that ever created a job → how many of its jobs wait | forever */
+  /** Hash: each API key that ever created a job → how many of its jobs wait, also for the outputs of an equal one | forever */
   callers: 'callers',
   /** Hash: `<kind> <lod> <outcome>` → how many jobs were created, or ended like this | forever: 40 fields */
   totals: 'totals',

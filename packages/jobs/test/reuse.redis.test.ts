@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { reuseOf } from '../src/index.js';
 import {
   aFrame,
+  aJob,
   aRequest,
   type Fleet,
   failed,
@@ -150,4 +151,37 @@ it('can be canceled while it waits for the outputs, and expires as any job', asy
   const late = (await order(fleet, { startWithinMs: 0 })).record.id;
   expect(await fleet.run('expire', late)).toBe(1);
   expect(await fleet.redis.hget(fleet.keys.callers, 'anonymous')).toBe('0');
+});
+
+it('counts for the limits of its key while it waits for the outputs, also if it ends or is rendered instead', async () => {
+  const fleet = await openFleet();
+  const first = await rendered(fleet);
+  const waiting = () => fleet.redis.hget(fleet.keys.callers, 'anonymous');
+  const one = (await order(fleet, { mostWaiting: 1 })).record.id;
+  await expect(order(fleet, { mostWaiting: 1 })).rejects.toMatchObject({ code: 'queue_full' });
+  expect(await fleet.ledger.reuse.give(first, one, fleet.files, within())).toBe(true);
+  const other = (await order(fleet, { mostWaiting: 1 })).record.id;
+  await fleet.ledger.jobs.cancel(other);
+  expect(await waiting()).toBe('0');
+  await order(fleet, { mostWaiting: 1 });
+  const source = await inAMinute(fleet);
+  expect(await source.nextFor({ name: 'w/0', fit: () => -1 })).toBe('left');
+  expect(await waiting()).toBe('1');
+  await nextClaim(source);
+  expect(await waiting()).toBe('0');
+});
+
+it('is rendered only when its key may have jobs of another kind waiting', async () => {
+  const fleet = await openFleet();
+  await rendered(fleet);
+  const { id } = (await order(fleet)).record;
+  const kinds = Array.from({ length: 256 }, (_, n) => aJob({ request: { sampler: `sampler ${n}` } }));
+  await fleet.ledger.orders.create({ caller: 'anonymous', jobs: kinds });
+  const source = await inAMinute(fleet);
+  await nextClaim(source);
+  expect(await fleet.redis.zcard(fleet.keys.affinityQueues(POOL, 'anonymous'))).toBe(255);
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'queued', phase: 'waiting' });
+  await fleet.redis.zadd(fleet.keys.delayed(POOL), 0, id);
+  await nextClaim(source);
+  expect((await fleet.get(id)).record.reusedFrom).toBeNull();
 });

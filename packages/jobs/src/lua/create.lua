@@ -108,6 +108,7 @@ local function write(job)
   local first = job.reuse and find_reusable(job.reuse)
   if first then
     redis.call('HINCRBY', schedule_key(pool), 'removed ' .. caller, 1)
+    redis.call('HINCRBY', callers_key(), caller, 1)
   else
     join_waiting(pool, job.id, caller, sequence, signature, job.affinity, order.most_taken)
     redis.call('HSETNX', affinity_models_key(pool), job.affinity, job.models)

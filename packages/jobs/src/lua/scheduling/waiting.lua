@@ -68,6 +68,15 @@ local function leave_waiting()
     unpack(redis.call('HMGET', record, 'pool', 'key', 'sequence', 'signature', 'affinity'))
   leave_queue(pool, id, key, sequence, signature, affinity)
 end
+-- The job is rendered itself: it no longer waits, without a place, for the outputs of an equal one.
+local function reuse_nothing()
+  if redis.call('HDEL', record, 'reused_from') == 1 then redis.call('HINCRBY', callers_key(), get('key'), -1) end
+end
+-- Whether the key has jobs in as many affinity queues as it may, and none in the queue of this job.
+local function has_no_place()
+  local queues, queue = affinity_queues_key(get('pool'), get('key')), queue_of(get('key'), get('sequence'), get('affinity'))
+  return redis.call('ZCARD', queues) >= MOST_AFFINITY_QUEUES and not redis.call('ZSCORE', queues, queue)
+end
 -- Puts a job that was given back in its old place.
 local function return_to_waiting()
   local pool, key = get('pool'), get('key')

@@ -34,6 +34,7 @@ local function close_job(status, gpu_ms, pictures)
   redis.call('HDEL', record, 'comfy_key')
   leave_prompt_queue()
   leave_waiting()
+  if get('reused_from') ~= '' then redis.call('HINCRBY', callers_key(), get('key'), -1) end
   record_usage(status, gpu_ms, pictures)
   charge(gpu_ms)
   if gpu_ms > 0 then learn_of_key(gpu_ms) end

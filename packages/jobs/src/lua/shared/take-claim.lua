@@ -28,5 +28,6 @@ local function take_claim(worker, token)
   enter(CLAIMED)
   set('worker', worker, 'claimed_with', token)
   if (prompt_id or '') == '' then set('claimed_at', now_ms()) end
-  redis.call('HDEL', record, 'wanted_by', 'reused_from')
+  redis.call('HDEL', record, 'wanted_by')
+  reuse_nothing()
 end
