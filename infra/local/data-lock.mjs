@@ -5,10 +5,10 @@ import { processIdentity } from './process-identity.mjs';
 
 /**
  * @typedef {{ name: string, pid: number, identity: string | undefined }} Known
- * @typedef {Known & { children: Known[], settings?: Record<string, string> }} Holder
+ * @typedef {Known & { children: Known[], settings?: NodeJS.ProcessEnv }} Holder
  * @typedef {{
  *   leftovers: readonly Known[], record(name: string, pid: number): void, release(): void,
- *   publish(settings: Record<string, string>): void,
+ *   publish(settings: NodeJS.ProcessEnv): void,
  * }} DataLock
  */
 
@@ -28,7 +28,7 @@ export function takeData(dir, startCommand) {
   const leftovers = acquire(path, mine);
   const write = () => {
     const fresh = `${path}.${process.pid}`;
-    writeFileSync(fresh, JSON.stringify(mine));
+    writeFileSync(fresh, JSON.stringify(mine), { mode: 0o600 }); // REDIS_URL may have a password
     renameSync(fresh, path);
   };
   return {
@@ -51,7 +51,7 @@ export function takeData(dir, startCommand) {
 /**
  * The settings that the process with the lock published, such as the port of its API; empty if there is no such process.
  * @param {string} dir
- * @returns {Record<string, string>}
+ * @returns {NodeJS.ProcessEnv}
  */
 export function publishedSettings(dir) {
   const holder = read(join(dir, 'run.lock'));

@@ -15,7 +15,8 @@ import { welcome } from './welcome.mjs';
  *   installation: import('./installation.mjs').Installation, env: NodeJS.ProcessEnv, settings: import('./settings.mjs').RunnerSettings,
  *   stack: import('./stack.mjs').Stack, print: import('./printer.mjs').Printer,
  *   lock: import('./data-lock.mjs').DataLock, signal: AbortSignal, began: number,
- * }} Context
+ *   given: NodeJS.ProcessEnv,
+ * }} Context `given`: the environment before `.env` was loaded
  */
 
 /** The simulator keeps as many results as our image of ComfyUI does with `--cache-lru 64`. */
@@ -31,8 +32,6 @@ export async function bringUp(context) {
   const redis = await redisSettings(context);
   const simulated = startsSimulator(settings);
   const comfyui = simulated ? { COMFYUI_URLS: await startSimulator(context) } : {};
-  // Publish addresses that are not in the settings, for `npm run doctor`.
-  context.lock.publish({ ...redis, ...comfyui });
   const ofSimulator = simulated ? simulatorSettings(context) : {};
   const port = portFor(settings.port, settings.host);
   const metricsPort = portFor(settings.apiMetricsPort, settings.healthHost);
@@ -49,7 +48,10 @@ export async function bringUp(context) {
   // A worker that restarts under the same name finds its prompts in the instances. With a shared Redis, the name must identify
   // this machine, which is the default of the service.
   const name = env.WORKER_NAME || (startsRedis(settings) ? 'local' : undefined);
-  const worker = { ...own, ...ofSimulator, ...(name === undefined ? {} : { WORKER_NAME: name }) };
+  const named = name === undefined ? {} : { WORKER_NAME: name };
+  const worker = { ...own, ...ofSimulator, ...named };
+  const published = { ...forCommands(context.given), ...redis, ...comfyui, ...named };
+  context.lock.publish(published);
   const looking = checkInstances({ ...context, env: worker });
   const graceMs = (settings.drainSeconds + 10) * 1000;
   startService(context, 'worker', worker, { ports: { WORKER_HEALTH_PORT: healthPort }, graceMs });
@@ -68,7 +70,7 @@ export async function bringUp(context) {
     () => killHung(context, 'api'),
     signal,
   );
-  context.lock.publish({ ...redis, ...comfyui, PORT: `${port.number}` }); // for the CLI
+  context.lock.publish({ ...published, PORT: `${port.number}` });
   const url = httpUrl(settings.host, port.number);
   const first = await looking;
   // Now at least one instance answers; others may have started meanwhile.
@@ -86,6 +88,15 @@ export async function bringUp(context) {
       seconds,
     }),
   );
+}
+
+/**
+ * What `npm run doctor` and other commands have to know of the environment of this start, because it need not be theirs. They
+ * read `.env` themselves.
+ * @param {NodeJS.ProcessEnv} given
+ */
+function forCommands({ REDIS_URL, COMFYUI_URLS, COMFYUI_INSTANCES_FILE, CHECKPOINT }) {
+  return { REDIS_URL, COMFYUI_URLS, COMFYUI_INSTANCES_FILE, CHECKPOINT };
 }
 
 /**

@@ -30,6 +30,7 @@ export async function startStack({ installation, env = process.env, prepare, pac
 
   const run = async () => {
     const began = performance.now();
+    const given = { ...env };
     const settings = readRunnerSettings(root, env);
     lock = takeData(dataDir, startCommand);
     await endLeftovers(lock.leftovers, print); // first, because they may still use the ports
@@ -46,7 +47,7 @@ export async function startStack({ installation, env = process.env, prepare, pac
       await requireFree('DISPATCHER_HEALTH_PORT', settings.healthHost, settings.dispatcherHealthPort);
     }
     await prepare({ root, env, run: stack.run, print });
-    await bringUp({ installation, env, settings, stack, print, lock, signal: stop.asked, began });
+    await bringUp({ installation, env, settings, stack, print, lock, signal: stop.asked, began, given });
     await aborted(stop.asked);
   };
 

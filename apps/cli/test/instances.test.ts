@@ -40,6 +40,12 @@ it('describes an instance and the workflows it can run', async () => {
   });
 });
 
+it('says that there is nothing to show if the settings name no ComfyUI', async () => {
+  const { code, stdout, stderr } = await run(['instances'], { WORKER_NAME: 'local' });
+  expect([code, stdout]).toEqual([0, '']);
+  expect(stderr).toContain('Neither COMFYUI_URLS nor COMFYUI_INSTANCES_FILE is set');
+});
+
 it("says what to set when the workflows' checkpoint is missing, and which checkpoint a request can name", async () => {
   const { url } = await comfyui({ version: '0.33.0', checkpoints: ['SD15/fox 1.safetensors', 'owl.safetensors'] });
   expect(await look([url])).toEqual({

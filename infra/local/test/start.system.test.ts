@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort, until } from '@comfy-fleet/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { publishedSettings } from '../data-lock.mjs';
 import { processIdentity } from '../process-identity.mjs';
 import { makeRoot, type Runner, startRunner } from './runner.js';
 
@@ -181,6 +182,11 @@ describe('npm start', () => {
     expect(runner.text()).not.toContain('simulator');
     expect(said).toBeGreaterThan(-1);
     expect(said).toBeLessThan(lines.findIndex((line) => READY.test(line)));
+    // other commands find it, although only this start has the address in its environment
+    expect(publishedSettings(join(root, '.data'))).toMatchObject({
+      COMFYUI_URLS: 'http://127.0.0.1:1',
+      WORKER_NAME: 'local',
+    });
     const curl = lines.find((line) => line.startsWith('  curl ')) ?? '';
     const { stdout } = await promisify(execFile)('bash', ['-c', curl.replace('curl', 'printf "%s\\n"')]);
     expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({ lod: 'sketch', checkpoint });

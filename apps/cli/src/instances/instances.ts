@@ -18,9 +18,11 @@ import { describeStats, type Probe, probeInstance } from './probe.js';
 const DEADLINE_MS = 30_000;
 
 /** Describes each configured ComfyUI and what it can run. Resolves to the exit code. */
-export async function runInstances(json: boolean, { env, result }: CommandIo): Promise<number> {
+export async function runInstances(json: boolean, { env, result, info }: CommandIo): Promise<number> {
   const config = loadConfig(env);
   const all = await readInstances(config, env);
+  if (all.length === 0)
+    info('Neither COMFYUI_URLS nor COMFYUI_INSTANCES_FILE is set, so there is no instance to show.');
   const workflows = await loadWorkflows(config.workflowsDir, config).catch(throwCommandError);
   const signal = AbortSignal.timeout(DEADLINE_MS);
   const found = await Promise.all(all.map((instance) => examine(instance, { config, workflows, signal })));
