@@ -32,7 +32,14 @@ export function readGraph(json: unknown): Graph {
     );
   }
   if (Object.keys(json).length === 0) throw new FileFault(`has no nodes: ${HOW_TO_EXPORT}`);
-  const faults = Object.entries(json).flatMap(([id, node]) => nodeFaults(id, node));
+  const entries = Object.entries(json);
+  const stranger = entries.find(([id, value]) => id.length <= MOST_ID_CHARS && !isNode(value));
+  if (stranger !== undefined) {
+    throw new FileFault(
+      `"${stranger[0]}" is not a node with class_type and inputs, so this is not the API format: ${HOW_TO_EXPORT}`,
+    );
+  }
+  const faults = entries.flatMap(([id, node]) => nodeFaults(id, node as GraphNode));
   if (faults.length > 0) throw new FileFault(...faults);
   const graph = json as Graph;
   refuseBadLinks(graph);
@@ -40,18 +47,19 @@ export function readGraph(json: unknown): Graph {
   return graph;
 }
 
-function nodeFaults(id: string, node: unknown): string[] {
+function isNode(value: unknown): value is GraphNode {
+  return isRecord(value) && typeof value.class_type === 'string' && isRecord(value.inputs);
+}
+
+function nodeFaults(id: string, node: GraphNode): string[] {
   if (id.length > MOST_ID_CHARS) return [`has a node id of ${id.length} characters; ${MOST_ID_CHARS} are the most`];
-  if (isRecord(node) && typeof node.class_type === 'string' && isRecord(node.inputs)) {
-    const meta: unknown = node._meta;
-    const title: unknown = isRecord(meta) ? (meta.title ?? undefined) : undefined;
-    if ((meta !== undefined && !isRecord(meta)) || (title !== undefined && typeof title !== 'string')) {
-      return [`has a _meta at node "${id}" that is not an object with a title in text: correct it, or leave it out`];
-    }
-    const inputs = Object.keys(node.inputs).length;
-    return inputs <= MOST_INPUTS ? [] : [`has ${inputs} inputs at node "${id}"; ${MOST_INPUTS} are the most`];
+  const meta: unknown = node._meta;
+  const title: unknown = isRecord(meta) ? (meta.title ?? undefined) : undefined;
+  if ((meta !== undefined && !isRecord(meta)) || (title !== undefined && typeof title !== 'string')) {
+    return [`has a _meta at node "${id}" that is not an object with a title in text: correct it, or leave it out`];
   }
-  return [`"${id}" is not a node with class_type and inputs, so this is not the API format: ${HOW_TO_EXPORT}`];
+  const inputs = Object.keys(node.inputs).length;
+  return inputs <= MOST_INPUTS ? [] : [`has ${inputs} inputs at node "${id}"; ${MOST_INPUTS} are the most`];
 }
 
 function refuseBadLinks(graph: Graph): void {

@@ -122,6 +122,7 @@ describe('a workflow that cannot be bound', () => {
     ['a list', '[]', 'is not a workflow: '],
     ['empty', '{}', 'has no nodes: '],
     ['the body of POST /prompt', '{"prompt": {"1": {}}}', '"1" is not a node with class_type and inputs, '],
+    ['other JSON', '{"name": "a", "version": "1", "files": []}', '"name" is not a node with class_type and inputs, '],
     ['cut off', '{"1": ', 'is not valid JSON: '],
   ])('is refused when the file is %s', async (_what, text, beginning) => {
     const faults = await faultsOf({ 'text2img.json': { text } });
