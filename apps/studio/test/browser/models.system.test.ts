@@ -42,6 +42,8 @@ describe.skipIf(!hasChromium)('the page of models', () => {
   it('registers a model by its source, shows its fetch, and deletes it after explaining the consequences', async () => {
     const { page, context, complaints } = await visit(browser, `${stack.url}/studio/models`, { key: keyOf('admin') });
     await page.getByRole('list', { name: 'Model folders' }).getByText('gpu').waitFor();
+    await page.getByText('No models are registered').waitFor();
+    expect(await page.getByRole('list', { name: 'Models', exact: true }).count()).toBe(0);
     await page.getByRole('button', { name: 'Add a model…' }).click();
     await page.getByLabel('Sources').fill(sourceOf('loras/detail.safetensors'));
     expect(await page.getByLabel('Kind').inputValue()).toBe('loras');
