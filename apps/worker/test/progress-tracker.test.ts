@@ -36,6 +36,14 @@ it('weighs the sampler by its steps, from the first node on', () => {
   expect(tracker.progress).toMatchObject({ fraction: 0.5, step: 4, steps: 8, nodeId: '5', nodes: { done: 1 } });
 });
 
+it('weighs a sampler that has just begun by the steps it will have', () => {
+  const tracker = new ProgressTracker(graph, UNSEEN);
+  tracker.take(finished('1'));
+  tracker.take({ type: 'progress_state', promptId, nodes: [{ node: '5', value: 0, max: 1, state: 'running' }] });
+  tracker.take(node('5'));
+  expect(tracker.progress).toMatchObject({ fraction: 0.1, step: null, nodeId: '5' });
+});
+
 it('leaves cached nodes out of the fraction, because they take no time, and counts them as done', () => {
   const tracker = new ProgressTracker(graph, UNSEEN);
   tracker.take({ type: 'cached', promptId, nodes: ['1', '7'] });

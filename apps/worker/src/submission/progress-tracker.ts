@@ -103,8 +103,10 @@ export class ProgressTracker {
     return this.#fraction;
   }
 
-  #weightOf(id: string, reportedSteps: number | undefined): number {
+  #weightOf(id: string, reportedMax: number | undefined): number {
     const { times, work } = this.#expected;
+    // ComfyUI reports 0 of 1 for every node that begins, whatever steps it has.
+    const reportedSteps = reportedMax === 1 ? undefined : reportedMax;
     // A node that was always in the cache has no known time.
     const weight = times.size > 0 ? (times.get(id) ?? 0) * work.of(id, reportedSteps) : work.stepsOf(id, reportedSteps);
     return Math.max(1, weight);
