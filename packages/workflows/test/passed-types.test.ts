@@ -77,7 +77,8 @@ it.each<[string, string, Record<string, unknown>, string[]]>([
   ['a number in a template', 'StringFormat', { f_string: '{a}', 'values.a': ['whole', 0] }, []],
   ['a preview of a conditioning', 'PreviewAny', { source: ['combined', 0] }, ['CONDITIONING']],
   ['a preview of a model', 'PreviewAny', { source: ['7', 0] }, ['CLIP']],
-  ['a preview of a picture', 'PreviewAny', { source: ['picture', 0] }, []],
+  ['a preview of a picture', 'PreviewAny', { source: ['picture', 0] }, ['IMAGE']],
+  ['a preview of a number', 'PreviewAny', { source: ['whole', 0] }, []],
 ])('knows how long a text becomes: %s', (_what, className, inputs, types) => {
   const graph = {
     ...SOURCES,

@@ -7,11 +7,9 @@ import { nodeInputs } from '../verdict/node-inputs.js';
 /** The type of what ComfySwitchNode and others pass on, whatever it is. */
 const isOpen = (type: unknown) => type === '*' || (typeof type === 'string' && type.startsWith('COMFY_MATCHTYPE'));
 
-/** Classes that print any value, and the types that print as texts of a known length. */
-const PRINTS: Readonly<Record<string, RegExp>> = {
-  StringFormat: /^(STRING|INT|FLOAT|BOOLEAN|COMBO)$/,
-  PreviewAny: /^(STRING|INT|FLOAT|BOOLEAN|COMBO|IMAGE|MASK|LATENT|AUDIO|VIDEO|SIGMAS)$/,
-};
+/** Classes that print any value as a text. Of a tensor that may have millions of characters. */
+const PRINTS = new Set(['PreviewAny', 'StringFormat']);
+const PRINTED = /^(STRING|INT|FLOAT|BOOLEAN|COMBO)$/;
 
 /**
  * Inputs that get a value of another type through nodes that pass on what they get. ComfyUI checks only the types of direct
@@ -46,12 +44,8 @@ export function wrongTypes(graph: Graph, catalogue: Catalogue) {
     linkedInputs(described).flatMap((name) => {
       const link = linkAt(described, name);
       if (link === undefined) return [];
-      const printed = PRINTS[described.class_type];
-      const long =
-        printed &&
-        origins(link)
-          .map(outputOf)
-          .find((type) => !Array.isArray(type) && !printed.test(String(type)));
+      const types = PRINTS.has(described.class_type) ? origins(link).map(outputOf) : [];
+      const long = types.find((type) => !Array.isArray(type) && !PRINTED.test(String(type)));
       if (long !== undefined)
         return [{ node, input: name, detail: `${name} of ${described.class_type} prints no ${String(long)}` }];
       if (!isOpen(outputOf(link))) return [];

@@ -1,4 +1,4 @@
-import { type Catalogue, isOutputClass, outputTypes } from '../describe/catalogue.js';
+import { type Catalogue, isOutputClass } from '../describe/catalogue.js';
 import { type Graph, type GraphNode, isLink } from '../graph.js';
 import { showJson } from '../json-text.js';
 import { listLength } from '../picture-flow.js';
@@ -22,12 +22,6 @@ export const MAX_SHOWN_CHARS = 1_000_000;
 const MAX_SEARCHED_CHARS = 1_000_000;
 /** Assumed for a text that a node makes from other things than texts. */
 const USUAL_TEXT_CHARS = 200;
-/**
- * Assumed for a tensor that PreviewAny shows. ComfyUI prints up to 1.4 million characters of one; forty of those stay
- * below the 64 MB that a worker reads of a history.
- */
-const TENSOR_CHARS = 25_000;
-const PLAIN_TYPE = /^(STRING|INT|FLOAT|BOOLEAN|COMBO)$/;
 /** The widest field of a template, see TEMPLATE in forbidden-parts.ts. */
 const MAX_FIELD_CHARS = 99;
 
@@ -72,8 +66,7 @@ export function growingTexts(graph: Graph, catalogue: Catalogue = {}): string[] 
       searched > MAX_SEARCHED_CHARS
         ? sizes.map(([name, size]) => [name, { ...size, text: undefined }] as const)
         : sizes;
-    const { length, ...more } = made(node, told);
-    const size = { length: Math.max(length, tensorChars(node)), ...more, items: listLength(node.class_type, lists, 1) };
+    const size = { ...made(node, told), items: listLength(node.class_type, lists, 1) };
     known.set(id, size);
     return size;
   };
@@ -81,12 +74,6 @@ export function growingTexts(graph: Graph, catalogue: Catalogue = {}): string[] 
     if (isLink(value)) return sizeOf(value[0]);
     if (typeof value === 'string') return { ...sizeOfText(value), items: 1 };
     return { ...(typeof value === 'object' ? sizeOfText(showJson(value)) : NONE), text: undefined, items: 1 };
-  };
-  const tensorChars = ({ class_type: className, inputs }: GraphNode): number => {
-    const { source } = inputs;
-    if (className !== 'PreviewAny' || !isLink(source)) return 0;
-    const type = outputTypes(catalogue, graph[source[0]]?.class_type ?? '')?.[source[1]];
-    return type !== undefined && PLAIN_TYPE.test(type) ? 0 : TENSOR_CHARS;
   };
   let shown = 0;
   return Object.entries(graph).flatMap(([id, { class_type: className }]) => {
