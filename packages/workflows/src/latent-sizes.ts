@@ -61,7 +61,9 @@ export function sizedByVae(
     return { pictures: { ...scaledBy(decoded, { value: side }), frames }, adds: true };
   }
   const isLatent = outputTypes(catalogue, name)?.includes('LATENT') ?? MAKES_LATENTS.test(name);
-  const sizer = vae === undefined || 'width' in inputs ? name : vae;
   const before = pictures.sizedBy ?? [];
-  return { ...made, pictures: { ...pictures, sizedBy: !isLatent ? undefined : before.length > 0 ? before : [sizer] } };
+  const isSized = 'width' in inputs && made.adds;
+  const sizer = vae === undefined || isSized ? name : vae;
+  const sizedBy = isSized || before.length === 0 ? [sizer] : before;
+  return { ...made, pictures: { ...pictures, sizedBy: isLatent ? sizedBy : undefined } };
 }

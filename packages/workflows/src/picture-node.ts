@@ -119,7 +119,7 @@ export class PictureNode {
 
   /** A crop with a known place and size, from a picture with a known shape. */
   private cropped(before: Pictures): Pictures | undefined {
-    if (!/^(Image|Latent)Crop$/.test(this.node.class_type) || before.longest !== undefined) return undefined;
+    if (this.node.class_type !== 'ImageCrop' || before.longest !== undefined) return undefined;
     const [x, y, width, height] = [this.side('x'), this.side('y'), this.side('width'), this.side('height')];
     const isExact = [x, y, width, height].every((side) => side?.least === undefined && !Number.isNaN(side?.value));
     if (!isExact) return undefined;
@@ -189,7 +189,10 @@ export class PictureNode {
     const layers = 4 * (this.side('layers')?.value ?? 0);
     const batch = this.side('batch_size');
     const isScale = before !== undefined && length === undefined && batch === undefined;
-    if (isScale) return { ...before, longest: undefined, ...shape };
+    // ComfyUI scales latents to at least 64 pixels.
+    const least = (side: Side) => ({ ...side, value: Math.max(side.value, this.makesLatents() ? 64 : 0) });
+    if (isScale)
+      return { ...before, longest: undefined, ...shape, width: least(shape.width), height: least(shape.height) };
     // It may scale all input pictures before it selects those that it needs.
     const scaled = before === undefined || CUTS_FRAMES.test(this.node.class_type) ? 0 : imagesOf(before);
     const frames = Math.max(scaled, known(length, 1) + known(layers, 0));
@@ -230,7 +233,7 @@ export class PictureNode {
       [across]: { ...first[across], value: isScaled ? side : Math.max(side, otherSide) },
     };
     const isKnown = [one, other].every(({ longest }) => longest === undefined);
-    const made = { ...one, ...sides, frames: Math.max(one.frames, other.frames) };
+    const made = { ...largest(one, other), longest: undefined, ...sides };
     return isKnown ? made : { ...made, longest: Math.max(made.width.value, made.height.value) };
   }
 

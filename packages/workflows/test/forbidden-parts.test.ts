@@ -57,6 +57,7 @@ it.each([
   'EmptyChromaRadianceLatentImage',
   'LatentConcat',
   'LatentCutToBatch',
+  'LatentRotate',
   'SamplerLCMUpscale',
   'SeedVR2TemporalChunk',
   'SeedVR2TemporalMerge',

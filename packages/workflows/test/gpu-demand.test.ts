@@ -231,6 +231,13 @@ describe('the numbers of a job', () => {
     expect(pixels).toBe((made + (pictures > made ? pictures : 0)) * 256 ** 2);
   });
 
+  it('expect latents of eight pixels a unit from LatentUpscale, whatever the model', () => {
+    const e = ['EmptyFlux2LatentImage', { width: 256, height: 256, batch_size: 1 }] as const;
+    const latent = ['LatentUpscale', { samples: ['e', 0], width: 512, height: 512 }] as const;
+    const m = ['CheckpointLoaderSimple', { ckpt_name: 'flux2.safetensors' }] as const;
+    expect(demandOf({ ...sampled({ e, latent }), m }).pixels).toBe(256 ** 2 + 512 ** 2 + 1024 ** 2);
+  });
+
   it('do not let a negative number compensate for others', () => {
     const nodes = sampled({ latent: empty({ batch_size: 4 }), x: empty({ width: -100_000, batch_size: 100 }) });
     expect(demandOf(nodes).pixels).toBeGreaterThanOrEqual(4 * 512 ** 2);
@@ -317,6 +324,34 @@ it.each<[string, Nodes, number]>([
     'EmptyQwenImageLayeredLatentImage',
     { l: ['EmptyQwenImageLayeredLatentImage', { width: 512, height: 512, layers: 64, batch_size: 1 }] },
     4 * 64 * 512 ** 2,
+  ],
+  [
+    'ImageStitch of a batch that a VAE made',
+    {
+      l: ['EmptyLatentImage', { width: 64, height: 64, batch_size: 64 }],
+      d: ['VAEDecode', { samples: ['l', 0], vae: ['v', 0] }],
+      e: ['EmptyImage', { width: 2048, height: 2048, batch_size: 1 }],
+      s: ['ImageStitch', { image1: ['e', 0], image2: ['d', 0], direction: 'right', match_image_size: true }],
+    },
+    64 * 4096 * 2048,
+  ],
+  [
+    'LatentCrop beyond the edge, which leaves 64 pixels',
+    {
+      l: ['EmptyLatentImage', { width: 512, height: 512, batch_size: 1 }],
+      c: ['LatentCrop', { samples: ['l', 0], width: 512, height: 512, x: 4096, y: 4096 }],
+      u: ['LatentUpscaleBy', { samples: ['c', 0], scale_by: 8 }],
+    },
+    512 ** 2 + 512 ** 2 - 1,
+  ],
+  [
+    'LatentUpscale to less than 64 pixels',
+    {
+      l: ['EmptyLatentImage', { width: 512, height: 512, batch_size: 1 }],
+      c: ['LatentUpscale', { samples: ['l', 0], width: 8, height: 8 }],
+      u: ['LatentUpscaleBy', { samples: ['c', 0], scale_by: 8 }],
+    },
+    512 ** 2 + 64 ** 2 + 512 ** 2 - 1,
   ],
   [
     'ImageStitch with a spacing',
