@@ -1,8 +1,10 @@
 import { type Catalogue, outputTypes } from './describe/catalogue.js';
 import { type Graph, isModelFile, linkAt, nodeAt } from './graph.js';
 import { showJson } from './json-text.js';
+import type { Sound } from './loaded-media.js';
 import type { Made } from './picture-node.js';
 import { scaledBy } from './picture-shapes.js';
+import { stripOf } from './sound-flow.js';
 
 /** Models whose VAE makes more than 8×8 pixels of a latent. */
 interface CoarseModels {
@@ -34,6 +36,13 @@ export function coarseModels(graph: Graph): readonly CoarseModels[] {
   return COARSE.filter(({ files }) => names.some((name) => files.test(name)));
 }
 
+interface Around {
+  readonly catalogue: Catalogue | undefined;
+  readonly coarse: readonly CoarseModels[];
+  /** The sound that leaves the node. */
+  readonly sound: Sound | undefined;
+}
+
 /**
  * What a node makes, with what decided the size of its latents. Samplers give an empty latent the channels of their model
  * and keep its width and height. A VAE of coarse models then makes larger pictures of it.
@@ -42,7 +51,7 @@ export function sizedByVae(
   graph: Graph,
   id: string,
   made: Made | undefined,
-  { catalogue, coarse }: { readonly catalogue: Catalogue | undefined; readonly coarse: readonly CoarseModels[] },
+  { catalogue, coarse, sound }: Around,
 ): Made | undefined {
   if (made === undefined) return undefined;
   const node = nodeAt(graph, id);
@@ -55,9 +64,10 @@ export function sizedByVae(
       by === vae ? [] : coarse.filter(({ classes }) => !classes.test(by)),
     );
     const side = Math.max(1, ...growths.map((one) => one.side));
-    const frames = pictures.frames * Math.max(1, ...growths.map((one) => one.frames));
-    const decoded = { ...pictures, sizedBy: undefined, isDecoded: true };
+    const isStrip = sound !== undefined && pictures.width.value === 0 && !/audio/i.test(name);
+    const decoded = { ...pictures, ...(isStrip ? stripOf(sound) : {}), sizedBy: undefined, isDecoded: true };
     if (growths.length === 0) return { ...made, pictures: decoded };
+    const frames = decoded.frames * Math.max(1, ...growths.map((one) => one.frames));
     return { pictures: { ...scaledBy(decoded, { value: side }), frames }, adds: true };
   }
   const isLatent = outputTypes(catalogue, name)?.includes('LATENT') ?? MAKES_LATENTS.test(name);

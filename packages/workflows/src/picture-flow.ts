@@ -84,7 +84,7 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
     if (sound !== undefined) sounds.set(id, sound);
     const conditioning = textsAfter(graph, id, { catalogue, texts });
     if (conditioning !== undefined) texts.set(id, conditioning);
-    const made = sizedByVae(graph, id, node.after(found, loaded, sound), { catalogue, coarse });
+    const made = sizedByVae(graph, id, node.after(found, loaded, sound), { catalogue, coarse, sound });
     const batch = Math.max(1, ...found.map(imagesOf));
     lists.set(id, listLength(nodeAt(graph, id).class_type, lengths, batch) * (made?.tiles ?? 1));
     numbers.add(id, sizeOf);

@@ -16,6 +16,7 @@ import {
   sidesOf,
   UNKNOWN,
   UNKNOWN_PICTURES,
+  widenedBy,
 } from './picture-shapes.js';
 import { MEGAPIXEL } from './sizes.js';
 import { latentOfSound } from './sound-flow.js';
@@ -210,7 +211,7 @@ export class PictureNode {
     const [one, of] = width.value === 0 ? [height, 'width' as const] : [width, 'height' as const];
     const other = of === 'width' ? 'height' : 'width';
     const ratio = before === undefined ? 1 : (before.longest ?? before[of].value / before[other].value);
-    const side = { value: one.value * known(ratio, 1), at: one.at, isRounded: true };
+    const side = { value: Math.ceil(one.value * known(ratio, 1) - 1e-6), at: one.at, isRounded: true };
     const sides = of === 'width' ? { width: side, height } : { width, height: side };
     return before?.longest === undefined ? { ...sides, ...longest } : { ...sides, longest: side.value };
   }
@@ -261,7 +262,7 @@ export class PictureNode {
       return { ...before, width: side, height: side, longest: KONTEXT.longest };
     }
     const by = this.side('scale_by', 'scale_ratio') ?? this.factorOfResize() ?? this.factorOfModel();
-    if (by !== undefined && !Number.isNaN(by.value)) return scaledBy(before, by);
+    if (by !== undefined && !Number.isNaN(by.value)) return scaledBy(before, by, this.makesLatents() ? 32 : 1);
     const longest = this.side('largest_size', 'longer_size', 'longer_edge');
     if (longest !== undefined) return scaledTo(before, longest, 'longest');
     const shortest =
@@ -271,18 +272,14 @@ export class PictureNode {
     if (shortest !== undefined) return scaledTo(before, shortest, 'shortest');
     const area = this.side('megapixels');
     if (area !== undefined) {
-      return scaledTo(before, { value: Math.sqrt(area.value * MEGAPIXEL), at: area.at }, 'area');
+      const wanted = { value: Math.sqrt(area.value * MEGAPIXEL), at: area.at };
+      const more = Math.floor(known(this.side('resolution_steps')?.value, 1) / 2);
+      return widenedBy(scaledTo(before, wanted, 'area'), more, more);
     }
     if (/pad/i.test(this.node.class_type)) {
       const more = (...names: readonly string[]) =>
         names.reduce((all, name) => all + known(this.side(name)?.value, 0), 0);
-      const { width, height } = sidesOf(before);
-      return {
-        ...before,
-        width: { ...width, value: width.value + more('left', 'right') },
-        height: { ...height, value: height.value + more('top', 'bottom') },
-        ...(before.longest === undefined ? {} : { longest: before.longest + more('left', 'right', 'top', 'bottom') }),
-      };
+      return widenedBy(before, more('left', 'right'), more('top', 'bottom'));
     }
     const times = INTERPOLATES.test(this.node.class_type) ? this.side('multiplier') : undefined;
     if (times !== undefined) return { ...before, frames: before.frames * known(times.value, 1) };

@@ -77,16 +77,24 @@ export function sidesOf(pictures: Pictures): Pick<Pictures, 'width' | 'height'> 
   return { width: { ...width, value: longest }, height: { ...height, value: longest } };
 }
 
-export function scaledBy(before: Pictures, by: Side): Pictures {
-  const scaled = ({ value, at }: Side) => ({
-    value: value * by.value,
-    at: by.at ?? at,
-    isScaled: true,
-    isRounded: true,
-  });
+/** ComfyUI rounds to whole units: the pixels of a picture, or the 8 to 32 pixels that a number of a latent stands for. */
+export function scaledBy(before: Pictures, by: Side, unit = 1): Pictures {
+  // Without the errors of floating point.
+  const scaled = (value: number) => Math.max(0, Math.ceil((value * by.value - 1e-6) / unit) * unit);
+  const side = ({ value, at }: Side) => ({ value: scaled(value), at: by.at ?? at, isScaled: true, isRounded: true });
   const { width, height, longest } = before;
-  const sides = { width: scaled(width), height: scaled(height) };
-  return { ...before, ...sides, ...(longest === undefined ? {} : { longest: longest * by.value }) };
+  const sides = { width: side(width), height: side(height) };
+  return { ...before, ...sides, ...(longest === undefined ? {} : { longest: scaled(longest) }) };
+}
+
+/** With more pixels at two of its sides, and as many at the others. */
+export function widenedBy(before: Pictures, across: number, down: number): Pictures {
+  const { width, height } = sidesOf(before);
+  const sides = {
+    width: { ...width, value: width.value + across },
+    height: { ...height, value: height.value + down },
+  };
+  return { ...before, ...sides, ...(before.longest === undefined ? {} : { longest: before.longest + across + down }) };
 }
 
 /**

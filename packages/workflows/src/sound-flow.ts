@@ -2,6 +2,7 @@ import { type Catalogue, outputTypes } from './describe/catalogue.js';
 import { type Graph, nodeAt } from './graph.js';
 import type { LoadedFile, Sound } from './loaded-media.js';
 import type { Numbers } from './numbers.js';
+import { ONE, type Pictures } from './picture-shapes.js';
 
 /** Assumed for an unknown sound. */
 const USUAL: Sound = { seconds: 600, rate: 48_000, channels: 2 };
@@ -36,6 +37,12 @@ export function pixelsOfSound(
  */
 export function latentOfSound({ seconds }: Sound) {
   return { width: { value: 0 }, height: { value: 0 }, frames: Math.max(1, seconds) };
+}
+
+/** What a VAE of pictures makes of the latent of a sound: a strip of at most 128 times 200 pixels a second. */
+export function stripOf({ seconds }: Sound): Pictures {
+  const side = { value: Math.sqrt(128 * 200) };
+  return { width: side, height: side, longest: Math.max(128, 200 * seconds), count: ONE, frames: Math.max(1, seconds) };
 }
 
 function makesSound(catalogue: Catalogue | undefined, className: string): boolean {

@@ -59,10 +59,11 @@ it.each([
   'LatentCutToBatch',
   'LatentRotate',
   'SamplerLCMUpscale',
+  'SeedVR2Preprocess',
   'SeedVR2TemporalChunk',
   'SeedVR2TemporalMerge',
   'StableCascade_EmptyLatentImage',
-])('refuses %s, whose latents may be larger than what is counted', (className) => {
+])('refuses %s, which may make more than what is counted', (className) => {
   expect(faults(one(className, {}))[0]).toContain('makes');
 });
 

@@ -335,6 +335,43 @@ it.each<[string, Nodes, number]>([
     },
     64 * 4096 * 2048,
   ],
+  ...(['ImageScaleBy', 'LatentUpscaleBy'] as const).map((className): [string, Nodes, number] => {
+    const input = className === 'ImageScaleBy' ? 'image' : 'samples';
+    const made = className === 'ImageScaleBy' ? 'EmptyImage' : 'EmptyLatentImage';
+    const by = (from: string, scale_by: number) => [className, { [input]: [from, 0], scale_by }] as const;
+    // Both stay at two pixels, or two units of eight pixels.
+    const smaller = Array.from({ length: 20 }, (_, n) => [`${n + 1}`, by(`${n}`, 0.75)] as const);
+    const first = [made, { width: 16, height: 16, batch_size: 1 }] as const;
+    const nodes = { 0: first, ...Object.fromEntries(smaller), a: by('20', 8), b: by('a', 8), c: by('b', 8) };
+    return [`${className} by less than a unit`, nodes, (2 * 8 ** 3) ** 2];
+  }),
+  [
+    'ImageScale to less than a pixel',
+    {
+      e: ['EmptyImage', { width: 4096, height: 1, batch_size: 1 }],
+      s: ['ImageScale', { image: ['e', 0], width: 64, height: 0 }],
+      b: ['ImageScaleBy', { image: ['s', 0], scale_by: 8 }],
+    },
+    4096 + 64 + 64 * 64 - 1,
+  ],
+  [
+    'ImageScaleToTotalPixels in large steps',
+    {
+      e: ['EmptyImage', { width: 1000, height: 1, batch_size: 1 }],
+      s: ['ImageScaleToTotalPixels', { image: ['e', 0], megapixels: 15.7, resolution_steps: 256 }],
+    },
+    1000 + 128_256 * 256 - 1,
+  ],
+  [
+    'VAEDecode of the latent of a sound',
+    {
+      l: ['EmptyAceStepLatentAudio', { seconds: 100, batch_size: 1 }],
+      u: ['LatentUpscaleBy', { samples: ['l', 0], scale_by: 4 }],
+      d: ['VAEDecode', { samples: ['u', 0], vae: ['v', 0] }],
+      s: ['ImageScaleBy', { image: ['d', 0], scale_by: 8 }],
+    },
+    128 * 86 * 100 * (4 * 8) ** 2,
+  ],
   [
     'LatentCrop beyond the edge, which leaves 64 pixels',
     {
