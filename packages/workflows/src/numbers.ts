@@ -11,18 +11,10 @@ export interface NumberAt {
   readonly value: number;
   /** Its lower bound, if it is not known exactly. */
   readonly least?: number | undefined;
-  /** It is a size that ComfyUI rounds, so it may be a little larger. */
-  readonly isRounded?: boolean | undefined;
   /** It is the size of a picture that a VAE made, which may be larger than we think. */
   readonly isDecoded?: boolean | undefined;
   readonly at: Slot;
 }
-
-/**
- * How much larger than we think a rounded size may be. Only formulas need it: they could multiply the difference. Nodes
- * round to multiples of up to 256.
- */
-const ROUNDED = { factor: 1.1, pixels: 256 };
 
 /**
  * The numbers of a graph, including those that other nodes pass on or calculate. A node is added after the nodes that
@@ -66,8 +58,8 @@ export class Numbers {
     switch (node.class_type) {
       case 'ComfyMathExpression': {
         const rangeOf = (name: string) => {
-          const { value, least = value, isRounded } = numberAt(`values.${name}`) ?? { value: Number.NaN };
-          return { least, most: isRounded ? value * ROUNDED.factor + ROUNDED.pixels : value };
+          const { value, least = value } = numberAt(`values.${name}`) ?? { value: Number.NaN };
+          return { least, most: value };
         };
         const { least = Number.NaN, most = Number.NaN } = calculate(String(node.inputs.expression), rangeOf) ?? {};
         const at = { node: id, input: 'expression' };
@@ -83,9 +75,8 @@ export class Numbers {
         const [off, on] = [numberAt('on_false'), numberAt('on_true')];
         if (off === undefined || on === undefined) return [];
         const least = Math.min(off.least ?? off.value, on.least ?? on.value);
-        const isRounded = off.isRounded || on.isRounded;
         const isDecoded = off.isDecoded || on.isDecoded;
-        return [{ ...(off.value > on.value ? off : on), least, isRounded, isDecoded }];
+        return [{ ...(off.value > on.value ? off : on), least, isDecoded }];
       }
       case 'ResolutionSelector': {
         const { aspect_ratio: shape } = node.inputs;
@@ -93,7 +84,11 @@ export class Numbers {
         const [width = 1, height = 1] = shape.split(':').map(Number.parseFloat);
         const area = (numberAt('megapixels')?.value ?? Number.NaN) * MEGAPIXEL;
         const at = { node: id, input: 'megapixels' };
-        const side = (ratio: number) => ({ value: Math.sqrt(area * ratio), least: 0, isRounded: true, at });
+        const { value: multiple, least: smallest } = numberAt('multiple') ?? { value: 1 };
+        const side = (ratio: number) => {
+          const exact = Math.sqrt(area * ratio) + (smallest === undefined ? 0 : multiple);
+          return { value: Math.ceil((exact - 1e-6) / multiple) * multiple, least: 0, at };
+        };
         return [side(width / height), side(height / width)];
       }
       case 'GetImageSize': {
@@ -111,7 +106,7 @@ export class Numbers {
   }
 }
 
-type SizeOf = (node: string) => readonly Pick<NumberAt, 'value' | 'isRounded' | 'isDecoded'>[];
+type SizeOf = (node: string) => readonly Pick<NumberAt, 'value' | 'isDecoded'>[];
 
 /** Classes of ComfyUI that pass a number on. Others may have an input of such a name and make something else of it. */
 const PASSING = new Set(['PrimitiveInt', 'PrimitiveFloat', 'SeedNode', 'ComfyNumberConvert']);

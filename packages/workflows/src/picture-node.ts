@@ -211,7 +211,7 @@ export class PictureNode {
     const [one, of] = width.value === 0 ? [height, 'width' as const] : [width, 'height' as const];
     const other = of === 'width' ? 'height' : 'width';
     const ratio = before === undefined ? 1 : (before.longest ?? before[of].value / before[other].value);
-    const side = { value: Math.ceil(one.value * known(ratio, 1) - 1e-6), at: one.at, isRounded: true };
+    const side = { value: Math.ceil(one.value * known(ratio, 1) - 1e-6), at: one.at };
     const sides = of === 'width' ? { width: side, height } : { width, height: side };
     return before?.longest === undefined ? { ...sides, ...longest } : { ...sides, longest: side.value };
   }
@@ -230,7 +230,7 @@ export class PictureNode {
     const ratio = isScaled ? (other.longest === undefined ? side / otherSide : side) : 1;
     const spacing = known(this.side('spacing_width')?.value, 0);
     const sides = {
-      [along]: { ...first[along], value: first[along].value + second[along].value * ratio + spacing, isRounded: true },
+      [along]: { ...first[along], value: first[along].value + second[along].value * ratio + spacing },
       [across]: { ...first[across], value: isScaled ? side : Math.max(side, otherSide) },
     };
     const isKnown = [one, other].every(({ longest }) => longest === undefined);
@@ -258,7 +258,7 @@ export class PictureNode {
   private scaled(before: Pictures | undefined): Pictures | undefined {
     if (before === undefined) return undefined;
     if (this.node.class_type === 'FluxKontextImageScale') {
-      const side = { value: KONTEXT.side, isRounded: true };
+      const side = { value: KONTEXT.side };
       return { ...before, width: side, height: side, longest: KONTEXT.longest };
     }
     const by = this.side('scale_by', 'scale_ratio') ?? this.factorOfResize() ?? this.factorOfModel();

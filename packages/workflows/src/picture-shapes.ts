@@ -33,8 +33,6 @@ export interface Side {
   readonly at?: Slot | undefined;
   /** That number is a factor. */
   readonly isScaled?: boolean;
-  /** ComfyUI rounds it, so it may be a little larger. */
-  readonly isRounded?: boolean | undefined;
 }
 
 export type Shape = Pick<Pictures, 'width' | 'height' | 'longest'>;
@@ -81,7 +79,7 @@ export function sidesOf(pictures: Pictures): Pick<Pictures, 'width' | 'height'> 
 export function scaledBy(before: Pictures, by: Side, unit = 1): Pictures {
   // Without the errors of floating point.
   const scaled = (value: number) => Math.max(0, Math.ceil((value * by.value - 1e-6) / unit) * unit);
-  const side = ({ value, at }: Side) => ({ value: scaled(value), at: by.at ?? at, isScaled: true, isRounded: true });
+  const side = ({ value, at }: Side) => ({ value: scaled(value), at: by.at ?? at, isScaled: true });
   const { width, height, longest } = before;
   const sides = { width: side(width), height: side(height) };
   return { ...before, ...sides, ...(longest === undefined ? {} : { longest: scaled(longest) }) };
@@ -101,8 +99,7 @@ export function widenedBy(before: Pictures, across: number, down: number): Pictu
  * Scales a picture so that one side, or the square root of its area, has the wanted number of pixels. A picture of
  * unknown shape may have a shorter side of one pixel; one of unknown size becomes a square.
  */
-export function scaledTo(before: Pictures, size: Side, what: 'longest' | 'shortest' | 'area'): Pictures {
-  const wanted = { ...size, isRounded: true };
+export function scaledTo(before: Pictures, wanted: Side, what: 'longest' | 'shortest' | 'area'): Pictures {
   const { width, height, longest } = before;
   const square = { ...before, width: wanted, height: wanted };
   if (longest === undefined) {
@@ -119,10 +116,7 @@ export function scaledTo(before: Pictures, size: Side, what: 'longest' | 'shorte
 
 export function largest(one: Pictures | undefined, other: Pictures): Pictures {
   if (one === undefined) return other;
-  const larger = (a: Side, b: Side) => ({
-    ...(b.value > a.value || Number.isNaN(a.value) ? b : a),
-    isRounded: a.isRounded || b.isRounded,
-  });
+  const larger = (a: Side, b: Side) => (b.value > a.value || Number.isNaN(a.value) ? b : a);
   const isUnknown = [one, other].some(({ width, height }) => Number.isNaN(width.value + height.value));
   const isAlike = one.width.value === other.width.value && one.height.value === other.height.value;
   const isKnown = one.longest === undefined && other.longest === undefined && (isUnknown || isAlike);
