@@ -52,8 +52,9 @@ const FLEET_KEYS = {
   /**
    * Hash: `time <key>`, the virtual time of an API key, see scheduling/virtual-time.lua; `present`, that of the key
    * served last; `ahead <key>`, what its jobs in work count for besides;
-   * `arrived <key>`, how many jobs came to the pool, and `removed <key>`, how many of these no longer wait; `loaded
-   * <instance>`, when it last got a job for which it had to load models | until the pool has no open job
+   * `arrived <key>`, how many jobs came to the pool, and `removed <key>`, how many of these no longer wait; `passed
+   * <affinity queue>`, when it was first passed over for a job that needs less loading, until a job of it is claimed or none
+   * is left; `loaded <instance>`, when it last got a job for which it had to load models | until the pool has no open job
    */
   schedule: 'schedule:<pool>',
   /** Sorted set: instances by the greatest virtual time of a key that they served | an instance until it gets nothing, or no work */
@@ -81,11 +82,6 @@ const FLEET_KEYS = {
    * after its worker last renewed it
    */
   fits: 'fits:<instance>',
-  /**
-   * Sorted set: names of affinity queues by when they were first passed over for a job that needs less loading | a name
-   * until a job of the queue is claimed, or the queue is empty
-   */
-  passedOver: 'passed-over:<pool>',
   /** Hash: signature, version, level of detail, and `key <API key>` → learned ms of an execution | 30 days after the last change, at most 1,000 fields */
   durations: 'durations:<pool>',
   /** Hash: model file → learned ms of loading it | 30 days after the last change, at most 1,000 fields */

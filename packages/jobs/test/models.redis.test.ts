@@ -47,11 +47,8 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
      */
     wait: async () => {
       const { redis, keys } = fleet;
-      for (const queue of await redis.zrange(keys.passedOver(POOL), '0', '-1')) {
-        await redis.zincrby(keys.passedOver(POOL), -PATIENCE_MS, queue);
-      }
       for (const name of await redis.hkeys(keys.schedule(POOL))) {
-        if (name.startsWith('loaded ')) await redis.hincrby(keys.schedule(POOL), name, -PATIENCE_MS);
+        if (/^(passed|loaded) /.test(name)) await redis.hincrby(keys.schedule(POOL), name, -PATIENCE_MS);
       }
     },
     /** An instance that is up and holds these models. */

@@ -108,11 +108,8 @@ class Memories implements Instances {
 
 /** Lets time pass for everything that has a time. */
 async function pass({ redis, keys }: Fleet, pool: string, ms: number): Promise<void> {
-  for (const queue of await redis.zrange(keys.passedOver(pool), '0', '-1')) {
-    await redis.zincrby(keys.passedOver(pool), -ms, queue);
-  }
   for (const name of await redis.hkeys(keys.schedule(pool))) {
-    if (name.startsWith('loaded ')) await redis.hincrby(keys.schedule(pool), name, -ms);
+    if (/^(passed|loaded) /.test(name)) await redis.hincrby(keys.schedule(pool), name, -ms);
   }
 }
 

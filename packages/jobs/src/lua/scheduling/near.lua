@@ -85,7 +85,7 @@ local function read_queue(queue, key)
     if encoded then queue.jobs[#queue.jobs + 1] = read_job(encoded, sequence, key, queue.affinity) end
   end
   if queue.loadMs ~= 0 or (args.encoding or or_here) and queue.jobs[2] then
-    queue.passedOverAt = tonumber(redis.call('ZSCORE', passed_over_key(pool), queue.name) or nil)
+    queue.passedOverAt = tonumber(redis.call('HGET', schedule_key(pool), 'passed ' .. queue.name) or nil)
   end
   candidates = candidates + 1
   return true

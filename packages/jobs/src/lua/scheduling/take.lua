@@ -40,7 +40,7 @@ end
 local function record_taken(chosen, most_taken)
   serve(pool, chosen.key, args.instance)
   record_passed_over(pool, chosen.passed_over)
-  if not chosen.leaves_first then redis.call('ZREM', passed_over_key(pool), chosen.queue) end
+  if not chosen.leaves_first then redis.call('HDEL', schedule_key(pool), 'passed ' .. chosen.queue) end
   if has_most_in_work(chosen.key, most_taken) then stop_serving(pool, chosen.key) end
   if chosen.load_ms > 0 then
     -- Other workers count the models as loaded already.

@@ -57,7 +57,7 @@ local function leave_queue(pool, job_id, key, sequence, signature, affinity)
   local head = redis.call('ZRANGE', jobs, 0, 0, 'WITHSCORES')[2]
   if head then return redis.call('ZADD', queues, head, queue) end
   redis.call('ZREM', queues, queue)
-  redis.call('ZREM', passed_over_key(pool), queue)
+  redis.call('HDEL', schedule_key(pool), 'passed ' .. queue)
   if redis.call('EXISTS', queues) == 0 then
     redis.call('ZREM', keys_to_serve_key(pool), key)
     redis.call('SREM', keys_at_limit_key(pool), key)
@@ -95,7 +95,7 @@ end
 local function record_passed_over(pool, queues)
   for _, queue in ipairs(queues) do
     if redis.call('EXISTS', affinity_queue_key(pool, queue)) == 1 then
-      redis.call('ZADD', passed_over_key(pool), 'NX', now_ms(), queue)
+      redis.call('HSETNX', schedule_key(pool), 'passed ' .. queue, now_ms())
     end
   end
 end
