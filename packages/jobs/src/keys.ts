@@ -194,10 +194,11 @@ const FLEET_KEYS = {
    * week after it succeeded
    */
   reuse: 'reuse:<key>:<digest>',
-  /** String: fingerprint of the request, and ids of the jobs that it created | at most 24 hours */
-  idempotency: 'idempotency:<key>:<digest>',
-  /** List: these digests, the oldest first, see lua/shared/remember.lua | 24 hours after the last was added */
-  rememberedOf: 'remembered-of:<key>',
+  /**
+   * Hash, `newer` or `older`: digest of an Idempotency-Key → when it came, fingerprint of the request, and ids of the jobs
+   * that it created; `:since`, when the first came, and `:bytes` of all | 24 hours after the last came
+   */
+  idempotency: 'idempotency:<key>:<age>',
   /**
    * String: the source of a workflow | as long as the record of a job or the registry names it; an hour while neither
    * does

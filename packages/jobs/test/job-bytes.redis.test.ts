@@ -141,7 +141,7 @@ it('forgets the oldest ended jobs of a key that holds too many bytes, but neithe
 });
 
 it('remembers as many Idempotency-Keys as fit into a quarter of the bytes of a key, including those of deleted jobs', async () => {
-  const fleet = await openFleet({ keyJobBytes: 8 * KIB });
+  const fleet = await openFleet({ keyJobBytes: 4 * KIB });
   const { orders, jobs } = fleet.ledger;
   const digests = [...'abcdef'].map((letter) => letter.repeat(64));
   const sent = (caller: string, digest: string) => ({ caller, idempotency: { digest, fingerprint: 'f' } });
@@ -154,20 +154,32 @@ it('remembers as many Idempotency-Keys as fit into a quarter of the bytes of a k
     await jobs.forget(job.id);
   }
   const replay = (digest: string) => orders.replay('anna', { digest, fingerprint: 'f' });
-  expect(await replay(first)).toBeUndefined();
-  for (const digest of [second, ...others])
-    await expect(replay(digest)).rejects.toMatchObject({ code: 'job_not_found' });
+  for (const digest of [first, second]) expect(await replay(digest)).toBeUndefined();
+  for (const digest of others) await expect(replay(digest)).rejects.toMatchObject({ code: 'job_not_found' });
   expect(await orders.replay('ben', { digest: first, fingerprint: 'f' })).toMatchObject({ replayed: true });
 });
 
-it('forgets Idempotency-Keys that have expired', async () => {
-  const fleet = await openFleet();
-  const made = async (digest: string) => {
-    await fleet.ledger.orders.create({ jobs: [aJob()], caller: 'anna', idempotency: { digest, fingerprint: 'f' } });
+it('remembers Idempotency-Keys for as long as the setting says, also beside newer ones', async () => {
+  const fleet = await openFleet({ idempotencyTtlSeconds: 100 });
+  const { redis, keys, ledger } = fleet;
+  const newer = keys.idempotency('anna', 'newer');
+  const made = (digest: string) => fleet.submit({ key: 'anna', idempotency: { digest, fingerprint: 'f' } });
+  const isRemembered = async (digest: string) =>
+    (await ledger.orders.replay('anna', { digest, fingerprint: 'f' })) !== undefined;
+  /** As if all of the newer hash had come so many seconds earlier. */
+  const age = async (seconds: number) => {
+    for (const [field, text] of Object.entries(await redis.hgetall(newer))) {
+      const [at = '', ...more] = text.split(' ');
+      if (field !== ':bytes') await redis.hset(newer, field, [Number(at) - 1000 * seconds, ...more].join(' '));
+    }
   };
-  for (const digest of ['a', 'b', 'c']) await made(digest);
-  await fleet.redis.del(fleet.keys.idempotency('anna', 'a'), fleet.keys.idempotency('anna', 'b'));
+  await made('a');
+  await age(60);
+  await made('b');
+  await age(60);
+  await made('c');
+  expect(await Promise.all(['a', 'b', 'c'].map(isRemembered))).toEqual([false, true, true]);
+  await age(120);
   await made('d');
-  const list = await fleet.redis.lrange(fleet.keys.rememberedOf('anna'), 0, -1);
-  expect(list.map((entry) => entry.split(' ')[0])).toEqual(['c', 'd']);
+  expect(await redis.hkeys(keys.idempotency('anna', 'older'))).not.toContain('b');
 });

@@ -28,27 +28,21 @@ Output:
 -- How long the API has to copy the outputs of an equal job, before the new job is rendered.
 local COPYING_MS = 30000
 -- Roughly what Redis stores for an Idempotency-Key, besides its value.
-local REMEMBERED_BYTES = 400
--- How many Idempotency-Keys one order forgets at most.
-local MOST_FORGOTTEN = 1000
+local REMEMBERED_BYTES = 200
 
 local now, day, order, caller = now_ms(), today()
--- Remembers an Idempotency-Key. Those of one API key hold about a quarter of its bytes at most; beyond that, the oldest are
--- forgotten, because they stay when their jobs are deleted. An entry of the list is a digest and the sum of bytes up to it.
+-- Remembers an Idempotency-Key in the newer of two hashes of the API key. When its first entry is as old as may be, or it holds
+-- an eighth of the key's bytes, it takes the place of the older one: entries stay when their jobs are deleted.
 local function remember(key, digest, made, life, key_bytes)
-  local list, name = remembered_of_key(key), idempotency_key(key, digest)
-  local before = string.match(redis.call('LINDEX', list, -1) or '', '%d+$') or 0
-  local bytes = before + #made + REMEMBERED_BYTES
-  redis.call('SET', name, made, 'PX', life)
-  redis.call('RPUSH', list, string.format('%s %d', digest, bytes))
-  redis.call('PEXPIRE', list, life)
-  for _ = 1, MOST_FORGOTTEN do
-    local oldest, upto = string.match(redis.call('LINDEX', list, 0), '^(%S+) (%d+)$')
-    local record = idempotency_key(key, oldest)
-    if record == name or bytes - upto <= key_bytes / 4 and redis.call('EXISTS', record) == 1 then return end
-    redis.call('DEL', record)
-    redis.call('LPOP', list)
+  local newer, older = idempotency_key(key, 'newer'), idempotency_key(key, 'older')
+  local bytes = redis.call('HINCRBY', newer, ':bytes', #made + REMEMBERED_BYTES)
+  if now - (redis.call('HGET', newer, ':since') or now) >= life or bytes > key_bytes / 8 then
+    redis.call('RENAME', newer, older)
+    redis.call('HSET', newer, ':bytes', #made + REMEMBERED_BYTES)
   end
+  redis.call('HSETNX', newer, ':since', now)
+  redis.call('HSET', newer, digest, made)
+  for _, hash in ipairs({newer, older}) do redis.call('PEXPIRE', hash, life) end
 end
 -- Answers with jobs as they are now.
 local function answer(verdict, ids)
@@ -142,9 +136,11 @@ local function write(job)
 end
 -- The jobs that were created under the order's Idempotency-Key.
 local function repeated()
-  local known = order.digest and redis.call('GET', idempotency_key(caller, order.digest))
+  local newer, older = idempotency_key(caller, 'newer'), idempotency_key(caller, 'older')
+  local known = order.digest and (redis.call('HGET', newer, order.digest) or redis.call('HGET', older, order.digest))
   if not known then return end
-  local fingerprint, ids = string.match(known, '^(%S+) (.*)$')
+  local at, fingerprint, ids = string.match(known, '^(%d+) (%S+) (.*)$')
+  if now - at >= order.remember then return end
   if fingerprint ~= order.fingerprint then return {'reused'} end
   local list, found = {}, 0
   for made in string.gmatch(ids, '[^,]+') do
@@ -180,7 +176,7 @@ local function make()
   redis.call('HINCRBY', usage_key(caller, day), 'jobs', #ids)
   redis.call('PEXPIRE', usage_key(caller, day), USAGE_LIFE_MS)
   if order.digest then
-    local made = order.fingerprint .. ' ' .. table.concat(ids, ',')
+    local made = now .. ' ' .. order.fingerprint .. ' ' .. table.concat(ids, ',')
     remember(caller, order.digest, made, order.remember, order.most_bytes)
   end
   return answer('made', ids)
