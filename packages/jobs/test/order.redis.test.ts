@@ -2,7 +2,7 @@ import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import type { Asker, ClaimSource } from '../src/index.js';
-import { aFrame, type Fleet, nextClaim, openFleet, POOL, startNext } from './builders.js';
+import { aFrame, countCommands, type Fleet, nextClaim, openFleet, POOL, startNext } from './builders.js';
 import { openHousekeeper } from './housekeepers.js';
 
 interface JobOptions {
@@ -306,6 +306,29 @@ it('reports how many jobs will be claimed before a waiting one, of its own key a
   expect(await ahead(others)).toEqual([1, 3, 5]);
   await nextClaim(await fleet.claims());
   expect(await ahead([sketch, ...finals])).toEqual([null, 1, 3]);
+});
+
+it('reads the other keys once for the places of all jobs of a list, and of their own key one number each', async () => {
+  const fleet = await openFleet();
+  const { keys, ledger } = fleet;
+  await addAll(fleet, [{ key: 'aaron' }, ...times(12, { key: 'anna' })]);
+  for (let n = 0; n < 3; n++) await fleet.submit({ key: 'anna', request: { sampler: `sampler ${n}` } });
+  const count = await countCommands(fleet);
+  const { jobs } = await ledger.jobs.list('anna', { filter: {}, cursor: undefined, limit: 15 });
+  expect(jobs.map(({ ahead }) => ahead)).toEqual(times(15, 0).map((_, n) => 15 - n));
+  await until('all places are seen to be read', () => count('ZCOUNT', keys.waiting(POOL, 'anna')) === 15);
+  expect(count('ZCARD', keys.waiting(POOL, 'aaron'))).toBe(1);
+});
+
+it('reads only some jobs as a whole to find those that a condition accepts', async () => {
+  const fleet = await openFleet();
+  const [oldest, ...others] = await addAll(fleet, times(450, {}));
+  const query = { filter: { accepts: async () => false }, limit: 10 };
+  const { jobs, next } = await fleet.ledger.jobs.list('anna', { ...query, cursor: undefined });
+  expect([jobs, next]).toEqual([[], others.at(-400)]);
+  const accepts = async () => true;
+  const rest = await fleet.ledger.jobs.list('anna', { filter: { accepts }, limit: 100, cursor: next });
+  expect(rest.jobs.at(-1)?.record.id).toBe(oldest);
 });
 
 it('forgets the virtual times when the pool has no open job left', async () => {

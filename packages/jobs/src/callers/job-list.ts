@@ -34,8 +34,9 @@ interface JobPage {
   readonly next: string | undefined;
 }
 
-/** Maximum number of ids that are read for one page if there is a filter. */
+/** Maximum number of ids that are read for one page if there is a filter, and of jobs that are read as a whole for `accepts`. */
 const MOST_SCANNED = 2000;
+const MOST_ACCEPTED = 400;
 const SCAN_STEP = 200;
 /**
  * About how many bytes of jobs an answer may have, which is up to three times as long. A page with more is cut short, and
@@ -68,7 +69,8 @@ export async function listJobs(
   const found: JobSnapshot[] = [];
   let bytes = 0;
   const step = isEmpty(filter) ? limit + 1 : SCAN_STEP;
-  for (let scanned = 0; scanned < MOST_SCANNED; scanned += step) {
+  const most = filter.accepts === undefined ? MOST_SCANNED : MOST_ACCEPTED;
+  for (let scanned = 0; scanned < most; scanned += step) {
     const members = await redis.zrevrangebylex(keys.jobsOf(caller), from, lowest, 'LIMIT', 0, step);
     const ids = members.map((member) => idOfMember(member, prefix));
     for await (const page of jobPages(redis, keys, caller, ids)) {
