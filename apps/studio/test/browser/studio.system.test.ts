@@ -140,8 +140,8 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
   });
 
   it('lists all jobs, shows one with its family, and compares two levels of detail', async () => {
-    const { page, context, complaints } = await visit(browser, `${stack.url}/studio/gallery`, { width: 360 });
-    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
+    const { page, context, complaints } = await visit(browser, `${stack.url}/studio/gallery`, { width: 340 });
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(340);
     await page.getByLabel('Level of detail').selectOption('mid');
     await expect.poll(() => page.locator('.tile').count()).toBe(1);
     await expectAccessible(page);
@@ -153,7 +153,7 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     await page.getByRole('img', { name: 'Before: Sketch' }).waitFor();
     await page.getByText('Time of each node').click();
     await expectAccessible(page);
-    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(340);
     expect(complaints).toEqual([]);
     await context.close();
   });
