@@ -8,6 +8,7 @@ import { expressApp } from './server/express-app.js';
 import { createGate, createHostCheck } from './server/gate.js';
 import { createMeter } from './server/key-limits.js';
 import { pathOfTarget } from './server/listen.js';
+import type { ApiRequest, Route } from './server/messages.js';
 import { docsPages, studioPages } from './server/pages.js';
 
 const QUEUE_BOARD_PATH = '/admin/queues';
@@ -27,19 +28,25 @@ export function buildApp(
     maxPromptBytes: workflows.maxBytes + workflows.maxOriginBytes,
   };
   const { corsOrigins, publicUrl, studio } = http;
-  const { keys, ledger, instruments, log, readmitMs } = deps;
+  const { keys, ledger, instruments, downloads, log, readmitMs, longJobs } = deps;
   const { keyLimits: defaults, publicImages } = access;
   const loadQueueBoard = async () => {
     const { queueBoard } = await import('./server/queue-board.js');
     return queueBoard(QUEUE_BOARD_PATH, ledger, publicUrl);
   };
   const others = facades(deps);
-  const app = expressApp([...routes(deps), ...others.flatMap((other) => other.routes)], {
+  const all: Route[] = [...routes(deps), ...others.flatMap((other) => other.routes)];
+  const inTurn = all.map(({ handler, ...route }) => ({
+    ...route,
+    handler: (request: ApiRequest) => longJobs.inTurn(request, async () => handler(request)),
+  }));
+  const app = expressApp(inTurn, {
     hosts: createHostCheck({ isOpen: keys === undefined, host: http.host, publicUrl }),
     gate: createGate({ keys, defaults, urls: ledger.urls, publicImages, corsOrigins, publicUrl }),
     meter: createMeter(ledger.accounts, log),
     dialects: others.map(({ dialect }) => dialect),
     instruments,
+    downloads,
     readmitMs,
     log,
     limits,

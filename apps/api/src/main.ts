@@ -142,7 +142,7 @@ async function main(): Promise<void> {
     checkInputs: createInputsCheck(),
     withinLimits: createWithinLimits(),
     ...turns,
-    longJobs: createLongJobs(turns.heavyReads),
+    longJobs: createLongJobs(),
     storage,
     requireSpace: async () => {
       await requireDiskSpace();

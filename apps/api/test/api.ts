@@ -198,7 +198,7 @@ export async function startApi(
     checkInputs: createInputsCheck(),
     withinLimits: createWithinLimits(),
     ...turns,
-    longJobs: createLongJobs(turns.heavyReads),
+    longJobs: createLongJobs(),
     // The folder may respond late on a busy machine.
     storage: createStorageWatch({ fault: () => stores.fault(new AbortController().signal) }, log),
     requireSpace: requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),

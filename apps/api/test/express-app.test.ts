@@ -9,6 +9,7 @@ import { showJson } from '@comfy-fleet/workflows';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { expressApp } from '../src/server/express-app.js';
 import { anonymousCaller, type Caller } from '../src/server/gate.js';
+import { createOpenStreams } from '../src/server/key-limits.js';
 import { type Listening, listen } from '../src/server/listen.js';
 import { createInstruments } from '../src/server/locals.js';
 import type { Handler, Route } from '../src/server/messages.js';
@@ -23,12 +24,14 @@ interface Served extends Partial<Pick<Route, 'method' | 'reads' | 'held'>> {
   readonly admit?: () => Promise<Caller | undefined>;
   readonly maxUploadingBytes?: number;
   readonly dialects?: readonly Dialect[];
+  /** Most downloads at a time. */
+  readonly downloads?: number;
 }
 
 /** Serves one handler at /x; returns its address and the log. */
 async function serve(
   handler: Handler,
-  { admit = async () => undefined, maxUploadingBytes, dialects = [], ...more }: Served = {},
+  { admit = async () => undefined, maxUploadingBytes, dialects = [], downloads = 10, ...more }: Served = {},
 ) {
   const logged: string[] = [];
   const stream = new Writable({
@@ -66,12 +69,58 @@ async function serve(
       sockets: [],
       openSockets: { streams: () => () => {}, heartbeatMs: 1000, stopping: new AbortController().signal },
       instruments,
+      downloads: createOpenStreams({ most: downloads, mostOfKey: downloads, reservedForKey: 0 }),
       readmitMs: 10,
       log,
     }),
   );
   return { url: `http://127.0.0.1:${server.port}/x`, logged };
 }
+
+describe('a response that has been sent', () => {
+  it.each([
+    ['a text', 'x'.repeat(100_000)],
+    ['a stream', Readable.from(['x'])],
+  ])('is over when the client closes the connection if it is large or may be (%s)', async (_kind, body) => {
+    let over: AbortSignal | undefined;
+    const { url } = await serve(({ signal }) => {
+      over = signal;
+      return { status: 200, body };
+    });
+    const client = connect({ port: Number(new URL(url).port), allowHalfOpen: true });
+    client.resume().write('GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+    await once(client, 'end');
+    expect(over?.aborted).toBe(false);
+    client.end();
+    await until('the response to be over', () => over?.aborted);
+  });
+
+  it('counts as a download until then', async () => {
+    const text = 'x'.repeat(100_000);
+    const about = { admit: async () => anonymousCaller, downloads: 1 };
+    const { url } = await serve(() => ({ status: 200, body: text }), about);
+    const unread = connect({ port: Number(new URL(url).port), allowHalfOpen: true });
+    unread.resume().write('GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await once(unread, 'end');
+    const refused = await fetch(url);
+    expect([refused.status, (await problemOf(refused)).code]).toEqual([503, 'overloaded']);
+    unread.end();
+    await until('the next one', async () => (await fetch(url)).ok);
+  });
+
+  it('is over although the connection stays open if it is small', async () => {
+    let over: AbortSignal | undefined;
+    const { url } = await serve(({ signal }) => {
+      over = signal;
+      return { status: 200, body: 'x'.repeat(1000) };
+    });
+    const client = connect({ port: Number(new URL(url).port) });
+    onTestFinished(() => void client.destroy());
+    client.resume().write('GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await until('the response to be over', () => over?.aborted);
+    expect(client.closed).toBe(false);
+  });
+});
 
 describe('a handler that fails', () => {
   it('unexpectedly is answered 500 without the reason, which is logged in full', async () => {
@@ -297,20 +346,21 @@ describe('a loose body', () => {
 
 describe('a request that outlasts its key', () => {
   const silence = (signal: AbortSignal) => new Promise<never>((_, reject) => signal.addEventListener('abort', reject));
+  const EVENTS = { 'Content-Type': 'text/event-stream' };
   const sending =
-    (contentType: string): Handler =>
+    (headers: Record<string, string>): Handler =>
     ({ signal }) => {
       const parts = async function* () {
         yield ': hello\n\n';
         await silence(signal).catch(() => undefined);
       };
-      return { status: 200, headers: { 'Content-Type': contentType }, body: Readable.from(parts()) };
+      return { status: 200, headers, body: Readable.from(parts()) };
     };
   const wait: Handler = ({ signal }) => silence(signal);
   const kinds: [string, Pick<Served, 'held'>, Handler, Caller | undefined][] = [
-    ['stream of events', {}, sending('text/event-stream'), anonymousCaller],
-    ['stream of events by a link', {}, sending('text/event-stream'), undefined],
-    ['download', {}, sending('video/mp4'), anonymousCaller],
+    ['stream of events', {}, sending(EVENTS), anonymousCaller],
+    ['stream of events by a link', {}, sending(EVENTS), undefined],
+    ['download', {}, sending({ 'Content-Type': 'video/mp4', 'Content-Length': '100' }), anonymousCaller],
     ['wait', {}, wait, anonymousCaller],
     ['held answer', { held: true }, wait, anonymousCaller],
   ];
@@ -363,9 +413,7 @@ describe('a request that outlasts its key', () => {
     };
     const { url } = await serve(
       (request) =>
-        request.query.has('events')
-          ? sending('text/event-stream')(request)
-          : { status: 200, body: Readable.from(file()) },
+        request.query.has('events') ? sending(EVENTS)(request) : { status: 200, body: Readable.from(file()) },
       { admit },
     );
     const download = await fetch(url);

@@ -1,20 +1,20 @@
-import type { JobRecord } from '@comfy-fleet/jobs';
+import type { JobRecord, JobSnapshot } from '@comfy-fleet/jobs';
 import { expect, it } from 'vitest';
 import { createLongJobs } from '../src/orders/long-jobs.js';
 import type { ApiRequest } from '../src/server/messages.js';
-import { createAllTurns } from '../src/server/turns.js';
 
 /** A request of a key for a job, and a function that ends it. */
-function requestFor(id: string) {
+function requestFor(id: string, idempotencyKey?: string) {
   const response = new AbortController();
-  const request = { caller: { id: 'anna' }, params: { id }, signal: response.signal } as unknown as ApiRequest;
+  const header = () => idempotencyKey;
+  const request = { visitor: { id: 'anna' }, params: { id }, header, signal: response.signal } as unknown as ApiRequest;
   return { request, sent: () => response.abort() };
 }
 const withOutputs = (count: number) => ({ outputs: Array(count).fill({}) }) as unknown as JobRecord;
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 it('answers two requests at a time for a job with many outputs, each until it is sent, once the job was read', async () => {
-  const jobs = createLongJobs(createAllTurns().heavyReads);
+  const jobs = createLongJobs();
   const answered: string[] = [];
   const ask = (id: string, outputs: number) => {
     const { request, sent } = requestFor(id);
@@ -33,4 +33,34 @@ it('answers two requests at a time for a job with many outputs, each until it is
   all[0]?.sent();
   await all[2]?.answering;
   expect(answered.filter((id) => id === 'long')).toHaveLength(4);
+});
+
+it.each([
+  ['a job with many outputs', { ids: ['a'], only: { record: withOutputs(101) } as JobSnapshot }],
+  ['many jobs', { ids: Array(101).fill('a'), only: undefined }],
+])('answers two requests at a time that repeat an order of %s', async (_what, order) => {
+  const jobs = createLongJobs();
+  jobs.noteOrder(requestFor('', 'one').request, order);
+  let answered = 0;
+  const ask = (idempotencyKey: string) => {
+    const { request, sent } = requestFor('', idempotencyKey);
+    const answering = jobs.inTurn(request, async () => {
+      answered += 1;
+      return { status: 202 };
+    });
+    return { answering, sent };
+  };
+  const [first, , third] = ['one', 'one', 'one'].map(ask);
+  await ask('another').answering;
+  await settled();
+  expect(answered).toBe(3);
+  first?.sent();
+  await third?.answering;
+});
+
+it('holds no turn while a stream of events lasts', async () => {
+  const jobs = createLongJobs();
+  jobs.note('long', withOutputs(101));
+  const headers = { 'Content-Type': 'text/event-stream' };
+  for (let n = 0; n < 3; n++) await jobs.inTurn(requestFor('long').request, async () => ({ status: 200, headers }));
 });

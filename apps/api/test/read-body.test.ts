@@ -28,7 +28,8 @@ interface Served extends Partial<BodyToRead> {
 async function serve({ windowMs, minUploadBytesPerSecond, computing = createComputing(), ...body }: Served = {}) {
   const log = createLogger({ service: 'api', level: 'error', format: 'json' });
   const app = express();
-  app.use(beginRequest({ dialects: [], log, instruments: createInstruments(createMetrics({ service: 'api', log })) }));
+  const instruments = createInstruments(createMetrics({ service: 'api', log }));
+  app.use(beginRequest({ dialects: [], log, instruments, downloads: () => () => {} }));
   const reader = bodyReader(
     { types: ['application/json'], maxBytes: 1_000_000, isJson: true, ...body },
     { ...LIMITS, ...(minUploadBytesPerSecond && { minUploadBytesPerSecond }) },

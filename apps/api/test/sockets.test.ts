@@ -60,6 +60,7 @@ async function serve({ withKeys = false, refusal, most = 10, ...route }: Served 
     corsOrigins: [],
     pages: [],
     sockets: [{ path: '/comfyui/ws', access: 'jobs', connect: (socket) => socket.send('hello'), ...route }],
+    downloads: () => () => {},
     openSockets: {
       streams: createOpenStreams({ most, mostOfKey: 1, reservedForKey: 0 }, instruments.streams),
       heartbeatMs: 100,

@@ -48,9 +48,10 @@ export async function serveFile(deps: Deps, request: ApiRequest, file: ServedFil
     const location = await file.store.link(file.name, { ...ELSEWHERE, contentType, contentDisposition: disposition });
     if (location !== undefined) return { status: 302, headers: { Location: location, 'Cache-Control': 'no-store' } };
   }
-  // A client that does not read the file occupies memory, also of the kernel, and two file descriptors.
+  // A client that does not read the file occupies memory and two file descriptors.
   const key = await keyOfVisit(deps, request);
-  for (const open of [deps.streams, deps.downloads]) openUntil(request.signal, open, key);
+  openUntil(request.signal, deps.streams, key);
+  if (request.visitor === undefined) openUntil(request.signal, deps.downloads, key); // otherwise counted if large
   const body = await file.store.open(file.name, range);
   if (body === undefined) return undefined;
   return range === undefined

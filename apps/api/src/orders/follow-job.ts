@@ -3,7 +3,8 @@ import { compareEventIds, type JobSnapshot, type JobStreamItem, type Preview, ty
 import type { Deps } from '../deps.js';
 import { jobNotFound, owns } from '../files/ownership.js';
 import { openUntil } from '../server/key-limits.js';
-import type { ApiRequest } from '../server/messages.js';
+import type { ApiRequest, Reply } from '../server/messages.js';
+import { streamed, withHeartbeat } from '../server/server-sent-events.js';
 import { isLong } from './long-jobs.js';
 
 /** A job and its changes, for a streamed response. */
@@ -52,8 +53,14 @@ interface EventFormat {
 /** Tells an EventSource to wait this many ms before it reconnects. */
 const RECONNECT = 'retry: 1000\n\n';
 
-/** Server-sent events about a job. The stream ends after the event that reports the job's end. */
-export async function* jobMessages(
+/** A response that streams events about a job. It ends after the event that reports the job's end. */
+export function streamJob(deps: Deps, request: ApiRequest, followed: FollowedJob, format: EventFormat): Reply {
+  const reply = streamed(withHeartbeat(jobMessages(deps, request, followed, format), deps.heartbeatMs));
+  // The stream of a long job that has ended is sent at once, like a large response.
+  return isLong(followed.first.record) ? { ...reply, headers: { ...reply.headers, Connection: 'close' } } : reply;
+}
+
+async function* jobMessages(
   deps: Deps,
   { log }: ApiRequest,
   { first, items, ending }: FollowedJob,

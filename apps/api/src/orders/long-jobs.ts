@@ -1,37 +1,51 @@
 import { once } from 'node:events';
-import type { JobRecord } from '@comfy-fleet/jobs';
+import type { Accepted, JobRecord } from '@comfy-fleet/jobs';
 import { LRUCache } from 'lru-cache';
 import type { ApiRequest, Reply } from '../server/messages.js';
-import type { Turns } from '../server/turns.js';
+import { EVENT_STREAM } from '../server/server-sent-events.js';
+import { createReadTurns } from '../server/turns.js';
 
-/** To read, sign and send more outputs takes milliseconds. */
-const MANY_OUTPUTS = 100;
-/** How many ids of such jobs are kept. */
+/** To read, sign and send more outputs or jobs takes milliseconds. */
+const MANY = 100;
+/** How many ids and Idempotency-Keys of such jobs are kept. */
 const MOST_KNOWN = 10_000;
+/** The key of the turns for requests with a signed link. */
+const LINKED = '';
 
 export function isLong({ outputs }: Pick<JobRecord, 'outputs'>): boolean {
-  return outputs.length > MANY_OUTPUTS;
+  return outputs.length > MANY;
 }
 
-/** Answers requests for one job in turns, as lists are, if the job was long when it was read last. */
+/** Answers requests about one job or order in turns, as lists are, if it was long when it was read last. */
 export type LongJobs = ReturnType<typeof createLongJobs>;
 
-export function createLongJobs(heavyReads: Turns) {
+export function createLongJobs() {
+  const turns = createReadTurns(); // not those of lists, which handlers wait for
   const known = new LRUCache<string, true>({ max: MOST_KNOWN });
   return {
     /** Remembers whether a job that was just read is long. `id`: as requests name it. */
     note: (id: string, record: JobRecord) => {
       if (isLong(record)) known.set(id, true);
     },
+    /** Remembers whether an order that the request repeats is long. */
+    noteOrder: (request: ApiRequest, { ids, only }: Pick<Accepted, 'ids' | 'only'>) => {
+      if (ids.length > MANY || (only !== undefined && isLong(only.record))) known.set(orderOf(request), true);
+    },
     inTurn: async (request: ApiRequest, answer: () => Promise<Reply>): Promise<Reply> => {
-      const { caller, params, signal } = request;
-      if (!known.has(params.id ?? '')) return answer();
-      return heavyReads(caller.id, answer, { signal, sent: untilSent(signal) });
+      const { params, signal, visitor } = request;
+      if (!known.has(params.id ?? '') && !known.has(orderOf(request))) return answer();
+      const sent = untilSent(signal);
+      const isStream = ({ headers }: Reply) => headers?.['Content-Type'] === EVENT_STREAM;
+      return turns(visitor?.id ?? LINKED, answer, { signal, sent: async (reply) => isStream(reply) || sent() });
     },
   };
 }
 
-/** Until the response has been sent, since that of a slow client stays in memory. */
+function orderOf({ visitor, header }: ApiRequest): string {
+  return `${visitor?.id} ${header('idempotency-key')}`;
+}
+
+/** Until the response is over, since that of a slow client stays in memory. */
 export function untilSent(signal: AbortSignal): () => Promise<unknown> {
   return async () => signal.aborted || once(signal, 'abort');
 }

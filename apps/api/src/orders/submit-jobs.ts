@@ -107,7 +107,10 @@ export async function submitJobs(
   const isRepeatable = request.header('idempotency-key') !== undefined;
   const idempotency = isRepeatable ? await deps.computing(caller.id, () => idempotencyOf(request, content)) : undefined;
   const known = idempotency && (await ledger.orders.replay(caller.id, idempotency));
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    deps.longJobs.noteOrder(request, known);
+    return known;
+  }
   await deps.requireSpace();
   return inSpan('job accept', ACCEPTING, async () => {
     const specs = await specsOf();

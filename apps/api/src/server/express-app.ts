@@ -11,6 +11,7 @@ import { atRoute, type BeginOptions, beginRequest, failed, localsOf, send } from
 import type { ApiRequest, Route } from './messages.js';
 import { refusal } from './problems.js';
 import { type BodyLimits, createBodyReaders, readingError } from './read-body.js';
+import { EVENT_STREAM } from './server-sent-events.js';
 import { createSockets, type SocketOptions, type SocketRoute } from './sockets.js';
 import type { Turns } from './turns.js';
 
@@ -157,7 +158,7 @@ function served(
     const reply = await answer;
     if (reply.job !== undefined) locals.job = reply.job;
     if (locals.job !== undefined) setSpanAttributes({ 'comfy_fleet.job.id': locals.job });
-    const isStream = reply.headers?.['Content-Type'] === 'text/event-stream';
+    const isStream = reply.headers?.['Content-Type'] === EVENT_STREAM;
     // A download may outlast its signed link, but an event stream, which may last for hours, may not.
     if (isStream && locals.caller === undefined) checkAgain(response, readmitMs);
     await send(reply, response);

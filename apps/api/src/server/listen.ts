@@ -65,7 +65,8 @@ export async function listen(at: {
         response.setMaxListeners(MAX_CLOSE_LISTENERS);
         request.url = pathOfTarget(request.url);
         onHeaders(response, () => {
-          if (hasBody(request) && !request.complete) closeAfter(response);
+          if (isClosedByClient(response)) closeWhenRead(response);
+          else if (hasBody(request) && !request.complete) closeAfter(response);
         });
         app(request, response);
       });
@@ -203,10 +204,10 @@ function serveWithoutUpgrade(
 }
 
 /**
- * Ends a connection once the response is written. Reads and discards what the client still sends for a moment: otherwise a
- * TCP reset could make the client lose the response.
+ * Ends a connection once the response is written. Reads and discards what the client still sends, for a moment or until it
+ * closes the connection: otherwise a TCP reset could make the client lose the response.
  */
-function closeConnection(socket: Duplex): void {
+function closeConnection(socket: Duplex, lingerMs = LINGER_MS): void {
   socket.end();
   // Stops HTTP parsing, since a body of very small chunks would keep a core busy. If Node paused the socket, this has to
   // wait until Node resumes it.
@@ -214,7 +215,8 @@ function closeConnection(socket: Duplex): void {
   if (socket.isPaused()) socket.once('resume', discard);
   else discard();
   socket.resume();
-  const late = setTimeout(() => socket.destroy(), LINGER_MS);
+  if (lingerMs === Infinity) return;
+  const late = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(late));
 }
 
@@ -229,4 +231,17 @@ function closeAfter(response: ServerResponse): void {
   socket.pause();
   // Node calls this after the last response of a connection.
   socket.destroySoon = () => closeConnection(socket);
+}
+
+/**
+ * Lets the client close the connection after a response, up to the idle timeout. That is the only sign that it has read the
+ * response, since the kernel accepts megabytes that nobody reads.
+ */
+function closeWhenRead({ req: { socket } }: ServerResponse): void {
+  socket.destroySoon = () => closeConnection(socket, Infinity);
+}
+
+/** Whether the response is the last one of its connection, and over when the client has closed that. */
+export function isClosedByClient(response: ServerResponse): boolean {
+  return response.getHeader('Connection') === 'close';
 }

@@ -4,8 +4,11 @@ import { pipeline } from 'node:stream/promises';
 import { HTTP_BUCKETS, inThisTrace, type Logger, type Metrics, nameSpanByRoute } from '@comfy-fleet/telemetry';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Caller } from './gate.js';
+import { type OpenStreams, openUntil } from './key-limits.js';
+import { isClosedByClient } from './listen.js';
 import type { Reply, SentFile } from './messages.js';
 import { type Dialect, problemReply } from './problems.js';
+import { EVENT_STREAM } from './server-sent-events.js';
 
 /** Other methods count as `other`; otherwise callers could create any number of time series. */
 const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
@@ -48,7 +51,8 @@ export interface Locals {
   readonly dialects: readonly Dialect[];
   readonly log: Logger;
   readonly instruments: ApiInstruments;
-  /** Aborts when the response is sent or the caller has disconnected. */
+  readonly downloads: OpenStreams;
+  /** Aborts when the response is sent (a large one: read) or the caller has disconnected. */
   readonly signal: AbortSignal;
   /** The template of the path. */
   route: string;
@@ -72,6 +76,10 @@ export function localsOf(response: Response): Locals {
   return response.locals as Locals;
 }
 
+/** Larger responses that are sent but not read fill the kernel's memory. */
+const LARGE_BYTES = 64 * 1024;
+/** The key of responses to requests without a key. */
+const PUBLIC = '';
 /** The status that nginx logs when the caller disconnected before the response. */
 const GONE_STATUS = 499;
 /** Shared by all requests: without a reason, each abort would create an error, which costs more than the rest of the abort. */
@@ -80,11 +88,13 @@ const GONE = new Error('the request is over');
 export interface BeginOptions {
   readonly dialects: readonly Dialect[];
   readonly instruments: ApiInstruments;
+  /** Large responses that are not known to have been read. */
+  readonly downloads: OpenStreams;
   readonly log: Logger;
 }
 
 /** Prepares every request and logs it when it ends, successful polls at debug level. */
-export function beginRequest({ dialects, instruments, log }: BeginOptions): RequestHandler {
+export function beginRequest({ dialects, instruments, downloads, log }: BeginOptions): RequestHandler {
   const { underWay } = instruments;
   return (request, response, next) => {
     const start = performance.now();
@@ -100,6 +110,7 @@ export function beginRequest({ dialects, instruments, log }: BeginOptions): Requ
         return log.child({ request_id: requestId });
       },
       instruments,
+      downloads,
       signal: gone.signal,
       route: 'none',
     } satisfies Locals;
@@ -118,7 +129,11 @@ export function beginRequest({ dialects, instruments, log }: BeginOptions): Requ
       const about = { request_id: requestId, method, path, status, ms: Math.round(ms), job, key: caller?.id, aborted };
       log.log(isQuiet ? 'debug' : 'info', 'request', about);
     };
-    response.once('close', inThisTrace(closed));
+    const over = inThisTrace(closed);
+    response.once('close', () => {
+      if (isClosedByClient(response) && !request.socket.destroyed) request.socket.once('close', over);
+      else over();
+    });
     // Node emits a request before it parses the rest of the data it has read. A small body is complete a moment later, and
     // then the connection can stay open even if the response is sent without reading the body.
     const begin = () => {
@@ -145,21 +160,44 @@ function requestIdOf(given: string | string[] | undefined): string {
 
 export async function send({ status, headers = {}, body, refused }: Reply, response: Response): Promise<void> {
   if (refused !== undefined) localsOf(response).instruments.refused(refused);
+  // Express's json() would answer 304 to some requests with If-None-Match.
+  const content = typeof body === 'object' && !(body instanceof Readable) ? JSON.stringify(body) : body;
+  if (response.req.method !== 'HEAD' && isLarge(content, headers)) {
+    try {
+      countUntilRead(response, content);
+    } catch (error) {
+      if (content instanceof Readable) content.destroy();
+      throw error;
+    }
+  }
   response.status(status);
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  if (body instanceof Readable) {
+  if (content instanceof Readable) {
     response.flushHeaders();
-    if (response.req.method !== 'HEAD') return pipeline(body, response);
-    body.destroy();
+    if (response.req.method !== 'HEAD') return pipeline(content, response);
+    content.destroy();
     response.end();
-  } else if (body === undefined) response.end();
+  } else if (content === undefined) response.end();
   else {
-    // Express's json() would answer 304 to some requests with If-None-Match.
-    const text = typeof body === 'string' ? body : JSON.stringify(body);
     if (!response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json; charset=utf-8');
-    response.setHeader('Content-Length', Buffer.byteLength(text));
-    response.end(text);
+    response.setHeader('Content-Length', Buffer.byteLength(content));
+    response.end(content);
   }
+}
+
+/** Streams of events count as open streams while they last. */
+function isLarge(content: string | Readable | undefined, headers: NonNullable<Reply['headers']>): boolean {
+  if (!(content instanceof Readable)) return content !== undefined && Buffer.byteLength(content) > LARGE_BYTES;
+  return headers['Content-Type'] !== EVENT_STREAM && Number(headers['Content-Length'] ?? Infinity) > LARGE_BYTES;
+}
+
+/** Makes a large response last until the client has closed the connection, and count as a download. Throws too_many_streams. */
+function countUntilRead(response: Response, content: unknown): void {
+  const { signal, downloads, caller } = localsOf(response);
+  // A file without a caller was counted for its key. What other methods have done would be done again if they were refused.
+  const isCounted = response.req.method === 'GET' && (caller !== undefined || !(content instanceof Readable));
+  if (isCounted) openUntil(signal, downloads, caller?.id ?? PUBLIC);
+  response.setHeader('Connection', 'close');
 }
 
 /** Whether If-None-Match contains this entity tag. The comparison is weak (RFC 9110, 13.1.2), so a proxy may add W/. */

@@ -8,13 +8,10 @@ export function serverSentEvent(event: string, data: object, id?: string): strin
   return `${lines.join('\n')}\n\n`;
 }
 
-/** A response that streams such events; see withHeartbeat. */
-export function eventStream(...messages: Parameters<typeof withHeartbeat>): Reply {
-  return streamed(withHeartbeat(...messages));
-}
+export const EVENT_STREAM = 'text/event-stream';
 
 export function streamed(events: AsyncGenerator<string>): Reply {
-  const headers = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' };
+  const headers = { 'Content-Type': EVENT_STREAM, 'X-Accel-Buffering': 'no' };
   return { status: 200, headers, body: Readable.from(events) };
 }
 

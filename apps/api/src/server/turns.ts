@@ -2,15 +2,15 @@ import { setTimeout as delay, setImmediate as yieldToEventLoop } from 'node:time
 import { FleetError, joinSignals, orAborted } from '@comfy-fleet/contracts';
 import pLimit, { type LimitFunction } from 'p-limit';
 
-interface TurnOptions {
+interface TurnOptions<T> {
   /** When it aborts, its reason is thrown. If the turn has not come yet, the work is dropped, with all that it holds in memory. */
   readonly signal?: AbortSignal;
-  /** The turn lasts until the promise that it returns has resolved. */
-  readonly sent?: () => Promise<unknown>;
+  /** The turn lasts until the promise that it returns for the result has resolved. */
+  readonly sent?: (result: T) => Promise<unknown>;
 }
 
 /** Runs work of a key when it is its turn. Throws `rate_limited` if too much work of the key is waiting. */
-export type Turns = <T>(key: string, work: () => Promise<T> | T, options?: TurnOptions) => Promise<T>;
+export type Turns = <T>(key: string, work: () => Promise<T> | T, options?: TurnOptions<T>) => Promise<T>;
 
 const RETRY_AFTER_SECONDS = 1;
 /** How many bodies and graphs of one key may wait to be parsed or validated. Bodies of graphs also count as uploads. */
@@ -55,7 +55,7 @@ interface TurnsOptions {
 export function createTurns(most: number, { ofKey, waiting = Infinity, restAfterMs = Infinity }: TurnsOptions): Turns {
   const all = most === Infinity ? undefined : pLimit(most);
   const ofKeys = new Map<string, LimitFunction>(); // one for each API key that was ever used
-  return async <T>(key: string, work: () => Promise<T> | T, { signal, sent }: TurnOptions = {}) => {
+  return async <T>(key: string, work: () => Promise<T> | T, { signal, sent }: TurnOptions<T> = {}) => {
     const own = ofKeys.get(key) ?? pLimit(ofKey);
     ofKeys.set(key, own);
     if (own.pendingCount >= waiting) throw tooManyWaiting(waiting);
@@ -74,8 +74,9 @@ export function createTurns(most: number, { ofKey, waiting = Infinity, restAfter
           }
         };
         try {
-          resolve(await (all === undefined ? run() : all(run)));
-          await sent?.();
+          const result = await (all === undefined ? run() : all(run));
+          resolve(result);
+          await sent?.(result);
         } catch (error) {
           reject(error);
         }
@@ -138,6 +139,10 @@ export function createComputing(): Turns {
   };
 }
 
+export function createReadTurns(): Turns {
+  return createTurns(MOST_READS, { ofKey: MOST_READS_OF_KEY, waiting: MOST_READS_WAITING });
+}
+
 /** The turns of a process, by kind of work. */
 export type AllTurns = ReturnType<typeof createAllTurns>;
 
@@ -146,7 +151,7 @@ export function createAllTurns() {
     /** Work that blocks the event loop, such as validating a graph. */
     computing: createComputing(),
     /** Reading lists and histories, so that a key with large jobs neither fills the memory nor delays the others. */
-    heavyReads: createTurns(MOST_READS, { ofKey: MOST_READS_OF_KEY, waiting: MOST_READS_WAITING }),
+    heavyReads: createReadTurns(),
     /** Decoding pictures. */
     decoding: createTurns(MOST_DECODINGS, { ofKey: MOST_DECODINGS_OF_KEY, restAfterMs: REST_AFTER_MS }),
     /** Fetching files by URL. */

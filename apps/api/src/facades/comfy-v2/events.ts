@@ -1,8 +1,8 @@
 import { isTerminal } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
-import { followJob, jobMessages } from '../../orders/follow-job.js';
+import { followJob, streamJob } from '../../orders/follow-job.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
-import { eventStream, serverSentEvent } from '../../server/server-sent-events.js';
+import { serverSentEvent } from '../../server/server-sent-events.js';
 import { linksFor, presentOutput, presentProgress, progress } from './present.js';
 
 /**
@@ -14,7 +14,7 @@ export async function jobEvents(deps: Deps, request: ApiRequest): Promise<Reply>
   const links = await linksFor(deps, request);
   const { first } = followed;
   let node = first.record.progress;
-  const messages = jobMessages(deps, request, followed, {
+  const reply = streamJob(deps, request, followed, {
     state: function* (snapshot) {
       const { record } = snapshot;
       for (const [index, output] of record.outputs.entries()) {
@@ -31,5 +31,5 @@ export async function jobEvents(deps: Deps, request: ApiRequest): Promise<Reply>
     preview: ({ contentType, data, nodeId = node.nodeId }) =>
       serverSentEvent('preview', { node_id: nodeId ?? '', content_type: contentType, data_base64: data }),
   });
-  return { ...eventStream(messages, deps.heartbeatMs), job: first.record.id };
+  return { ...reply, job: first.record.id };
 }

@@ -56,11 +56,9 @@ function comfyKeyOf(extra: unknown): string | undefined {
   throw new FleetError('malformed_request', detail);
 }
 
-export function getJob(deps: Deps, request: ApiRequest): Promise<Reply> {
-  return deps.longJobs.inTurn(request, async () => {
-    const snapshot = await ownJob(deps, request.params.id, request.caller);
-    return { status: 200, body: presentJob(deps, snapshot, await linksFor(deps, request)) };
-  });
+export async function getJob(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const snapshot = await ownJob(deps, request.params.id, request.caller);
+  return { status: 200, body: presentJob(deps, snapshot, await linksFor(deps, request)) };
 }
 
 /** Does nothing to a job that has ended. */

@@ -118,11 +118,7 @@ function jobView(record: JobRecord, { number, workflowId }: PromptParts) {
   };
 }
 
-export function getPromptJob(deps: ComfyuiDeps, request: ApiRequest): Promise<Reply> {
-  return deps.longJobs.inTurn(request, () => promptJob(deps, request));
-}
-
-async function promptJob(deps: ComfyuiDeps, { caller, params: { id = '' } }: ApiRequest): Promise<Reply> {
+export async function getPromptJob(deps: ComfyuiDeps, { caller, params: { id = '' } }: ApiRequest): Promise<Reply> {
   const record = await ownPrompt(deps, caller, id);
   if (record === undefined || (await deps.ledger.jobs.isHidden(record)))
     return { status: 404, body: { error: 'Job not found' } };

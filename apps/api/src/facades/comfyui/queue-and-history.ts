@@ -37,6 +37,9 @@ export function createPolledLists(deps: ComfyuiDeps) {
   return { getQueue, getHistory };
 }
 
+/** How many requests share a response. Two of them are answered at a time, and are less than half of a key's downloads. */
+const MOST_SHARING = 20;
+
 type Read = (key: string) => Promise<string>;
 
 /**
@@ -48,22 +51,24 @@ function createShare(heavyReads: Turns): (request: ApiRequest, list: string, rea
   const waiting = new Map<string, { readonly signals: AbortSignal[]; readonly data: Promise<Buffer> }>();
   const begin = (key: string, id: string, read: Read) => {
     const signals: AbortSignal[] = [];
+    const end = () => {
+      if (waiting.get(id) === answer) waiting.delete(id);
+    };
     const start = async () => {
-      waiting.delete(id);
+      end();
       return Buffer.from(await read(key));
     };
     const sent = () => Promise.all(signals.map((signal) => signal.aborted || once(signal, 'abort')));
     const answer = { signals, data: heavyReads(key, start, { sent }) };
     waiting.set(id, answer);
-    answer.data.catch(() => {
-      if (waiting.get(id) === answer) waiting.delete(id);
-    });
+    answer.data.catch(end);
     return answer;
   };
   return async ({ caller, signal }, list, read) => {
     const { id: key } = caller;
     const id = `${key} ${list}`;
-    const { signals, data } = waiting.get(id) ?? begin(key, id, read);
+    const next = waiting.get(id);
+    const { signals, data } = next !== undefined && next.signals.length < MOST_SHARING ? next : begin(key, id, read);
     signals.push(signal);
     const body = await data;
     const headers = { 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': `${body.length}` };
@@ -191,13 +196,11 @@ async function endedIds({ ledger }: Deps, key: string, { limit, offset = -1 }: P
 }
 
 /** Answers `{}` for a job that has not ended or does not exist. */
-export function getHistoryOf(deps: ComfyuiDeps, request: ApiRequest): Promise<Reply> {
-  return deps.longJobs.inTurn(request, async () => {
-    const record = await ownPrompt(deps, request.caller, request.params.id ?? '');
-    if (record === undefined || !isTerminal(record.status)) return { status: 200, body: {} };
-    if (await deps.ledger.jobs.isHidden(record)) return { status: 200, body: {} };
-    return { status: 200, body: `{${await memberOf(deps, record)}}`, job: record.id };
-  });
+export async function getHistoryOf(deps: ComfyuiDeps, { caller, params }: ApiRequest): Promise<Reply> {
+  const record = await ownPrompt(deps, caller, params.id ?? '');
+  if (record === undefined || !isTerminal(record.status)) return { status: 200, body: {} };
+  if (await deps.ledger.jobs.isHidden(record)) return { status: 200, body: {} };
+  return { status: 200, body: `{${await memberOf(deps, record)}}`, job: record.id };
 }
 
 /** Hides ended jobs from the history. The jobs and their files stay. */

@@ -14,13 +14,13 @@ import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import { jobNotFound, ownJob } from '../../files/ownership.js';
 import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
-import { followJob, jobMessages } from '../../orders/follow-job.js';
+import { followJob, streamJob } from '../../orders/follow-job.js';
 import { untilSent } from '../../orders/long-jobs.js';
 import { presentSnapshot, waitForJob } from '../../orders/order-job.js';
 import type { Caller } from '../../server/gate.js';
 import { openUntil } from '../../server/key-limits.js';
 import type { Handler, Reply } from '../../server/messages.js';
-import { eventStream, serverSentEvent } from '../../server/server-sent-events.js';
+import { serverSentEvent } from '../../server/server-sent-events.js';
 import { invalidAt } from '../../server/validator.js';
 
 const JOBS = { name: 'jobs', description: 'Follow, list, cancel and delete jobs.' };
@@ -59,17 +59,15 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
       query: Type.Object({ wait: Type.Optional(wait) }),
       answers: { 200: { description: 'The job as it is now.', json: jobSchema } },
       errors: ['overloaded', 'too_many_streams'],
-      handler: (request, { wait: seconds }) =>
-        deps.longJobs.inTurn(request, async () => {
-          const { params, caller, signal } = request;
-          const now = await ownJob(deps, params.id, caller);
-          if (seconds === undefined || now.record.finishedAt !== null) {
-            return { status: 200, body: await presentSnapshot(deps, now, caller) };
-          }
-          openUntil(signal, deps.streams, caller.id);
-          const snapshot = (await waitForJob(deps, now.record.id, seconds, signal)) ?? now;
-          return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
-        }),
+      handler: async ({ params, caller, signal }, { wait: seconds }) => {
+        const now = await ownJob(deps, params.id, caller);
+        if (seconds === undefined || now.record.finishedAt !== null) {
+          return { status: 200, body: await presentSnapshot(deps, now, caller) };
+        }
+        openUntil(signal, deps.streams, caller.id);
+        const snapshot = (await waitForJob(deps, now.record.id, seconds, signal)) ?? now;
+        return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
+      },
     }),
     'DELETE /jobs/:id': {
       access: 'jobs',
@@ -187,7 +185,7 @@ function jobEvents(deps: Deps): Handler {
     if (hasEnd(header('last-event-id'), followed.first)) return { status: 204 };
     // A caller with a signed link gets links that expire together with that link.
     const expires = caller === undefined ? Number(query.get('expires')) : undefined;
-    const messages = jobMessages(deps, request, followed, {
+    return streamJob(deps, request, followed, {
       state: async function* (snapshot) {
         const job = await presentSnapshot(deps, snapshot, caller, expires);
         const { outputs, images } = job;
@@ -197,7 +195,6 @@ function jobEvents(deps: Deps): Handler {
       progress: (progress, id) => serverSentEvent('progress', presentProgress(progress), id),
       preview: ({ contentType, data }) => serverSentEvent('preview', { content_type: contentType, data }),
     });
-    return eventStream(messages, deps.heartbeatMs);
   };
 }
 

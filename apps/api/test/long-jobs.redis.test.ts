@@ -1,0 +1,55 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Job } from '@comfy-fleet/contracts';
+import { expect, inject, it, onTestFinished } from 'vitest';
+import { aKey, as, startApi, type TestApi } from './api.js';
+import { finishedImage } from './finished-image.js';
+
+async function finishLong(api: TestApi, id: string): Promise<void> {
+  const claim = await api.claim();
+  expect(claim.record.id).toBe(id);
+  const outputs = Array.from({ length: 200 }, (_, index) => finishedImage(id, index + 1));
+  await claim.finish({ status: 'succeeded', outputs });
+}
+
+/** Sends a request and reads the response, but does not close the connection, on which more could come. */
+async function postAndStay(api: TestApi, path: string, headers: Record<string, string>) {
+  const client = connect({ port: api.port, host: '127.0.0.1', allowHalfOpen: true });
+  onTestFinished(() => void client.destroy());
+  const lines = Object.entries({ Host: 'localhost', 'Content-Length': '0', ...headers }).map((pair) => pair.join(': '));
+  client.write(`POST ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`);
+  const chunks: Buffer[] = [];
+  await once(
+    client.on('data', (chunk) => chunks.push(chunk)),
+    'end',
+  );
+  expect(Buffer.concat(chunks).toString()).toMatch(/^HTTP\/1.1 20/);
+  return () => {
+    client.end();
+    return once(client, 'close');
+  };
+}
+
+it.each([['/jobs/ID/cancel'], ['/api/v2/jobs/ID/cancel'], ['/jobs/ID/retry']])(
+  'answers POST %s about a long job to two clients of a key until they have closed their connections',
+  async (path) => {
+    const api = await startApi(inject('redisUrl'), { keys: [aKey('anna')] });
+    onTestFinished(() => api.close());
+    const headers = { 'Idempotency-Key': 'one', ...as('anna').headers };
+    const { id } = (await (await api.post('/generate', { prompt: 'x' }, as('anna'))).json()) as Job;
+    const post = async () => (await (await api.post(path.replace('ID', id), undefined, { headers })).json()) as Job;
+    await finishLong(api, id);
+    const first = await post();
+    if (first.id !== id) await finishLong(api, first.id);
+    await post();
+    const [close] = await Promise.all([1, 2].map(() => postAndStay(api, path.replace('ID', id), headers)));
+    let isAnswered = false;
+    const third = post().then(() => {
+      isAnswered = true;
+    });
+    expect((await api.get('/jobs', as('anna'))).status).toBe(200);
+    expect(isAnswered).toBe(false);
+    await close?.();
+    await third;
+  },
+);
