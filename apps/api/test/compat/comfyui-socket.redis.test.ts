@@ -55,6 +55,16 @@ it('sends the queue length and the client id first, and then every change of the
   expect(other.heard).toHaveLength(1);
 });
 
+it('sends messages to the newest four sockets with a client id, and to one with another id', async () => {
+  const tabs: Listening[] = [];
+  for (const clientId of ['other', ...Array(5).fill('a tab')])
+    tabs.push(await listenAt(api, { key: 'anna', clientId }));
+  await prompt('a tab');
+  const [other, first, ...newest] = tabs;
+  for (const tab of [other, ...newest]) await tab?.until('status', remaining(1));
+  expect(first?.heard).toHaveLength(1);
+});
+
 it('counts the queue again for each new socket, so that the count includes a prompt sent just before', async () => {
   const idle = await listenAt(api, { key: 'anna', clientId: 'idle' });
   for (let count = 1; count <= 5; count++) {

@@ -1,5 +1,5 @@
 import { buffer } from 'node:stream/consumers';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { isTerminal, type JobStatus } from '@comfy-fleet/contracts';
 import { type JobRecord, type KeyChange, listedOf, type Preview } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
@@ -21,7 +21,7 @@ interface Options {
 }
 
 /**
- * A client of a key with at least one socket. All its sockets get the same messages about its jobs. For a waiting job only
+ * A client of a key with at least one socket. Its sockets get the same messages about its jobs. For a waiting job only
  * the id is stored; every other job is followed until its end was sent.
  *
  * A ComfyUI runs one prompt at a time, and clients attribute messages without a prompt id to the running prompt. So the
@@ -185,6 +185,7 @@ export class Client {
     // The node at which a prompt failed or was stopped did not finish.
     const stoppedAt = record.status === 'succeeded' ? undefined : (record.error?.nodeId ?? [...timed.keys()].at(-1));
     for (const node of new Set([...timed.keys(), ...Object.keys(outputs)])) {
+      await yieldToEventLoop();
       const made = record.outputs.filter(({ nodeId }) => nodeId === node);
       const { cached = false, steps = null, expandedFrom = made[0]?.expandedFrom } = timed.get(node) ?? {};
       if (made.some((one) => listedOf(one).isSent)) {

@@ -16,13 +16,16 @@ const MAX_ENDED = 100;
 /** Messages per heartbeat: some clients ignore pings, and close a socket that was silent for 10 s. */
 const STATUS_PER_HEARTBEAT = 3;
 
+/** How many sockets with one client id get messages, which are sent in one go. ComfyUI sends them only to the newest one. */
+const MAX_SOCKETS = 4;
+
 /** How many pictures of SaveImageWebsocket nodes this process holds in memory until their clients have read them. */
 const MAX_PICTURES = 16;
 const MAX_PICTURES_OF_KEY = 2;
 
 /**
  * Serves the sockets on which callers follow their jobs as prompts of a ComfyUI. A client id identifies a client only
- * within its key; all sockets with the same id get the same messages. A client without an id gets a random one.
+ * within its key; its newest sockets get the same messages. A client without an id gets a random one.
  */
 export function socketHub(deps: Deps): SocketRoute['connect'] {
   const keys = new Map<string, KeyHub>();
@@ -73,6 +76,8 @@ class KeyHub {
   join(clientId: string, outlet: Outlet): void {
     const client = this.#clients.get(clientId) ?? this.#newClient(clientId);
     client.outlets.add(outlet);
+    const [oldest] = client.outlets;
+    if (client.outlets.size > MAX_SOCKETS && oldest !== undefined) client.outlets.delete(oldest);
     // A client that has just sent a prompt expects the first count to include it.
     this.#countNow();
   }
