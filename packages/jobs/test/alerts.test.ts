@@ -9,6 +9,18 @@ import { anAnnouncement } from './builders.js';
 const MINUTE = 60_000;
 const T = 1_800_000_000_000;
 
+const REDIS: FleetFigures['redis'] = {
+  version: '8.0.0',
+  mode: 'standalone',
+  role: 'master',
+  evictionPolicy: 'noeviction',
+  aof: true,
+  aofWritesGoWell: true,
+  memoryBytes: 1,
+  memoryMaxBytes: 0,
+  replicas: 0,
+};
+
 function figuresOf(overrides: Partial<FleetFigures> = {}): FleetFigures {
   return {
     now: T,
@@ -21,7 +33,7 @@ function figuresOf(overrides: Partial<FleetFigures> = {}): FleetFigures {
     keyBytes: [],
     webhooks: { outbox: 0, queued: 0, oldestMs: 0 },
     modelFaults: new Map(),
-    redis: { noEviction: true, aof: true, memoryBytes: 1, memoryMaxBytes: 0, replicas: 0 },
+    redis: REDIS,
     storage: { stored: [], shareBytes: undefined, kinds: {} },
     ...overrides,
   };
@@ -78,7 +90,7 @@ describe('an alert', () => {
 
   it('is listed after critical alerts, and after older ones', () => {
     const facts = factsOf({
-      redis: { noEviction: false, aof: true, memoryBytes: 9, memoryMaxBytes: 10, replicas: 0 },
+      redis: { ...REDIS, evictionPolicy: 'allkeys-lru', memoryBytes: 9, memoryMaxBytes: 10 },
       workers: workersWith({ state: 'down' }),
     });
     const first = judge(down, undefined, T);

@@ -253,7 +253,7 @@ describe('the webhooks', () => {
     const { webhooks } = await keeper.figures();
     expect(webhooks).toMatchObject({ outbox: 2, queued: 0 });
     expect(Math.floor(webhooks.oldestMs / 60_000)).toBe(60);
-    expect(redis.noEviction).toBe(true);
+    expect(redis.evictionPolicy).toBe('noeviction');
   });
 
   it('are counted in the queue, with the age of the oldest that was never tried', async () => {
@@ -278,7 +278,7 @@ describe('the rest', () => {
     const server = await startRedisServer({ args: ['--maxmemory', '512mb'] });
     onTestFinished(() => server.close());
     const { redis } = await openHousekeeper(await openFleet({ url: server.url })).figures();
-    expect(redis).toMatchObject({ noEviction: true, aof: true, memoryMaxBytes: 512 * 1024 * 1024 });
+    expect(redis).toMatchObject({ evictionPolicy: 'noeviction', aof: true, memoryMaxBytes: 512 * 1024 * 1024 });
     expect(redis.memoryBytes).toBeGreaterThan(100_000);
   });
 

@@ -209,7 +209,7 @@ function createGauges(metrics: Metrics) {
         files.set({ kind }, stock.files);
         bytes.set({ kind }, stock.bytes);
       }
-      noEviction.set(figures.redis.noEviction ? 1 : 0);
+      noEviction.set(figures.redis.evictionPolicy === 'noeviction' ? 1 : 0);
       aof.set(figures.redis.aof ? 1 : 0);
       memory.set(figures.redis.memoryBytes);
       memoryMax.set(figures.redis.memoryMaxBytes);

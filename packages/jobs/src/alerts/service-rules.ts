@@ -83,7 +83,7 @@ export const SERVICE_RULES: readonly AlertRule[] = [
     summary: 'Redis may evict accepted jobs',
     description:
       'maxmemory-policy is not noeviction: when memory runs out, Redis deletes jobs instead of refusing new ones.',
-    findSubjects: ({ figures }) => whole(!figures.redis.noEviction),
+    findSubjects: ({ figures }) => whole(figures.redis.evictionPolicy !== 'noeviction'),
   },
   {
     name: 'RedisForgets',

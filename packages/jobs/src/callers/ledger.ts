@@ -2,7 +2,7 @@ import type { RedisSettings } from '@comfy-fleet/config';
 import { createReplication, createSubscriptions, producerConnection } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { orUnavailable, withScripts } from '../connection.js';
-import { readRedisMemory } from '../figures/redis-info.js';
+import { readRedisFigures } from '../figures/redis-info.js';
 import { createStorage } from '../figures/storage.js';
 import { createKeys } from '../keys.js';
 import { createModels } from '../models/models.js';
@@ -86,7 +86,7 @@ export function createLedger(options: LedgerOptions) {
     /** How full Redis is: 1 if it accepts no more writes; 0 if it has no memory limit. */
     fullness: () =>
       orUnavailable(async () => {
-        const { memoryBytes, memoryMaxBytes } = await readRedisMemory(listing);
+        const { memoryBytes, memoryMaxBytes } = await readRedisFigures(listing, 'memory');
         return memoryMaxBytes === 0 ? 0 : memoryBytes / memoryMaxBytes;
       }),
     /** Whether as many replicas as required follow the primary in time. Always true if none are required. */

@@ -4,33 +4,28 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import { createKeys } from '../keys.js';
 
-/** The answer to INFO, or to a section of it. */
-async function readInfo(redis: Redis, section = 'default'): Promise<ReadonlyMap<string, string>> {
+/** What Redis says about itself, as far as operators need it; of other sections than `section`, nothing. */
+export async function readRedisFigures(redis: Redis, section = 'default') {
   const lines = (await redis.info(section)).split('\r\n').filter((line) => line.includes(':'));
-  return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
-}
-
-/** The figures of Redis that operators need. */
-export async function readRedisFigures(redis: Redis) {
-  const info = await readInfo(redis);
+  const info = new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
   return {
-    /** When its memory is full, it refuses writes instead of evicting jobs. */
-    noEviction: info.get('maxmemory_policy') === 'noeviction',
+    version: info.get('redis_version') ?? '',
+    /** `standalone`, `sentinel` or `cluster`. */
+    mode: info.get('redis_mode') ?? '',
+    /** `master` or `slave`. */
+    role: info.get('role') ?? '',
+    /** What it evicts when its memory is full. `noeviction`: it refuses writes instead of deleting jobs. */
+    evictionPolicy: info.get('maxmemory_policy') ?? '',
     /** It writes an append-only file. */
     aof: info.get('aof_enabled') === '1',
-    ...memoryOf(info),
+    /** Whether its last write to that file succeeded. */
+    aofWritesGoWell: info.get('aof_last_write_status') === 'ok',
+    memoryBytes: Number(info.get('used_memory') ?? 0),
+    /** 0 if there is no limit. */
+    memoryMaxBytes: Number(info.get('maxmemory') ?? 0),
     /** Replicas that follow it, not counting those that are still loading its data. */
     replicas: [...info].filter(([name, value]) => /^slave\d+$/.test(name) && /\bstate=online\b/.test(value)).length,
   };
-}
-
-export async function readRedisMemory(redis: Redis) {
-  return memoryOf(await readInfo(redis, 'memory'));
-}
-
-/** `memoryMaxBytes`: 0 if there is no limit. */
-function memoryOf(info: ReadonlyMap<string, string>) {
-  return { memoryBytes: Number(info.get('used_memory') ?? 0), memoryMaxBytes: Number(info.get('maxmemory') ?? 0) };
 }
 
 /** What decides whether a fleet can trust this Redis with its jobs. */
@@ -52,27 +47,14 @@ export async function inspectRedis(
     // In a Cluster, this redirects to the node that has our keys, which is the one to inspect.
     await redis.exists(createKeys(settings.prefix).replicated);
     const roundTripsMs = await roundTrips(redis, signal);
-    const info = await readInfo(redis);
+    const figures = await readRedisFigures(redis);
     const before = Date.now();
     const theirs = await redisTime(redis);
     const after = Date.now();
     return {
-      version: info.get('redis_version') ?? '',
-      /** `standalone`, `sentinel` or `cluster`. */
-      mode: info.get('redis_mode') ?? '',
-      /** `master` or `slave`. */
-      role: info.get('role') ?? '',
-      /** What it evicts when its memory is full; `noeviction`: nothing. */
-      evictionPolicy: info.get('maxmemory_policy') ?? '',
-      aof: info.get('aof_enabled') === '1',
-      /** Whether its last write to the append-only file succeeded. */
-      aofWritesGoWell: info.get('aof_last_write_status') === 'ok',
+      ...figures,
       /** `always`, `everysec` or `no`; undefined if CONFIG is not allowed, as in hosted Redis. */
       appendfsync: await setting(redis, 'appendfsync'),
-      usedBytes: Number(info.get('used_memory') ?? 0),
-      /** 0: no limit. */
-      maxBytes: Number(info.get('maxmemory') ?? 0),
-      replicas: Number(info.get('connected_slaves') ?? 0),
       /** In ascending order. */
       roundTripsMs,
       /** Redis' clock minus ours; 0 if the difference is within the round-trip time. */

@@ -138,16 +138,16 @@ function judgeLatency({ roundTripsMs }: RedisInspection): Finding {
   );
 }
 
-function judgeMemory({ usedBytes, maxBytes }: RedisInspection): Finding {
+function judgeMemory({ memoryBytes, memoryMaxBytes }: RedisInspection): Finding {
   const { ok, warn, fail } = reportOf('redis-memory');
-  if (maxBytes === 0) {
+  if (memoryMaxBytes === 0) {
     return warn(
-      `${showBytes(usedBytes)} used, without a limit: Redis may use all memory of the machine before it refuses jobs`,
+      `${showBytes(memoryBytes)} used, without a limit: Redis may use all memory of the machine before it refuses jobs`,
       'redis-cli config set maxmemory 2gb, or as much as the machine can spare, and write `maxmemory 2gb` into its configuration',
     );
   }
-  const share = usedBytes / maxBytes;
-  const found = `${showBytes(usedBytes)} of ${showBytes(maxBytes)} used (${Math.round(share * 100)} %)`;
+  const share = memoryBytes / memoryMaxBytes;
+  const found = `${showBytes(memoryBytes)} of ${showBytes(memoryMaxBytes)} used (${Math.round(share * 100)} %)`;
   const fix = 'raise maxmemory, or keep ended jobs for less time (JOB_TTL_SECONDS, KEY_JOBS_KEPT)';
   if (share > FULL) return fail(`${found}: no jobs are accepted when it is full`, fix);
   return share > NEARLY_FULL ? warn(found, fix) : ok(found);
