@@ -75,7 +75,7 @@ const MOST_SCANNED = 1000;
  * `queue_unavailable` while Redis is away.
  */
 export function createAssets(redis: Redis, keys: Keys, { assetTtlSeconds, keyJobBytes }: AssetBounds) {
-  const run = (verb: 'keep' | 'find' | 'use' | 'delete' | 'leave', id: string, args: NamedArguments) =>
+  const run = (verb: 'keep' | 'find' | 'use' | 'delete', id: string, args: NamedArguments) =>
     runScript(redis, 'assets', keys.asset(id), keys.prefix, { id, life: assetTtlSeconds * 1000, verb, ...args });
   const read = async (key: string | undefined, id: string) => {
     const fields = await redis.hgetall(keys.asset(id));
@@ -133,11 +133,6 @@ export function createAssets(redis: Redis, keys: Keys, { assetTtlSeconds, keyJob
           throw new FleetError('storage_share_exceeded', TOO_MANY[reply as keyof typeof TOO_MANY]);
         const [isNew, isNewContent, fields] = reply as [number, number, string[]];
         return { asset: parseAsset(fieldsOf(fields)), isNew: isNew === 1, isNewContent: isNewContent === 1 };
-      }),
-    /** A file that the key has stored was not recorded after all: the housekeeping deletes it unless a key has it. */
-    leave: (key: string, { digest, bytes }: Pick<AssetFile, 'digest' | 'bytes'>) =>
-      orUnavailable(async () => {
-        await run('leave', '', { key, digest, bytes });
       }),
     /** Without `key`, finds assets of all keys. */
     get: (key: string | undefined, id: string) => orUnavailable(() => read(key, id)),

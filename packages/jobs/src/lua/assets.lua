@@ -3,7 +3,7 @@ The assets of API keys: the files that they sent. A file is stored once, no matt
 
 Input:
   KEYS[1] any key
-  `id` of the asset, except for `find`, `retire` and `leave`; `life`: how long an asset lives after its last use, in ms;
+  `id` of the asset, except for `find` and `retire`; `life`: how long an asset lives after its last use, in ms;
   `verb` and its own arguments, see below
 
 Output:
@@ -138,12 +138,6 @@ if verb == 'retire' then
   end
   for _, asset_id in ipairs(assets) do remove(asset_id) end
   redis.call('DEL', senders_key(digest))
-  return 1
-end
-
--- A file of `bytes` that the key has stored was not recorded after all.
-if verb == 'leave' then
-  give_up(args.key, args.digest, args.bytes)
   return 1
 end
 

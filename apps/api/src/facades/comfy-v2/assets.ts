@@ -30,23 +30,18 @@ type AssetFields = Omit<ReturnType<typeof readHash>, 'hash'>;
 
 export function assetRoutes(deps: Deps): RouteTable {
   return {
-    // Answers 201 if the content is new to the key, else 200. The housekeeping deletes a refused file.
+    // Answers 201 if the content is new to the key, else 200. A refused file counts for the key until the housekeeping deletes it.
     'POST /assets': {
       access: 'jobs',
       reads: 'file',
       handler: async (request) => {
         const [sent] = request.files;
         if (sent === undefined) throw invalidField('file', 'is required: send it as the part "file" of the form');
-        try {
-          const fields = readSent(request);
-          requireHash(sent.file, fields.expected_hash);
-          const filename = ownNameOf(fields.file_path) ?? null;
-          const kept = await keep(deps, request, { ...sent.file, filename }, fields);
-          return await answer(deps, request, kept, kept.isNewContent);
-        } catch (error) {
-          await deps.ledger.assets.leave(request.caller.id, sent.file);
-          throw error;
-        }
+        const fields = readSent(request);
+        requireHash(sent.file, fields.expected_hash);
+        const filename = ownNameOf(fields.file_path) ?? null;
+        const kept = await keep(deps, request, { ...sent.file, filename }, fields);
+        return answer(deps, request, kept, kept.isNewContent);
       },
     },
     // Answers 201 if the file under that path is new to the key, else 200.
