@@ -21,8 +21,9 @@ export function TextField({ field, value, preset, fault, onChange }: TextFieldPr
     'aria-describedby': told.join(' ') || undefined,
     required: field.isRequired,
   };
+  const offersFiles = field.options.some((option) => /\.[a-z]\w+$/i.test(option));
   return (
-    <div className={`field field-${field.kind}`}>
+    <div className={`field field-${field.kind}${offersFiles ? ' field-files' : ''}`}>
       <label className="label" htmlFor={id}>
         {labelOf(field.name)}
       </label>

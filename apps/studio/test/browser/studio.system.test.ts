@@ -134,6 +134,8 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     await page.getByRole('button', { name: 'Make it' }).click();
     await page.getByRole('img', { name: 'and at night' }).waitFor();
     await page.getByText('Advanced').click();
+    const widthOf = async (name: string) => (await page.getByRole('combobox', { name }).boundingBox())?.width ?? 0;
+    expect(await widthOf('Checkpoint')).toBeGreaterThan(1.5 * (await widthOf('Scheduler')));
     await expectAccessible(page);
     expect(complaints).toEqual([]);
     await context.close();
