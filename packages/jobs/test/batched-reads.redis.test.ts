@@ -38,6 +38,16 @@ it('reads jobs with many outputs, which Redis does not encode, beside others', a
   expect(counted.requests).toBe(1);
 });
 
+it('reads a job once for all that ask at the same time, and counts each request', async () => {
+  const { redis, keys, ids } = await withLongJobs(1);
+  const { job, count } = createBatchedReads(redis, keys);
+  const [id = ''] = ids;
+  const [first, second, , last] = await Promise.all([job(id), job(id), count('anna'), count('anna')]);
+  expect(first?.record.outputs).toHaveLength(OUTPUTS);
+  expect(second).toBe(first);
+  expect(last.requests).toBe(2);
+});
+
 it('returns jobs with many outputs in different turns of the event loop', async () => {
   const { redis, keys, ids } = await withLongJobs(4);
   let turn = 0;

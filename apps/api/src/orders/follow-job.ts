@@ -1,4 +1,4 @@
-import { isId, isTerminal, joinSignals } from '@comfy-fleet/contracts';
+import { FleetError, isId, isTerminal, joinSignals } from '@comfy-fleet/contracts';
 import { compareEventIds, type JobSnapshot, type JobStreamItem, type Preview, type Progress } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
 import { jobNotFound, owns } from '../files/ownership.js';
@@ -18,7 +18,7 @@ export interface FollowedJob {
 
 /** Follows a job until the request ends. It counts as an open stream. Throws job_not_found, too_many_streams and overloaded. */
 export async function followJob(deps: Deps, request: ApiRequest): Promise<FollowedJob> {
-  const { ledger, stopping, streams, downloads } = deps;
+  const { ledger, stopping, streams } = deps;
   const { signal, visitor: caller } = request;
   const { id = '' } = request.params;
   if (!isId(id)) throw jobNotFound();
@@ -38,7 +38,6 @@ export async function followJob(deps: Deps, request: ApiRequest): Promise<Follow
   const { record } = first.snapshot;
   // A stream opened by a signed link counts against the key of its job.
   if (caller === undefined) openUntil(signal, streams, record.key);
-  if (isLong(record)) openUntil(signal, downloads, record.key);
   return { first: first.snapshot, items: { [Symbol.asyncIterator]: () => items }, ending };
 }
 
@@ -56,19 +55,24 @@ const RECONNECT = 'retry: 1000\n\n';
 /** A response that streams events about a job. It ends after the event that reports the job's end. */
 export function streamJob(deps: Deps, request: ApiRequest, followed: FollowedJob, format: EventFormat): Reply {
   const reply = streamed(withHeartbeat(jobMessages(deps, request, followed, format), deps.heartbeatMs));
-  // The stream of a long job that has ended is sent at once, like a large response.
-  return isLong(followed.first.record) ? { ...reply, headers: { ...reply.headers, Connection: 'close' } } : reply;
+  // The end may be as large as a large response.
+  return { ...reply, headers: { ...reply.headers, Connection: 'close' } };
 }
 
 async function* jobMessages(
   deps: Deps,
-  { log }: ApiRequest,
+  { log, signal }: ApiRequest,
   { first, items, ending }: FollowedJob,
   { state, progress, preview }: EventFormat,
 ): AsyncGenerator<string> {
   let newest = first;
+  const whole = async function* (snapshot: JobSnapshot) {
+    const { record } = snapshot;
+    if (isLong(record)) await deps.longJobs.turn(record.key, signal);
+    yield* state(snapshot);
+  };
   try {
-    yield* state(newest);
+    yield* whole(newest);
     for await (const item of items) {
       if (item.kind === 'preview') yield preview(item.preview);
       // The job that was sent last already includes earlier events.
@@ -78,12 +82,13 @@ async function* jobMessages(
         continue;
       }
       newest = (await deps.ledger.jobs.get(first.record.id)) ?? newest;
-      yield* state(newest);
+      yield* whole(newest);
       if (isTerminal(newest.record.status)) return;
     }
   } catch (error) {
     // The client reconnects by itself. If this process is stopping, another one will answer.
-    if (deps.stopping.aborted) yield RECONNECT;
-    if (!ending.aborted) log.warn('an event stream failed', { job: first.record.id, error });
+    const isBusy = error instanceof FleetError && error.code === 'rate_limited';
+    if (deps.stopping.aborted || isBusy) yield RECONNECT;
+    else if (!ending.aborted) log.warn('an event stream failed', { job: first.record.id, error });
   }
 }

@@ -31,6 +31,8 @@ export function createLongJobs() {
     noteOrder: (request: ApiRequest, { ids, only }: Pick<Accepted, 'ids' | 'only'>) => {
       if (ids.length > MANY || (only !== undefined && isLong(only.record))) known.set(orderOf(request), true);
     },
+    /** Waits for a turn, which lasts until the response has been sent. */
+    turn: (key: string, signal: AbortSignal) => turns(key, () => {}, { signal, sent: untilSent(signal) }),
     inTurn: async (request: ApiRequest, answer: () => Promise<Reply>): Promise<Reply> => {
       const { params, signal, visitor } = request;
       if (!known.has(params.id ?? '') && !known.has(orderOf(request))) return answer();
@@ -41,8 +43,9 @@ export function createLongJobs() {
   };
 }
 
-function orderOf({ visitor, header }: ApiRequest): string {
-  return `${visitor?.id} ${header('idempotency-key')}`;
+/** The order that the request repeats, if it does. */
+function orderOf({ method, visitor, header }: ApiRequest): string {
+  return `${method} ${visitor?.id} ${header('idempotency-key')}`;
 }
 
 /** Until the response is over, since that of a slow client stays in memory. */

@@ -88,7 +88,7 @@ export const apiSchema = {
       /** Streams that each key may open even if others have filled MAX_STREAMS. */
       reservedForKey: 10,
     },
-    /** Large responses and streams of large jobs, of one process: those that are not read fill the kernel's buffers. */
+    /** Large responses of one process: those that are not read fill the kernel's buffers. */
     downloads: { most: 500, mostOfKey: 100, reservedForKey: 10 },
     /** Bytes that may wait for a slow WebSocket before it is closed. While bytes wait, it gets no previews. */
     maxSocketBufferBytes: MIB,

@@ -3,7 +3,7 @@ import { batched } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { parseSnapshot } from '../record/record.js';
+import { type JobSnapshot, parseSnapshot } from '../record/record.js';
 
 /**
  * Maximum number of questions per script call (each request asks two), so that a burst of requests does not block Redis
@@ -23,6 +23,8 @@ type Question = readonly [kind: 'job' | 'alias' | 'count', subject: string];
 
 interface Answer {
   readonly reply: unknown;
+  /** Parsed once for all who asked. */
+  snapshot?: JobSnapshot | undefined;
   /** Whether a record has long values, such as hundreds of outputs, which take milliseconds to parse and to present. */
   readonly isLong: boolean;
 }
@@ -33,25 +35,31 @@ interface Answer {
  */
 export function createBatchedReads(redis: Redis, keys: Keys) {
   const ask = async (questions: readonly Question[]): Promise<Answer[]> => {
-    const reply = await runScript(redis, 'read', keys.callers, keys.prefix, {}, questions.flat());
+    // A job that ends is read at once by everybody who follows it. Each request has to be counted.
+    const nameOf = (question: Question, index: number) => (question[0] === 'count' ? index : question.join(' '));
+    const unique = new Map(questions.map((question, index) => [nameOf(question, index), question]));
+    const reply = await runScript(redis, 'read', keys.callers, keys.prefix, {}, [...unique.values()].flat());
     const [text = '', ...long] = reply as readonly string[];
-    return (JSON.parse(text) as readonly unknown[][]).map(([fields, ...others]) => {
+    const answers = (JSON.parse(text) as readonly unknown[][]).map(([fields, ...others]): Answer => {
       // Lua encodes an empty list as an object.
       if (!Array.isArray(fields)) return { reply: [fields, ...others], isLong: false };
       const values = fields.map((value: string | number) => (typeof value === 'number' ? long[value - 1] : value));
       return { reply: [values, ...others], isLong: fields.some((value) => typeof value === 'number') };
     });
+    const byName = new Map([...unique.keys()].map((name, index) => [name, answers[index] as Answer]));
+    return questions.map((question, index) => byName.get(nameOf(question, index)) as Answer);
   };
   const load = batched<Question, Answer>(ask, { maxBatchSize: MAX_QUESTIONS });
   let lastTurn: Promise<unknown> = Promise.resolve();
   const read = async (question: Question) => {
-    const { reply, isLong } = await load(question);
-    if (isLong) {
+    const answer = await load(question);
+    if (answer.isLong && answer.snapshot === undefined) {
       // Other requests are served between two such jobs.
       lastTurn = lastTurn.then(() => yieldToEventLoop());
       await lastTurn;
     }
-    return parseSnapshot(reply);
+    answer.snapshot ??= parseSnapshot(answer.reply);
+    return answer.snapshot;
   };
   return {
     job: (id: string) => read(['job', id]),

@@ -59,14 +59,17 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
       query: Type.Object({ wait: Type.Optional(wait) }),
       answers: { 200: { description: 'The job as it is now.', json: jobSchema } },
       errors: ['overloaded', 'too_many_streams'],
-      handler: async ({ params, caller, signal }, { wait: seconds }) => {
+      handler: async (request, { wait: seconds }) => {
+        const { params, caller, signal } = request;
         const now = await ownJob(deps, params.id, caller);
         if (seconds === undefined || now.record.finishedAt !== null) {
           return { status: 200, body: await presentSnapshot(deps, now, caller) };
         }
         openUntil(signal, deps.streams, caller.id);
         const snapshot = (await waitForJob(deps, now.record.id, seconds, signal)) ?? now;
-        return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
+        deps.longJobs.note(now.record.id, snapshot.record);
+        const present = async () => ({ status: 200, body: await presentSnapshot(deps, snapshot, caller) });
+        return deps.longJobs.inTurn(request, present);
       },
     }),
     'DELETE /jobs/:id': {
