@@ -164,6 +164,9 @@ it.each<[className: string, input: string, value: unknown, problem: string | und
   ['StringFormat', 'values.a', true, 'takes only a link'],
   ['CreateList', 'inputs.input0', '%150000000d', 'takes only a link'],
   ['SaveImage', 'filename_prefix', '../../a', undefined],
+  ['APG', 'momentum', 0, undefined],
+  // With momentum it keeps what it sampled for the next job, of any key.
+  ['APG', 'momentum', -0.5, 'takes only a number of at most 0'],
   ['SaveText', 'format', 'txt', undefined],
   ['SaveText', 'format', 'json', 'takes no json'],
   ['SaveText', 'format', ['9', 0], 'takes only one of its options'],
