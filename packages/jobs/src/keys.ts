@@ -123,11 +123,6 @@ const FLEET_KEYS = {
    */
   inputUses: 'input-uses:<digest>',
   /**
-   * String: the token of the worker that deletes this file from the input folder | until it is deleted, at most 30
-   * seconds
-   */
-  inputDeleting: 'input-deleting:<name>',
-  /**
    * Hash: `names` → the secret from which names of files on instances are derived; day → the secret that signs URLs |
    * `names` forever: with another secret, workers would not find their files; a day until all URLs signed with it have
    * expired
@@ -221,8 +216,6 @@ const FLEET_KEYS = {
    * minute after its worker last renewed it
    */
   modelFolders: 'model-folders',
-  /** String: the worker that manages the folder | until a while after it last renewed it */
-  modelKeeper: 'model-keeper:<folder>',
   /** Hash: `<kind>/<name>` → what the folder has of a model as JSON | a minute after its worker last renewed it */
   modelCopies: 'model-copies:<folder>',
   /** Sorted set: job ids by start deadline | an id until its job starts or ends */
@@ -243,8 +236,11 @@ const FLEET_KEYS = {
    * until an operator resumes it
    */
   halts: 'halts',
-  /** String: the process that holds the name of the worker | as long as an announcement */
-  workerName: 'worker-name:<worker>',
+  /**
+   * String: the process that has the name of a worker (`worker`), the worker that manages a model folder (`folder`), or the
+   * deletion of a file from an input folder (`input`) | until its holder gives it up, or has not renewed it for a while
+   */
+  lease: 'lease:<kind>:<name>',
   /** Channel: events of a job */
   jobChannel: 'on:<id>',
   /** Channel: each new status of a key's jobs, see callers/key-jobs.ts */

@@ -142,6 +142,6 @@ it('gives a name to one process at a time: the next one waits until the first ha
   expect(await first.presence.announce(anAnnouncement({ name: 'w', startedAt: 1 }))).toBe(false);
   await first.presence.withdraw();
   expect((await fleet.ledger.fleet.overview()).workers).toMatchObject([{ name: 'w', startedAt: 2 }]);
-  await fleet.redis.pexpire(fleet.keys.workerName('w'), 50);
+  await fleet.redis.pexpire(fleet.keys.lease('worker', 'w'), 50);
   await third.presence.takeName(within());
 });

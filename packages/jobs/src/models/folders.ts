@@ -34,7 +34,7 @@ export function createModelFolders(redis: Redis, keys: Keys) {
       }),
     /** Makes the worker the one that manages the folder, or renews that. Returns whether it is. */
     keep: (folder: string, worker: string, leaseMs: number) =>
-      orUnavailable(() => takeLease(redis, keys.modelKeeper(folder), worker, leaseMs)),
+      orUnavailable(() => takeLease(redis, keys.lease('folder', folder), worker, leaseMs)),
     /** Announces a folder with all of its copies. Must be repeated within a minute. */
     announce: (folder: Omit<ModelFolder, 'seen_at' | 'instances' | 'pools'>, copies: FolderCopies['copies']) =>
       orUnavailable(async () => {

@@ -59,7 +59,7 @@ export function createSharedInputs(redis: Redis, keys: Keys) {
         commit(
           redis,
           keys,
-          [[['GET', keys.inputDeleting(name)], null]],
+          [[['GET', keys.lease('input', name)], null]],
           [
             ['SADD', keys.inputUses(name), jobId],
             ['PEXPIRE', keys.inputUses(name), LUA_CONSTANTS.USES_LIFE_MS],
@@ -71,7 +71,7 @@ export function createSharedInputs(redis: Redis, keys: Keys) {
      * whether it was called.
      */
     deleteUnused: async (name: string, remove: () => Promise<void>) => {
-      const [deleting, token] = [keys.inputDeleting(name), newId()];
+      const [deleting, token] = [keys.lease('input', name), newId()];
       if (!(await orUnavailable(() => redis.set(deleting, token, 'PX', DELETING_MS, 'NX')))) return false;
       try {
         if (await orUnavailable(() => isUsed(name))) return false;

@@ -24,7 +24,7 @@ export interface PresenceOptions {
 export function createPresence({ redis, keys, worker, lifeMs, clock, log }: PresenceOptions) {
   // Two processes of one name would treat each other's jobs as their own.
   const process = newId();
-  const name = keys.workerName(worker);
+  const name = keys.lease('worker', worker);
   const isNameInUse = async () => {
     const [, subscribers] = await redis.pubsub('NUMSUB', keys.workerChannel(worker));
     return Number(subscribers) > 0 && (await redis.exists(name)) === 1;
