@@ -69,6 +69,8 @@ export interface Deps extends Readonly<AllTurns> {
   readonly streams: OpenStreams;
   /** The downloads among them, and streams of large jobs. */
   readonly downloads: OpenStreams;
+  /** Event streams that get previews. */
+  readonly previews: OpenStreams;
   readonly instruments: ApiInstruments;
   readonly log: Logger;
   /** Aborts when the process is stopping, which ends streams and waiting responses. */

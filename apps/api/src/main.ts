@@ -150,6 +150,7 @@ async function main(): Promise<void> {
     },
     streams: createOpenStreams(config.http.streams, instruments.streams),
     downloads: createOpenStreams(config.http.downloads, undefined, 'downloads'),
+    previews: createOpenStreams(config.http.previews),
     instruments,
     log,
     stopping: signal,

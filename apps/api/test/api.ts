@@ -204,6 +204,7 @@ export async function startApi(
     requireSpace: requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
     streams: createOpenStreams(config.http.streams, instruments.streams),
     downloads: createOpenStreams(config.http.downloads, undefined, 'downloads'),
+    previews: createOpenStreams(config.http.previews),
     instruments,
     log,
     stopping: stopping.signal,

@@ -9,6 +9,7 @@ import sharp from 'sharp';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
+import { readEvents } from './event-stream.js';
 import { finishJob } from './finished-image.js';
 
 async function open(limits: ApiKey['limits'], more: Partial<ApiKey> = {}): Promise<TestApi> {
@@ -162,6 +163,25 @@ describe('KEY_STREAMS', () => {
     expect((await api.get(`/jobs/${id}`, as('anna'))).status).toBe(200);
     expect((await (await api.get('/jobs', as('anna'))).json()) as JobList).toMatchObject({ data: [{ id }] });
   });
+});
+
+it('sends previews only to as many event streams of a key as may get them, and everything else to all', async () => {
+  const overrides = { http: { previews: { mostOfKey: 1 } } };
+  const api = await startApi(inject('redisUrl'), { keys: [aKey('anna')], overrides });
+  onTestFinished(() => api.close());
+  const { id } = (await (await submit(api, 'anna')).json()) as Job;
+  const claim = await api.claim();
+  const promptId = newId();
+  await claim.submit(promptId, 'gpu-1/1');
+  await claim.start(promptId);
+  const streams: ReturnType<typeof readEvents>[] = [];
+  for (let n = 0; n < 2; n++) streams.push(readEvents(await api.get(`/jobs/${id}/events`, as('anna'))));
+  for (const stream of streams) await stream.next();
+  await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==' });
+  expect(await streams[0]?.next()).toMatchObject({ event: 'preview' });
+  await claim.finish({ status: 'succeeded', outputs: [] });
+  const heard = await Promise.all(streams.map(async ({ rest }) => (await rest()).map(({ event }) => event)));
+  expect(heard).toEqual([['status'], ['status']]);
 });
 
 describe('a download', () => {

@@ -18,7 +18,7 @@ export interface FollowedJob {
 
 /** Follows a job until the request ends. It counts as an open stream. Throws job_not_found, too_many_streams and overloaded. */
 export async function followJob(deps: Deps, request: ApiRequest): Promise<FollowedJob> {
-  const { ledger, stopping, streams } = deps;
+  const { ledger, stopping, streams, previews } = deps;
   const { signal, visitor: caller } = request;
   const { id = '' } = request.params;
   if (!isId(id)) throw jobNotFound();
@@ -26,7 +26,9 @@ export async function followJob(deps: Deps, request: ApiRequest): Promise<Follow
   if (caller !== undefined) openUntil(signal, streams, caller.id);
   // `end` is not needed, because the request's signal always aborts.
   const { signal: ending } = joinSignals([signal, stopping]);
-  const items = ledger.jobs.events(id, { signal: ending })[Symbol.asyncIterator]();
+  let wantsPreviews = false;
+  const options = { signal: ending, wantsPreviews: () => wantsPreviews };
+  const items = ledger.jobs.events(id, options)[Symbol.asyncIterator]();
   // Reading the body ends the iterator, but nothing reads it for a HEAD or a caller that disconnected early.
   signal.addEventListener('abort', () => void items.return?.());
   // Read before the response begins, so that an unknown job or an unavailable Redis still gets its status code.
@@ -38,6 +40,12 @@ export async function followJob(deps: Deps, request: ApiRequest): Promise<Follow
   const { record } = first.snapshot;
   // A stream opened by a signed link counts against the key of its job.
   if (caller === undefined) openUntil(signal, streams, record.key);
+  try {
+    openUntil(signal, previews, record.key);
+    wantsPreviews = true;
+  } catch {
+    // The key has enough streams with previews, which are large; this one gets everything else.
+  }
   return { first: first.snapshot, items: { [Symbol.asyncIterator]: () => items }, ending };
 }
 

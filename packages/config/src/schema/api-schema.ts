@@ -90,6 +90,8 @@ export const apiSchema = {
     },
     /** Large responses of one process: those that are not read fill the kernel's buffers. */
     downloads: { most: 500, mostOfKey: 100, reservedForKey: 10 },
+    /** Event streams that get previews, of one process. */
+    previews: { most: 500, mostOfKey: 10, reservedForKey: 1 },
     /** Bytes that may wait for a slow WebSocket before it is closed. While bytes wait, it gets no previews. */
     maxSocketBufferBytes: MIB,
   },

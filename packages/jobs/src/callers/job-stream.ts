@@ -46,6 +46,13 @@ const RETRY_MS = 200;
 
 type StoredEvent = Extract<JobStreamItem, { kind: 'event' }>;
 
+export interface JobStreamOptions {
+  readonly after?: string;
+  readonly signal: AbortSignal;
+  /** Asked before each preview is read, but not before the first snapshot. Default: always. */
+  readonly wantsPreviews?: () => boolean;
+}
+
 /**
  * Yields a job's snapshot and then its events from there on (or from the event id `after` on), until the terminal one.
  * Ends at once for an unknown job. Throws the signal's reason if the signal aborts. Survives lost connections.
@@ -55,12 +62,12 @@ type StoredEvent = Extract<JobStreamItem, { kind: 'event' }>;
 export async function* jobStream(
   sources: Sources,
   id: string,
-  { after, signal }: { after?: string; signal: AbortSignal },
+  { after, signal, wantsPreviews = () => true }: JobStreamOptions,
 ): AsyncGenerator<JobStreamItem> {
   const feed = new Feed<string | undefined>();
   const leave = await sources.subscriptions.listen(sources.keys.jobChannel(id), (message) => {
     // Otherwise previews would pile up for a slow reader.
-    if (message?.startsWith(PREVIEW) && feed.length >= MOST_WAITING) return;
+    if (message?.startsWith(PREVIEW) && (feed.length >= MOST_WAITING || !wantsPreviews())) return;
     feed.push(message);
   });
   try {
@@ -72,7 +79,7 @@ export async function* jobStream(
     let items = isBefore(seen, snapshot.lastEventId) ? await storedAfter(sources, id, seen) : [];
     let ended = isTerminal(snapshot.record.status);
     // A failure is ignored: the next preview will be published.
-    let shown = ended ? null : await sources.redis.get(sources.keys.preview(id)).catch(() => null);
+    let shown = ended || !wantsPreviews() ? null : await sources.redis.get(sources.keys.preview(id)).catch(() => null);
     if (shown !== null) yield { kind: 'preview', preview: JSON.parse(shown) as Preview };
     for (;;) {
       for (const item of items) {

@@ -8,7 +8,7 @@ import { parseSnapshot } from '../record/record.js';
 import { readSource, type SourceOwner } from '../record/workflows.js';
 import { type BatchedReads, createBatchedReads } from './batched-reads.js';
 import { type JobQuery, listJobs } from './job-list.js';
-import { type JobStreamItem, jobStream } from './job-stream.js';
+import { type JobStreamItem, type JobStreamOptions, jobStream } from './job-stream.js';
 
 interface JobSources {
   readonly redis: Redis;
@@ -31,7 +31,7 @@ export function createJobs({ redis, listing, keys, subscriptions, reads, payload
       ended_life: jobTtlSeconds * 1000,
     });
   const get = (id: string) => orUnavailable(() => read(id));
-  const events = (id: string, options: { after?: string; signal: AbortSignal }): AsyncIterable<JobStreamItem> =>
+  const events = (id: string, options: JobStreamOptions): AsyncIterable<JobStreamItem> =>
     withTypedErrors(jobStream({ redis, keys, subscriptions, read }, id, options), options.signal);
   return {
     get,
