@@ -596,8 +596,6 @@ class _Transport:
         if asked:
             url += ("&" if "?" in url else "?") + urllib.parse.urlencode(asked)
         headers = {"User-Agent": "comfy-fleet-python"}
-        if self._key is not None and _origin(url) == _origin(self._base):  # the key is for nobody else
-            headers["Authorization"] = f"Bearer {self._key}"
         if idempotent:
             headers["Idempotency-Key"] = idempotent if isinstance(idempotent, str) else str(uuid.uuid4())
         data: bytes | IO[bytes] | None = None
@@ -614,6 +612,8 @@ class _Transport:
                 file.seek(0)
             try:
                 request = urllib.request.Request(url, data, headers, method=method)
+                if self._key is not None and _origin(url) == _origin(self._base):  # the key is for nobody else
+                    request.add_unredirected_header("Authorization", f"Bearer {self._key}")
                 return urllib.request.urlopen(request, timeout=self._timeout)  # type: ignore[no-any-return]
             except urllib.error.HTTPError as answer:
                 error: Exception = FleetError(_problem(answer), answer.headers)

@@ -206,6 +206,26 @@ class WithoutFleet(unittest.TestCase):
         self.assertEqual(job.id, "j")
         self.assertEqual((len(keys), len(set(keys))), (2, 1))
 
+    def test_keeps_its_key_when_it_is_sent_elsewhere(self) -> None:
+        keys = []
+
+        class Server(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                keys.append(self.headers["Authorization"])
+                self.send_response(302 if len(keys) == 1 else 200)
+                self.send_header("Location", f"http://localhost:{self.server.server_port}/lods")
+                self.end_headers()
+                self.wfile.write(b'{"data": []}')
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            Fleet(f"http://127.0.0.1:{server.server_port}", key="secret").lods()
+            server.shutdown()
+        self.assertEqual(keys, ["Bearer secret", None])
+
     def test_says_that_nothing_answers(self) -> None:
         with self.assertRaisesRegex(FleetUnreachableError, "^http://127.0.0.1:1 does not answer: .*refused"):
             Fleet("http://127.0.0.1:1", retries=0).lods()
