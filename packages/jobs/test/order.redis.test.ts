@@ -247,6 +247,14 @@ describe('what a key saved is measured', () => {
     expect(await timeOfAnna()).toBe('440050');
   });
 
+  it('by the keys that the instance served, after one of its slots got nothing while it executed', async () => {
+    const { source, timeOfAnna } = await openWith({ 'w/0': 2000, 'w/1': 900_000 });
+    const busy: Asker = { ...asker, isIdle: () => false };
+    expect(await source.nextFor({ ...busy, refusals: { keys: ['anna'], queues: [] } })).toBe('left');
+    expect(await source.nextFor(busy)).toMatchObject({ record: { key: 'anna' } });
+    expect(await timeOfAnna()).toBe('1050');
+  });
+
   it('by those that any instance served, after all got nothing or no work', async () => {
     const { fleet, source, timeOfAnna } = await openWith({ 'w/1': 500_000 });
     await openHousekeeper(fleet).sweep();

@@ -154,7 +154,8 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     const [together, oneByOne] = [pLimit(MOST_AT_ONCE), pLimit(1)];
     const claimOne = async (asking: Slots) => {
       if (isEmpty) return;
-      const claim = await source.nextFor(await askerOf(asking.instance));
+      const asker = await askerOf(asking.instance);
+      const claim = await source.nextFor({ ...asker, isIdle: () => asking.isIdle });
       if (claim === undefined) isEmpty = true;
       else if (claim === 'left') fed = fed === 'fed' ? fed : 'left';
       else if (await oneByOne(() => take(claim, asking))) fed = 'fed';

@@ -173,7 +173,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
         if (choice?.kind === 'paused') nextReturn = undefined;
         if (choice?.kind === 'left') await passOver(choice.passedOver);
         // It may get nothing for hours, after which the times of keys that it served before say nothing.
-        await orUnavailable(() => redis.zrem(keys.presents(pool), asker.name));
+        if (asker.isIdle?.() !== false) await orUnavailable(() => redis.zrem(keys.presents(pool), asker.name));
         return choice?.kind === 'left' ? 'left' : undefined;
       }
     }

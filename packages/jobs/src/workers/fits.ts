@@ -22,6 +22,8 @@ export interface Asker {
    * again when this changes.
    */
   fit(affinityKey: string, job: Pick<JobRecord, 'id' | 'request'>): Promise<number> | number;
+  /** Whether it has no job at this moment. If absent, it has none. */
+  isIdle?(): boolean;
   /** Whether it may retry a job that failed on it, because no other instance can. If absent, it may. */
   mayRetry?(record: JobRecord): Promise<boolean>;
 }
