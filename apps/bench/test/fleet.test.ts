@@ -15,9 +15,9 @@ it("uses the operators' site configuration with the ports of the run, and the sa
   ];
   const own = siteOf(site, { dir: '/run/x', port: 5000, apis });
   expect(own.match(/^ *(server 127|listen|access_log).*/gm)?.map((line) => line.trim())).toEqual([
-    'server 127.0.0.1:5001 max_fails=3 fail_timeout=2s;',
-    'server 127.0.0.1:5002 max_fails=3 fail_timeout=2s down;',
-    'server 127.0.0.1:5003 max_fails=3 fail_timeout=2s;',
+    'server 127.0.0.1:5001 max_fails=0;',
+    'server 127.0.0.1:5002 max_fails=0 down;',
+    'server 127.0.0.1:5003 max_fails=0;',
     'listen 127.0.0.1:5000;',
     'access_log /run/x/nginx-site.log comfy_fleet;',
     'access_log /run/x/nginx-access.log run;',
