@@ -1,84 +1,11 @@
-import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
-import { catalogueWith, until } from '@comfy-fleet/testing';
+import { newId } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import type { Claim, Refusals, WorkerLedgerOptions } from '../src/index.js';
-import { affinityKeyOf } from '../src/record/request-keys.js';
-import {
-  aFrame,
-  anAnnouncement,
-  aRequest,
-  countCommands,
-  type Fleet,
-  failed,
-  openFleet,
-  POOL,
-  within,
-} from './builders.js';
+import type { Claim } from '../src/index.js';
+import { aFrame, countCommands, type Fleet, failed, POOL } from './builders.js';
+import { affinity, checkpointOf, openPool, PATIENCE_MS, submit } from './model-pool.js';
 
-const PATIENCE_MS = 30_000;
 const MINUTE_MS = 60_000;
-
-/** How many ms each checkpoint takes to load; one that is missing here cannot be run. */
-type Loads = Readonly<Record<string, number>>;
-
-/** A pool whose instances ask for jobs. */
-async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
-  const fleet = await openFleet();
-  const ledger = fleet.worker('w', { modelPatienceMs: PATIENCE_MS, ...overrides });
-  const source = await ledger.claims(POOL);
-  const asked: string[] = [];
-  const asker = (name: string, loads: Loads, refusals?: Refusals) => ({
-    name,
-    refusals,
-    fit: (_affinity: string, { request: { inputs } }: { readonly request: ResolvedRequest }) => {
-      const checkpoint = String(inputs.checkpoint);
-      asked.push(checkpoint);
-      return loads[checkpoint] ?? -1;
-    },
-  });
-  const claim = (name: string, loads: Loads, refusals?: Refusals) => source.nextFor(asker(name, loads, refusals));
-  return {
-    fleet,
-    source,
-    asked,
-    /**
-     * Moves the times of all passed-over queues and model loads back by the patience, so that the patience has passed
-     * for all.
-     */
-    wait: async () => {
-      const { redis, keys } = fleet;
-      for (const name of await redis.hkeys(keys.schedule(POOL))) {
-        if (/^(passed|loaded) /.test(name)) await redis.hincrby(keys.schedule(POOL), name, -PATIENCE_MS);
-      }
-    },
-    /** An instance that is up and holds these models. */
-    announce: async (name: string, loads: Loads) => {
-      await ledger.abilities.publish([POOL], { instance: name, seenAt: Date.now(), ...catalogueWith({}) });
-      await ledger.fits.publish(
-        name,
-        new Map(Object.entries(loads).map(([checkpoint, ms]) => [affinity(checkpoint), ms])),
-      );
-    },
-    claim,
-    recall: (name: string, loads: Loads = {}, refusals?: Refusals) => source.recall(asker(name, loads, refusals)),
-    /** The checkpoint of the job that it gets. */
-    given: async (name: string, loads: Loads) => checkpointOf(await claim(name, loads)),
-  };
-}
-
-const affinity = (checkpoint: string) => affinityKeyOf(aRequest({ checkpoint }));
-const checkpointOf = (claim: Claim | 'left' | undefined) =>
-  claim === undefined || claim === 'left' ? claim : claim.record.request.inputs.checkpoint;
-
-async function submit(fleet: Fleet, ...checkpoints: string[]): Promise<string[]> {
-  const ids: string[] = [];
-  for (const checkpoint of checkpoints) {
-    const id = newId();
-    ids.push(id);
-    await fleet.submit({ id, request: { checkpoint }, models: [checkpoint] });
-  }
-  return ids;
-}
 
 const HOLDS_A = { a: 0, b: 8000 };
 
@@ -370,72 +297,6 @@ it('loads models first that nobody holds, then those with the most work for each
   const loaded = [];
   for (const name of names) loaded.push(await given(name, empty));
   expect(loaded).toEqual(['a', 'b', 'c', 'a']);
-});
-
-it('recalls a job only for an instance that loads no longer than the job would wait', async () => {
-  const { fleet, claim, recall, announce } = await openPool();
-  await submit(fleet, 'a');
-  await announce('w/1', { a: 0 });
-  await announce('w/2', { a: 8000 });
-  const waiting = (await claim('w/1', { a: 0 })) as Claim;
-  await waiting.submit(newId(), 'w/1', Date.now() + 4000);
-  expect(await recall('w/2')).toBe(false);
-  await fleet.redis.zadd(fleet.keys.behindOthers(POOL), Date.now() + 60_000, waiting.record.id);
-  expect(await recall('w/2')).toBe(true);
-  await waiting.release(0);
-});
-
-it('recalls a job only once within the patience', async () => {
-  const { fleet, claim, recall } = await openPool();
-  await submit(fleet, 'a');
-  const moved = (await claim('w/1', { a: 0 })) as Claim;
-  const first = newId();
-  await moved.submit(first, 'w/1', Date.now() + 4000);
-  expect(await recall('w/2', { a: 0 })).toBe(true);
-  await moved.lose(first, 'taken_back');
-  await moved.submit(newId(), 'w/1', Date.now() + 4000);
-  expect(await recall('w/2', { a: 0 })).toBe(false);
-  await fleet.redis.hincrby(fleet.keys.job(moved.record.id), 'moved_at', -PATIENCE_MS);
-  expect(await recall('w/2', { a: 0 })).toBe(true);
-  await moved.release(0);
-});
-
-it('does not recall a job for an instance on which it failed', async () => {
-  const { fleet, claim, recall } = await openPool();
-  await submit(fleet, 'a');
-  const retried = (await claim('w/2', { a: 0 })) as Claim;
-  const failed = newId();
-  await retried.submit(failed, 'w/2');
-  await retried.lose(failed, 'faulty', [{ instance: 'w/2', code: 'gpu_failed', print: 'x', suspect: false }]);
-  await retried.submit(newId(), 'w/1', Date.now() + 4000);
-  expect(await recall('w/2', { a: 0 })).toBe(false);
-  expect(await recall('w/3', { a: 0 })).toBe(true);
-  await retried.release(0);
-});
-
-it("knows how long a job still waits behind another one, whatever its host's clock says", async () => {
-  const { fleet, recall } = await openPool();
-  const now = () => Date.now() + 3_600_000;
-  const ahead = fleet.worker('v', { now });
-  await ahead.presence.takeName(within());
-  await ahead.presence.announce(anAnnouncement({ name: 'v' }));
-  const source = await ahead.claims(POOL);
-  await submit(fleet, 'a');
-  const waiting = (await source.nextFor({ name: 'v/1', fit: () => 0 })) as Claim;
-  await waiting.submit(newId(), 'v/1', now() + 4000);
-  expect(await recall('w/2', { a: 60_000 })).toBe(false);
-  await waiting.release(0);
-});
-
-it('asks an instance about a job behind another one before it recalls that', async () => {
-  const { fleet, claim, recall } = await openPool();
-  await submit(fleet, 'a');
-  const waiting = (await claim('w/1', { a: 0 })) as Claim;
-  await waiting.submit(newId(), 'w/1', Date.now() + 4000);
-  expect(await recall('w/2', { b: 0 })).toBe(false);
-  expect(await recall('w/3', { a: 60_000 })).toBe(false);
-  expect(await recall('w/4', { a: 0 })).toBe(true);
-  await waiting.release(0);
 });
 
 it('gives an instance on which a job failed the next one, and that job once no other instance can try it', async () => {
