@@ -365,6 +365,27 @@ it.each<[count: number, faults: string[]]>([
   expect(faults(Object.fromEntries(Array.from({ length: count }, (_, n) => loader(n))))).toEqual(found);
 });
 
+const CLIP_TYPES = ['stable_diffusion', 'flux2', 'wan', 'qwen_image'];
+
+it.each<[what: string, loader: (type: string) => Graph[string], refused: number]>([
+  ['a text encoder', (type) => ({ class_type: 'CLIPLoader', inputs: { clip_name: 't5.safetensors', type } }), 1],
+  ['a linked text encoder', (type) => ({ class_type: 'CLIPLoader', inputs: { clip_name: ['9', 0], type } }), 1],
+  [
+    'several text encoders',
+    (type) => ({ class_type: 'CLIPLoader', inputs: { clip_name: `${type}.safetensors`, type } }),
+    0,
+  ],
+  [
+    'one text encoder alike',
+    () => ({ class_type: 'CLIPLoader', inputs: { clip_name: 't5.safetensors', type: 'wan' } }),
+    0,
+  ],
+])('of four nodes that load %s, refuses a fourth way to load one file', (_what, loader, refused) => {
+  const loaders = Object.fromEntries(CLIP_TYPES.map((type, n) => [`${n}`, loader(type)]));
+  const graph = { ...loaders, 9: { class_type: 'PrimitiveString', inputs: { value: 't5.safetensors' } } };
+  expect(faults(graph).filter((fault) => fault.startsWith('3: loads'))).toHaveLength(refused);
+});
+
 it.each(['{a:01}', '{a:09.9f}', '{{', '{a}'])('judges a template of many %s and a brace at once', (field) => {
   const f_string = `${field.repeat(Math.floor(3999 / field.length))}{`;
   expect(faults(one('StringFormat', { f_string }))[0]).toContain('takes only plain text of at most 4000 characters');

@@ -9,6 +9,7 @@ import { nodeInputs } from '../verdict/node-inputs.js';
 import type { Workflow } from '../workflow.js';
 import { allowedInputs } from './allowed-inputs.js';
 import { wrongTypes } from './passed-types.js';
+import { repeatedLoads } from './repeated-loads.js';
 import { growingTexts, MAX_SHOWN_CHARS, MAX_TEXT_CHARS } from './text-growth.js';
 
 /** What a key may use in its own graphs. */
@@ -81,6 +82,7 @@ export function forbiddenParts(
     }
   }
   if (rights.allowNodes === undefined) return parts;
+  parts.push(...repeatedLoads(graph));
   if (catalogue !== undefined) parts.push(...wrongTypes(graph, catalogue));
   const detail = `makes a text that may be too long (more than ${MAX_TEXT_CHARS} characters, or ${MAX_SHOWN_CHARS} together with what other output nodes show), or nests too much in parentheses`;
   return [...parts, ...growingTexts(graph, catalogue).map((node) => ({ node, detail }))];
