@@ -233,6 +233,8 @@ it.each<[string, string, unknown, string | undefined]>([
   ['EmptyAudio', 'sample_rate', 11_025, undefined],
   ['EmptyAudio', 'sample_rate', 191_999, 'takes only a number that 25 divides'],
   ['EmptyAudio', 'sample_rate', ['9', 0], 'takes only a number that 25 divides'],
+  ['EmptyAudio', 'sample_rate', { toString: 1 }, 'takes only a number that 25 divides'],
+  ['VAELoader', 'vae_name', { toString: 1 }, 'takes only one of its options'],
   ['TripoSplatPreprocessImage', 'size', 4096, 'takes only a number of at most 1024'],
   ['TripoSplatPreprocessImage', 'erode_radius', 16, 'takes only a number of at most 4'],
   ['EmptyLatentAudio', 'batch_size', 4096, 'takes only a number of at most 64'],

@@ -136,7 +136,7 @@ function reviewedInputFault(
   const reviewed = reviewedKind(className, input);
   // It may belong to another option than the chosen one.
   if (input.includes('.') && hasClass(catalogue ?? {}, className) && !isListed(input)) return unlistedFault(value);
-  if (reviewed === `not:${value}`) return `takes no ${value}; ${HOW_TO_ALLOW}`;
+  if (typeof value === 'string' && reviewed === `not:${value}`) return `takes no ${value}; ${HOW_TO_ALLOW}`;
   const kind = reviewed?.startsWith('not:') ? 'fixed' : reviewed;
   switch (kind) {
     case undefined:
@@ -167,7 +167,7 @@ function reviewedInputFault(
         ? undefined
         : `takes only numbers, as plain text of at most ${MAX_SHORT_CHARS} characters`;
     case 'rate':
-      return Number(value) % RATE_STEP === 0
+      return isPlain(value) && Number(value) % RATE_STEP === 0
         ? undefined
         : `takes only a number that ${RATE_STEP} divides, without a link`;
     case 'short':
