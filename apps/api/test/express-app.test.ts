@@ -78,33 +78,49 @@ async function serve(
 }
 
 describe('a response that has been sent', () => {
+  const LARGE = 'x'.repeat(100_000);
+  const openAt = (url: string, version = '1.1') => {
+    const client = connect({ port: Number(new URL(url).port), allowHalfOpen: true });
+    const received = { text: '' };
+    client.setEncoding('latin1').on('data', (text) => {
+      received.text += text;
+    });
+    client.write(`GET /x HTTP/${version}\r\nHost: localhost\r\n\r\n`);
+    return { client, received };
+  };
+
   it.each([
-    ['a text', 'x'.repeat(100_000)],
-    ['a stream', Readable.from(['x'])],
-  ])('is over when the client closes the connection if it is large or may be (%s)', async (_kind, body) => {
+    ['a text', LARGE, LARGE],
+    ['a stream', Readable.from(['x']), '\r\n0\r\n\r\n'],
+  ])('is over when the client closes the connection if it is large or may be (%s)', async (_kind, body, end) => {
     let over: AbortSignal | undefined;
     const { url } = await serve(({ signal }) => {
       over = signal;
       return { status: 200, body };
     });
-    const client = connect({ port: Number(new URL(url).port), allowHalfOpen: true });
-    client.resume().write('GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
-    await once(client, 'end');
-    expect(over?.aborted).toBe(false);
+    const { client, received } = openAt(url);
+    await until('the response', () => received.text.endsWith(end));
+    expect([over?.aborted, client.readableEnded]).toEqual([false, false]);
     client.end();
     await until('the response to be over', () => over?.aborted);
   });
 
+  it('ends with the connection for a client of HTTP/1.0, which has no other sign of it', async () => {
+    const { url } = await serve(() => ({ status: 200, body: Readable.from(['x']) }));
+    const { client, received } = openAt(url, '1.0');
+    await once(client, 'end');
+    expect(received.text).toMatch(/\r\n\r\nx$/);
+    client.end();
+  });
+
   it('counts as a download until then', async () => {
-    const text = 'x'.repeat(100_000);
     const about = { admit: async () => anonymousCaller, downloads: 1 };
-    const { url } = await serve(() => ({ status: 200, body: text }), about);
-    const unread = connect({ port: Number(new URL(url).port), allowHalfOpen: true });
-    unread.resume().write('GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n');
-    await once(unread, 'end');
+    const { url } = await serve(() => ({ status: 200, body: LARGE }), about);
+    const { client, received } = openAt(url);
+    await until('the response', () => received.text.endsWith(LARGE));
     const refused = await fetch(url);
     expect([refused.status, (await problemOf(refused)).code]).toEqual([503, 'overloaded']);
-    unread.end();
+    client.end();
     await until('the next one', async () => (await fetch(url)).ok);
   });
 

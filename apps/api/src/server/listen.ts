@@ -204,20 +204,23 @@ function serveWithoutUpgrade(
 }
 
 /**
- * Ends a connection once the response is written. Reads and discards what the client still sends, for a moment or until it
- * closes the connection: otherwise a TCP reset could make the client lose the response.
+ * Ends a connection once the response is written. Reads and discards what the client still sends for a moment: otherwise a
+ * TCP reset could make the client lose the response.
  */
-function closeConnection(socket: Duplex, lingerMs = LINGER_MS): void {
+function closeConnection(socket: Duplex): void {
   socket.end();
+  discardRest(socket);
+  const late = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(late));
+}
+
+function discardRest(socket: Duplex): void {
   // Stops HTTP parsing, since a body of very small chunks would keep a core busy. If Node paused the socket, this has to
   // wait until Node resumes it.
   const discard = () => socket.removeAllListeners('data').on('data', () => {});
   if (socket.isPaused()) socket.once('resume', discard);
   else discard();
   socket.resume();
-  if (lingerMs === Infinity) return;
-  const late = setTimeout(() => socket.destroy(), lingerMs);
-  socket.once('close', () => clearTimeout(late));
 }
 
 /**
@@ -234,11 +237,16 @@ function closeAfter(response: ServerResponse): void {
 }
 
 /**
- * Lets the client close the connection after a response, up to the idle timeout. That is the only sign that it has read the
- * response, since the kernel accepts megabytes that nobody reads.
+ * Leaves it to the client to close the connection after a response, until the idle timeout. Only that shows that it has
+ * read the response: the kernel accepts megabytes for a client that reads nothing. If the server ended the connection
+ * first, Node's fetch could crash while it is still reading.
  */
-function closeWhenRead({ req: { socket } }: ServerResponse): void {
-  socket.destroySoon = () => closeConnection(socket, Infinity);
+function closeWhenRead({ req: { socket, httpVersion } }: ServerResponse): void {
+  socket.destroySoon = () => {
+    // A response without a length ends with the connection then.
+    if (httpVersion === '1.0') socket.end();
+    discardRest(socket);
+  };
 }
 
 /** Whether the response is the last one of its connection, and over when the client has closed that. */
