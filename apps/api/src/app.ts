@@ -38,7 +38,7 @@ export function buildApp(
   const all: Route[] = [...routes(deps), ...others.flatMap((other) => other.routes)];
   const inTurn = all.map(({ handler, ...route }) => ({
     ...route,
-    handler: (request: ApiRequest) => longJobs.inTurn(request, async () => handler(request)),
+    handler: (request: ApiRequest) => longJobs.inTurn(request, handler),
   }));
   const app = expressApp(inTurn, {
     hosts: createHostCheck({ isOpen: keys === undefined, host: http.host, publicUrl }),

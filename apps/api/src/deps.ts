@@ -67,7 +67,7 @@ export interface Deps extends Readonly<AllTurns> {
   readonly requireSpace: () => Promise<void>;
   /** The event streams, sockets, downloads and waiting requests that this process has open. */
   readonly streams: OpenStreams;
-  /** The downloads among them, and streams of large jobs. */
+  /** Large responses that clients have not finished reading, as far as this process knows. */
   readonly downloads: OpenStreams;
   /** Event streams that get previews. */
   readonly previews: OpenStreams;

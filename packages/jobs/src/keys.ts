@@ -57,7 +57,7 @@ const FLEET_KEYS = {
    * is left; `loaded <instance>`, when it last got a job for which it had to load models | until the pool has no open job
    */
   schedule: 'schedule:<pool>',
-  /** Sorted set: instances by the greatest virtual time of a key that they served | an instance until it gets nothing, or no work */
+  /** Sorted set: instances by the greatest virtual time of a key that they served | an instance while it has or gets jobs */
   presents: 'presents:<pool>',
   /**
    * Sorted set: the API keys that may be served now, by virtual time and jobs in work | a key while it has a waiting job and is not at

@@ -166,7 +166,7 @@ it('remembers Idempotency-Keys for as long as the setting says, also beside newe
   const made = (digest: string) => fleet.submit({ key: 'anna', idempotency: { digest, fingerprint: 'f' } });
   const isRemembered = async (digest: string) =>
     (await ledger.orders.replay('anna', { digest, fingerprint: 'f' })) !== undefined;
-  /** As if all of the newer hash had come so many seconds earlier. */
+  /** Makes the entries of the newer hash older. */
   const age = async (seconds: number) => {
     for (const [field, text] of Object.entries(await redis.hgetall(newer))) {
       const [at = '', ...more] = text.split(' ');

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Accepted, JobRecord } from '@comfy-fleet/jobs';
 import { LRUCache } from 'lru-cache';
-import type { ApiRequest, Reply } from '../server/messages.js';
+import type { ApiRequest, Handler, Reply } from '../server/messages.js';
 import { EVENT_STREAM } from '../server/server-sent-events.js';
 import { createReadTurns } from '../server/turns.js';
 
@@ -33,11 +33,13 @@ export function createLongJobs() {
     },
     /** Waits for a turn, which lasts until the response has been sent. */
     turn: (key: string, signal: AbortSignal) => turns(key, () => {}, { signal, sent: untilSent(signal) }),
-    inTurn: async (request: ApiRequest, answer: () => Promise<Reply>): Promise<Reply> => {
+    /** Answers a request, in turn if it is about a job or an order that is known to be long. */
+    inTurn: (request: ApiRequest, handler: Handler): Promise<Reply> | Reply => {
       const { params, signal, visitor } = request;
-      if (!known.has(params.id ?? '') && !known.has(orderOf(request))) return answer();
+      if (!known.has(params.id ?? '') && !known.has(orderOf(request))) return handler(request);
       const sent = untilSent(signal);
       const isStream = ({ headers }: Reply) => headers?.['Content-Type'] === EVENT_STREAM;
+      const answer = () => handler(request);
       return turns(visitor?.id ?? LINKED, answer, { signal, sent: async (reply) => isStream(reply) || sent() });
     },
   };

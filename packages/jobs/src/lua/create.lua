@@ -31,8 +31,8 @@ local COPYING_MS = 30000
 local REMEMBERED_BYTES = 200
 
 local now, day, order, caller = now_ms(), today()
--- Remembers an Idempotency-Key in the newer of two hashes of the API key. When its first entry is as old as may be, or it holds
--- an eighth of the key's bytes, it takes the place of the older one: entries stay when their jobs are deleted.
+-- Remembers an Idempotency-Key in the newer of two hashes of the API key. Entries stay when their jobs are deleted, so their
+-- bytes are limited: a hash that has become too old, or holds an eighth of the key's bytes, replaces the older one.
 local function remember(key, digest, made, life, key_bytes)
   local newer, older = idempotency_key(key, 'newer'), idempotency_key(key, 'older')
   local bytes = redis.call('HINCRBY', newer, ':bytes', #made + REMEMBERED_BYTES)

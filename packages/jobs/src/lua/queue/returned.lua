@@ -7,6 +7,7 @@ Work items that return to the queue: their delay is over, or BullMQ noticed that
 -- Items requeued by one call. The next claim continues with the others.
 local MOST_RETURNED = 100
 local MOST_RETURNED_READ = 50
+-- How long a job waits until it is tried again whether its key may have jobs of one more kind.
 local NO_PLACE_MS = 30000
 
 -- A job returns to its place among the waiting jobs, or goes before all others if it may have a prompt in a ComfyUI. A job
