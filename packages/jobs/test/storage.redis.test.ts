@@ -147,6 +147,16 @@ describe('the share of a key', () => {
     expect([(await use('a')).shareBytes, (await use('b')).shareBytes]).toEqual([500, 500]);
   });
 
+  it('goes back to the others when the last of its files is deleted', async () => {
+    await found(1000, { b: [100, 0] });
+    const { record } = await fleet.submit({ key: 'a' });
+    const claim = await nextClaim(await fleet.claims());
+    await claim.finish({ status: 'succeeded', outputs: [aFrame(record.id)] });
+    expect((await use('b')).shareBytes).toBe(500);
+    await fleet.ledger.jobs.forget(record.id);
+    expect((await use('b')).shareBytes).toBe(1000);
+  });
+
   it.each([
     ['may be exceeded while the storage is less than nine tenths full', { a: [800, 0], b: [99, 0] }, 'a', false],
     ['is exceeded before the storage is full', { a: [800, 0], b: [100, 0] }, 'a', true],

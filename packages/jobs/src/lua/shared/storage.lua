@@ -20,8 +20,9 @@ local function add_stored(key, bytes, shared)
   local storage = storage_key()
   if not is_counted(bytes) then return end
   local change = string.format('%d', bytes)
-  if not is_counted(redis.call('HGET', storage, 'stored ' .. key)) then redis.call('HINCRBY', storage, 'keys', 1) end
-  redis.call('HINCRBY', storage, 'stored ' .. key, change)
+  local had = is_counted(redis.call('HGET', storage, 'stored ' .. key))
+  local has = is_counted(redis.call('HINCRBY', storage, 'stored ' .. key, change))
+  if had ~= has then redis.call('HINCRBY', storage, 'keys', has and 1 or -1) end
   if not shared then redis.call('HINCRBY', storage, 'bytes', change) end
 end
 -- The field that says since when no key has a file, because the last one deleted it.
