@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import type { RequestListener, ServerResponse } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { listen, MAX_PIPELINED } from '../src/server/listen.js';
@@ -106,6 +107,27 @@ describe('a connection whose request is answered before its body has arrived', (
     await client.send(head(MIB));
     await client.trickled();
   });
+});
+
+it.each([
+  ['closes its side of the connection', 60_000, (socket: Socket) => void socket.end()],
+  ['does nothing for too long', 200, () => {}],
+])('what a client has not read of a large response is dropped when it %s', async (_what, idleMs, then) => {
+  let closed: Promise<unknown> | undefined;
+  const app: RequestListener = (_request, response) => {
+    closed = once(response, 'close');
+    response.setHeader('Connection', 'close').end(Buffer.alloc(64 * MIB));
+  };
+  const { socket, send, ended } = clientOf((await serve(app, idleMs)).port);
+  socket.pause();
+  await send('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await until('the request', () => closed !== undefined);
+  then(socket);
+  await closed;
+  socket.resume();
+  await Promise.race([ended, once(socket, 'close')]);
+  // What the server's kernel keeps for a client would still arrive, 4 MB by default.
+  expect(socket.bytesRead).toBeLessThan(MIB);
 });
 
 it('a connection stays open when requests arrive with their whole bodies, one after the other or all at once', async () => {

@@ -85,6 +85,7 @@ describe('a response that has been sent', () => {
     client.setEncoding('latin1').on('data', (text) => {
       received.text += text;
     });
+    client.on('error', () => {}); // a reset, once it has closed its side
     client.write(`GET /x HTTP/${version}\r\nHost: localhost\r\n\r\n`);
     return { client, received };
   };

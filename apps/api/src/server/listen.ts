@@ -242,6 +242,13 @@ function closeAfter(response: ServerResponse): void {
  * first, Node's fetch could crash while it is still reading.
  */
 function closeWhenRead({ req: { socket, httpVersion } }: ServerResponse): void {
+  // Closed without a reset, a connection of which the client only closed its side would leave what it has not read in
+  // the kernel.
+  const reset = () => {
+    if (socket.writableEnded && !socket.writableFinished) socket.once('finish', reset);
+    else socket.resetAndDestroy();
+  };
+  socket.prependListener('end', reset).prependListener('timeout', reset);
   socket.destroySoon = () => {
     // A response without a length ends with the connection then.
     if (httpVersion === '1.0') socket.end();
