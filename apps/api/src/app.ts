@@ -54,7 +54,7 @@ export function buildApp(
     computing: deps.computing,
     corsOrigins,
     pages: [
-      { path: '/docs', access: 'public', load: async () => docsPages(publicUrl) },
+      { path: '/docs', access: 'public', load: () => docsPages(publicUrl) },
       ...(studio ? [{ path: '/studio', access: 'public', load: () => studioPages(publicUrl) } as const] : []),
       { path: QUEUE_BOARD_PATH, access: 'browsed', load: loadQueueBoard },
     ],

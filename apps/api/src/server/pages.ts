@@ -1,34 +1,27 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename, dirname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { constants } from 'node:zlib';
-import compression from 'compression';
-import express, { type RequestHandler, Router } from 'express';
-import { isKnown } from './locals.js';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { type RequestHandler, Router } from 'express';
 
 /** From swagger-ui-dist, which supports OpenAPI 3.1 and needs no inline script or style. */
-const SWAGGER_FILES = ['/swagger-ui.css', '/swagger-ui-bundle.js', '/favicon-32x32.png'];
+const SWAGGER_FILES = ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png'];
 /** Long enough for a visit, but short: after an update of the service, a page must not mix old and new files. */
 const FRESH = 'public, max-age=300';
 /** For files with a content hash in their names. */
 const FOREVER = 'public, max-age=31536000, immutable';
 /** Revalidated each time, so that the page and the files it loads are of the same version. */
 const CHECKED = 'no-cache';
-/** 64 KiB. With the default of 4 MiB, a few hundred slow readers would exhaust the memory. */
-const SMALL_WINDOW = { params: { [constants.BROTLI_PARAM_LGWIN]: 16 } };
 const BASE = '<base href="./" />';
 
 /** The pages at `/docs`: openapi.json and docs/runbook.md for reading in a browser. */
-export function docsPages(publicUrl: string | undefined): RequestHandler {
+export async function docsPages(publicUrl: string | undefined): Promise<RequestHandler> {
   const require = createRequire(import.meta.url);
   const swagger = dirname(require.resolve('swagger-ui-dist/package.json'));
-  const root = besideThis('pages');
-  const pages = createPages(publicUrl, FRESH);
-  pages.get('/', (_request, response) => response.sendFile('index.html', { root }));
-  pages.get(SWAGGER_FILES, (request, response) => response.sendFile(basename(request.path), { root: swagger }));
-  return pages.use(filesOf(root));
+  return createPages(publicUrl, FRESH).use(await filesOf(besideThis('pages')), await filesOf(swagger, SWAGGER_FILES));
 }
 
 /**
@@ -43,18 +36,15 @@ export async function studioPages(publicUrl: string | undefined): Promise<Reques
     response.set('Cache-Control', FOREVER);
     next();
   };
-  pages.use('/assets', keep, filesOf(join(root, 'assets')), (_request, _response, next) => next('router'));
-  pages.get('/icon.svg', (_request, response) => response.sendFile('icon.svg', { root }));
+  pages.use('/assets', keep, await filesOf(join(root, 'assets')), (_request, _response, next) => next('router'));
+  pages.use(await filesOf(root, ['icon.svg']));
   pages.get(['/', '/:view', '/:view/:id'], (request, response) => {
     const { originalUrl, baseUrl, path } = request;
     // Without the trailing slash, the page's relative URLs would resolve to the wrong folder.
     if (originalUrl.split('?', 1)[0] === baseUrl) return response.redirect(308, 'studio/');
     // Relative to the requested path, since a proxy may serve this under a path prefix.
     const html = page.replace(BASE, `<base href="${'../'.repeat(path.split('/').length - 2) || './'}" />`);
-    const etag = `"${createHash('sha256').update(html).digest('hex')}"`;
-    response.set('ETag', etag);
-    if (isKnown(request.get('if-none-match'), etag)) response.status(304).end();
-    else response.type('html').send(html);
+    response.set('ETag', etagOf(html)).type('html').send(html);
   });
   return pages;
 }
@@ -64,13 +54,31 @@ function besideThis(folder: string): string {
   return fileURLToPath(new URL(folder, import.meta.url));
 }
 
-function filesOf(root: string): RequestHandler {
-  return express.static(root, { index: false, redirect: false });
+/** Serves the files of a folder. They are read and compressed only once: to compress the largest one takes 50 ms. */
+async function filesOf(root: string, names?: readonly string[]): Promise<RequestHandler> {
+  const files = new Map<string, { type: string; etag: string; content: Buffer; gzipped: Buffer }>();
+  for (const name of names ?? (await readdir(root))) {
+    const content = await readFile(join(root, name));
+    const file = { type: extname(name), etag: etagOf(content), content, gzipped: await promisify(gzip)(content) };
+    files.set(name === 'index.html' ? '/' : `/${name}`, file);
+  }
+  return (request, response, next) => {
+    const file = files.get(request.path);
+    if (file === undefined || !['GET', 'HEAD'].includes(request.method)) return next();
+    response.vary('Accept-Encoding').set('ETag', file.etag).type(file.type);
+    if (request.acceptsEncodings('gzip') === false) response.send(file.content);
+    else response.set('Content-Encoding', 'gzip').send(file.gzipped);
+  };
+}
+
+/** Weak, since the compressed file and the plain one share it. */
+function etagOf(content: string | Buffer): string {
+  return `W/"${createHash('sha256').update(content).digest('hex')}"`;
 }
 
 function createPages(publicUrl: string | undefined, cacheControl: string): Router {
   const policy = pagePolicy(publicUrl);
-  return Router().use(compression({ brotli: SMALL_WINDOW }), (_request, response, next) => {
+  return Router().use((_request, response, next) => {
     response.set({
       'Content-Security-Policy': policy,
       'Cross-Origin-Opener-Policy': 'same-origin',
