@@ -40,7 +40,8 @@ function curl(request: JobRequest, url: string): string {
     start,
     "-H 'Prefer: wait=60'",
     ...disk.map(([name, file]) => `-F ${quoted(`${name}=@${file}`)}`),
-    ...form.map((part) => `-F ${part}`),
+    // -F would read a file for a value that begins with @ or <.
+    ...form.map((part) => `--form-string ${part}`),
   ].join(' \\\n  ');
 }
 

@@ -28,10 +28,11 @@ describe('sample code for a request', () => {
     const request: JobRequest = {
       workflow: 'img2img',
       lod: 'mid',
-      inputs: { prompt: 'a cat' },
+      inputs: { prompt: '<3 cats' },
       files: { image: { from: 'disk', file } },
     };
-    expect(SAMPLES.curl(request, URL)).toContain("-F 'image=@cat.png' \\\n  -F 'prompt=a cat' \\\n  -F 'lod=mid'");
+    const fields = "--form-string 'prompt=<3 cats' \\\n  --form-string 'lod=mid'";
+    expect(SAMPLES.curl(request, URL)).toContain(`-F 'image=@cat.png' \\\n  ${fields}`);
     expect(SAMPLES.Python(request, URL)).toContain('image=Path("cat.png")');
     expect(SAMPLES.TypeScript(request, URL)).toContain('"image": await openAsBlob("cat.png")');
   });
