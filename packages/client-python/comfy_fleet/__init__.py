@@ -177,7 +177,7 @@ class FleetError(Exception):
         self.status = problem["status"]
         self.errors = list(problem.get("errors", []))
         given = headers.get("Retry-After") or ""
-        self.retry_after = int(given) if given.isdigit() else None
+        self.retry_after = int(given) if _is_number(given) else None
         self.request_id = headers.get("X-Request-Id")
 
 
@@ -552,7 +552,7 @@ def verify_webhook(secret: str, headers: Mapping[str, str], body: bytes | str) -
         id, timestamp, signatures = (by_name[f"webhook-{name}"] for name in ("id", "timestamp", "signature"))
     except KeyError as missing:
         raise WebhookVerificationError(f"There is no header {missing}.") from None
-    if not timestamp.isdigit() or abs(time.time() - int(timestamp)) > _TOLERANCE_S:
+    if not _is_number(timestamp) or abs(time.time() - int(timestamp)) > _TOLERANCE_S:
         raise WebhookVerificationError("The webhook-timestamp is not within five minutes of now.")
     content = body if isinstance(body, bytes) else body.encode()
     try:
@@ -595,6 +595,9 @@ class _Transport:
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         if asked:
             url += ("&" if "?" in url else "?") + urllib.parse.urlencode(asked)
+        scheme, _ = _origin(url)
+        if scheme not in ("http", "https"):  # urllib would also open files of this machine
+            raise FleetUnreachableError(f"The URL begins with {scheme}:, not with http: or https:.")
         headers = {"User-Agent": "comfy-fleet-python"}
         if idempotent:
             headers["Idempotency-Key"] = idempotent if isinstance(idempotent, str) else str(uuid.uuid4())
@@ -685,6 +688,10 @@ def _opened(content: FileContent) -> Iterator[tuple[IO[bytes], str | None]]:
 
 def _length(file: IO[bytes]) -> int:
     return file.seek(0, io.SEEK_END)
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) < 20  # int() refuses thousands of digits
 
 
 def _origin(url: str) -> tuple[str, str]:

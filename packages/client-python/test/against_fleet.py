@@ -226,6 +226,12 @@ class WithoutFleet(unittest.TestCase):
             server.shutdown()
         self.assertEqual(keys, ["Bearer secret", None])
 
+    def test_opens_no_file_of_this_machine(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "lods").write_text('{"data": []}')
+            with self.assertRaisesRegex(FleetUnreachableError, "^The URL begins with file:"):
+                Fleet(pathlib.Path(folder).as_uri()).lods()
+
     def test_says_that_nothing_answers(self) -> None:
         with self.assertRaisesRegex(FleetUnreachableError, "^http://127.0.0.1:1 does not answer: .*refused"):
             Fleet("http://127.0.0.1:1", retries=0).lods()
@@ -237,7 +243,8 @@ class WithoutFleet(unittest.TestCase):
         headers = {"Webhook-Id": "m", "Webhook-Timestamp": stamp}
         signed = {**headers, "Webhook-Signature": "v1,AAAA v1," + base64.b64encode(digest).decode()}
         self.assertEqual(verify_webhook(secret, signed, body), {"type": "job.succeeded"})
-        for bad in (headers, {**headers, "Webhook-Signature": "v1,AAAA"}, {**signed, "Webhook-Timestamp": "1"}):
+        late = [{**signed, "Webhook-Timestamp": stamp} for stamp in ("1", "\N{SUPERSCRIPT TWO}", "1" * 5000)]
+        for bad in (headers, {**headers, "Webhook-Signature": "v1,AAAA"}, *late):
             with self.assertRaises(WebhookVerificationError):
                 verify_webhook(secret, bad, body)
 

@@ -25,7 +25,7 @@ it.skipIf(!hasPython)('does in Python all that it says, against processes', asyn
   await stack.startWorker('gpu', [simulator.url]);
   const args = ['-B', 'test/against_fleet.py', stack.url];
   const { stderr } = await python(args, PACKAGE);
-  expect(stderr).toMatch(/Ran 18 tests[\s\S]*OK\n$/);
+  expect(stderr).toMatch(/Ran 19 tests[\s\S]*OK\n$/);
 });
 
 const hasSetuptools = spawnSync('python3', ['-c', 'import setuptools']).status === 0;
