@@ -59,6 +59,8 @@ const FLEET_KEYS = {
   schedule: 'schedule:<pool>',
   /** Sorted set: instances by the greatest virtual time of a key that they served | an instance while it has or gets jobs */
   presents: 'presents:<pool>',
+  /** Hash: API key → how much later it comes on the instance than elsewhere, see scheduling/virtual-time.lua | as in presents */
+  lifts: 'lifts:<pool>:<instance>',
   /**
    * Sorted set: the API keys that may be served now, by virtual time and jobs in work | a key while it has a waiting job and is not at
    * its limit

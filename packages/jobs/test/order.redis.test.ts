@@ -255,6 +255,17 @@ describe('what a key saved is measured', () => {
     expect(await timeOfAnna()).toBe('1050');
   });
 
+  it('by the keys that the instance served, but only counts there', async () => {
+    const { fleet, source, timeOfAnna } = await openWith({ 'w/0': 900_000, 'w/1': 2000 });
+    await addAll(fleet, [{ key: 'anna' }, { key: 'anna' }, { key: 'bert' }]);
+    await fleet.redis.hset(fleet.keys.schedule(POOL), { 'time bert': 500_000 });
+    await fleet.redis.zadd(fleet.keys.keysToServe(POOL), 500_000, 'bert');
+    expect(await source.nextFor(asker)).toMatchObject({ record: { key: 'anna' } });
+    expect(await timeOfAnna()).toBe('1050');
+    expect(await source.nextFor(asker)).toMatchObject({ record: { key: 'bert' } });
+    expect(await source.nextFor({ ...asker, name: 'w/1' })).toMatchObject({ record: { key: 'anna' } });
+  });
+
   it('by those that any instance served, after all got nothing or no work', async () => {
     const { fleet, source, timeOfAnna } = await openWith({ 'w/1': 500_000 });
     await openHousekeeper(fleet).sweep();

@@ -63,6 +63,8 @@ export class SchedulingModel {
   readonly #rules: ModelRules;
   /** The greatest virtual time of a key that was served by each instance since it last got nothing, and by any. */
   readonly #presents = new Map<string, number>();
+  /** By instance, then by key. */
+  readonly #lifts = new Map<string, Map<string, number>>();
   #present = 0;
   #open = 0;
 
@@ -95,7 +97,10 @@ export class SchedulingModel {
     for (const { name } of passedOver) {
       if (this.#hasQueue(name) && !this.#passedOver.has(name)) this.#passedOver.set(name, now);
     }
-    if (taken === undefined) this.#presents.delete(instance);
+    if (taken === undefined) {
+      this.#presents.delete(instance);
+      this.#lifts.delete(instance);
+    }
     return taken;
   }
 
@@ -165,7 +170,7 @@ export class SchedulingModel {
     }
     return {
       name,
-      time: placeOf(key),
+      time: placeOf(key) + this.#liftOf(name, instance),
       removed,
       inWorkMs: this.#inWorkMs(name),
       inWork: taken,
@@ -214,17 +219,26 @@ export class SchedulingModel {
     this.#removeWaiting(key, job);
     if (!passedOver.includes(queue)) this.#passedOver.delete(queue.name);
     if (loadMs > 0) this.#loaded.set(instance, now);
-    const furthestBack = this.#presents.size > 0 ? Math.min(...this.#presents.values()) : this.#present;
-    const present = this.#presents.get(instance) ?? furthestBack;
-    this.#presents.set(instance, Math.max(present, key.time));
+    const place = key.time + this.#liftOf(name, instance);
+    const least = this.#presents.size > 0 ? Math.min(...this.#presents.values()) : this.#present;
+    const here = this.#presents.get(instance) ?? least;
+    this.#presents.set(instance, Math.max(here, place));
     this.#present = Math.max(this.#present, key.time);
-    key.time = Math.max(key.time, present - MOST_SAVED - key.ahead) + CLAIM_MS / job.weight;
+    const saved = MOST_SAVED + key.ahead;
+    key.time = Math.max(key.time, least - saved);
+    const lifts = this.#lifts.get(instance) ?? new Map<string, number>();
+    this.#lifts.set(instance, lifts.set(name, Math.max(0, Math.max(place, here - saved) - key.time)));
+    key.time += CLAIM_MS / job.weight;
     const ahead = this.#inWorkMs(name) / job.weight;
     key.ahead += ahead;
     key.taken += 1;
     if (key.taken >= (job.mostTaken ?? Number.POSITIVE_INFINITY)) key.takesTurns = false;
     this.#held.set(id, { ...job, ahead });
     return job;
+  }
+
+  #liftOf(key: string, instance: string): number {
+    return this.#lifts.get(instance)?.get(key) ?? 0;
   }
 
   #returnRested(): void {
@@ -242,6 +256,7 @@ export class SchedulingModel {
     this.#keys.clear();
     this.#loaded.clear();
     this.#presents.clear();
+    this.#lifts.clear();
     this.#present = 0;
   }
 

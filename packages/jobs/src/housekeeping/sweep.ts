@@ -6,6 +6,7 @@ import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { countItemsInOrder, type WorkQueues, waitingItems, withoutItem } from '../queue/work-queues.js';
 import { idsOf, inPages } from '../record/indexes.js';
+import { forgetServed } from '../scheduling/forget-served.js';
 import { readHalts } from '../workers/halts.js';
 import { instancesAtWork, readWorkers } from '../workers/presence.js';
 
@@ -30,7 +31,7 @@ export async function sweep(context: Sweep): Promise<void> {
   for (const pool of await redis.smembers(keys.pools)) {
     await reconcile(context, pool);
     const resting = (await redis.zrange(keys.presents(pool), '0', '-1')).filter((name) => !atWork.has(name));
-    if (resting.length > 0) await redis.zrem(keys.presents(pool), ...resting);
+    await Promise.all(resting.map((name) => forgetServed(redis, keys, pool, name)));
     await runScript(redis, 'resume', keys.keysAtLimit(pool), keys.prefix, { pool });
   }
 }

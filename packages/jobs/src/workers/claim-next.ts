@@ -5,6 +5,7 @@ import type { Keys } from '../keys.js';
 import type { PoolWorker } from '../queue/pool-worker.js';
 import { type JobRecord, parseRecord, recordOf } from '../record/record.js';
 import { type Choice, type ChosenJob, chooseSome, isJob, nearMs, type Rules } from '../scheduling/choose.js';
+import { forgetServed } from '../scheduling/forget-served.js';
 import { type DemandReply, type NearQueue, parseDemand, parseNear } from '../scheduling/snapshot.js';
 import { type Asker, askFits, type Fits } from './fits.js';
 import type { Claim } from './hold-claim.js';
@@ -173,7 +174,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
         if (choice?.kind === 'paused') nextReturn = undefined;
         if (choice?.kind === 'left') await passOver(choice.passedOver);
         // It may get nothing for hours, after which the times of keys that it served before say nothing.
-        if (asker.isIdle?.() !== false) await orUnavailable(() => redis.zrem(keys.presents(pool), asker.name));
+        if (asker.isIdle?.() !== false) await orUnavailable(() => forgetServed(redis, keys, pool, asker.name));
         return choice?.kind === 'left' ? 'left' : undefined;
       }
     }

@@ -110,7 +110,7 @@ local function queues_of(key)
   return able
 end
 -- Also returns whether the instance is known to be able to run one of the queues.
-local function read_key(key, virtual_time)
+local function read_key(key, virtual_time, lift)
   local read, oldest, is_held, is_able = {}, nil, false, false
   local removed = tonumber(redis.call('HGET', schedule_key(pool), 'removed ' .. key) or 0)
   for _, queue in ipairs(queues_of(key)) do
@@ -126,9 +126,10 @@ local function read_key(key, virtual_time)
   end
   local may_be_overtaken = oldest and removed - oldest.sequence % LEVEL >= args.max_overtakes
   if may_be_overtaken and read_queue(oldest, key) then read[#read + 1] = oldest end
-  if is_held and not args.reads_all then held = held + 1 end
+  -- Keys that come after a lifted one may be served before it.
+  if is_held and not args.reads_all and lift == 0 then held = held + 1 end
   local in_work = read[1] and read[1].jobs[1].mostTaken and redis.call('SCARD', taken_of_key(key)) or 0
-  return {name = key, time = virtual_time, inWorkMs = in_work_ms(pool, key), removed = removed, inWork = in_work,
+  return {name = key, time = exact(virtual_time + lift), inWorkMs = in_work_ms(pool, key), removed = removed, inWork = in_work,
     queues = read}, is_able
 end
 
@@ -141,11 +142,12 @@ if not reply.paused then
     local key, virtual_time = unpack(redis.call('ZRANGE', keys_to_serve_key(pool), position, position, 'WITHSCORES'))
     reply.next = key and position
     if not key or latest and tonumber(virtual_time) > latest then break end
-    local found, is_able = read_key(key, virtual_time)
+    local lift = read_lift(pool, key, instance)
+    local found, is_able = read_key(key, virtual_time, lift)
     -- If all jobs of the key were overdue, it is no longer in the list, and the next key has its position.
     if redis.call('ZSCORE', keys_to_serve_key(pool), key) then position = position + 1 end
     reply.keys[#reply.keys + 1], reply.next = found, position
-    if is_able and not latest then latest = virtual_time + args.near_ms end
+    if is_able then latest = math.min(latest or math.huge, virtual_time + lift + args.near_ms) end
     if held >= wanted or candidates >= MOST_CANDIDATES then break end
   end
   reply.isCut = held >= wanted

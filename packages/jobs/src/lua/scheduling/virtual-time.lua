@@ -61,18 +61,28 @@ local function count_no_more()
   add_ahead(get('pool'), get('key'), -ahead)
   redis.call('HDEL', record, 'ahead')
 end
--- The instance gets a job of the key. What the key saved up is measured by the keys that were served there: if instances
--- differ, the times of keys on other instances may pass faster. An instance that had nothing before measures by the one whose
--- keys are furthest back: others would put the key behind keys that it does not share instances with. What its other jobs in
--- work count for is not saved up.
+-- How much later than elsewhere a key comes on an instance, since it saved up time beside the keys that are served there.
+local function read_lift(pool, key, instance) return tonumber(redis.call('HGET', lifts_key(pool, instance), key) or 0) end
+-- The instance gets a job of the key, which loses what it saved up: everywhere, beside the instance whose keys are furthest
+-- back; only here, beside the keys that were served here. If instances differ, the times of these may pass faster, and would
+-- put the key behind keys with which it shares other instances. What its other jobs in work count for is not saved up.
 local function serve(pool, key, instance)
   local presents, time, served = presents_key(pool), read_time(pool, key), read_served(pool)
-  local here = redis.call('ZSCORE', presents, instance) or redis.call('ZRANGE', presents, 0, 0, 'WITHSCORES')[2]
-  local served_here = tonumber(here or served)
+  local place = time + read_lift(pool, key, instance)
+  local least = tonumber(redis.call('ZRANGE', presents, 0, 0, 'WITHSCORES')[2] or served)
+  local here = tonumber(redis.call('ZSCORE', presents, instance) or least)
   redis.call('HSET', schedule_key(pool), 'present', exact(math.max(time, served)))
-  redis.call('ZADD', presents, exact(math.max(time, served_here)), instance)
-  local others = read_ahead(pool, key) - (tonumber(get('ahead')) or 0)
-  set_time(pool, key, math.max(time, served_here - MOST_SAVED - others) + step_of(CLAIM_MS))
+  redis.call('ZADD', presents, exact(math.max(place, here)), instance)
+  local saved = MOST_SAVED + read_ahead(pool, key) - (tonumber(get('ahead')) or 0)
+  time, place = math.max(time, least - saved), math.max(place, here - saved)
+  if place > time then redis.call('HSET', lifts_key(pool, instance), key, exact(place - time))
+  else redis.call('HDEL', lifts_key(pool, instance), key) end
+  set_time(pool, key, time + step_of(CLAIM_MS))
+end
+-- Forgets what an instance served, when it has nothing to do or the pool has no jobs.
+local function forget_served(pool, instance)
+  redis.call('ZREM', presents_key(pool), instance)
+  redis.call('DEL', lifts_key(pool, instance))
 end
 local function expected_ms(pool, signature)
   local known = redis.call('HMGET', durations_key(pool), signature, version_of(signature), lod_of(signature))
@@ -105,4 +115,5 @@ local function charge_running()
   local counted = math.min(ms, MOST_IN_WORK_MS)
   if counted > (usual_ms(pool, key) or counted) then redis.call('HSET', durations_key(pool), 'key ' .. key, counted) end
   if (tonumber(get('used_ms')) or 0) + ms > (tonumber(get('charged')) or 0) then charge(ms) end
+  redis.call('ZADD', presents_key(pool), 'XX', 'GT', exact(read_time(pool, key)), get('instance'))
 end

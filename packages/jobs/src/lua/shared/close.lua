@@ -48,7 +48,8 @@ local function close_job(status, gpu_ms, pictures)
   redis.call('ZREM', open_key(pool), id)
   redis.call('ZREM', deadlines_key(), id)
   if redis.call('ZCARD', open_key(pool)) == 0 then
-    redis.call('DEL', backlog_key(pool), schedule_key(pool), presents_key(pool))
+    redis.call('DEL', backlog_key(pool), schedule_key(pool))
+    for _, instance in ipairs(redis.call('ZRANGE', presents_key(pool), 0, -1)) do forget_served(pool, instance) end
   end
   if reuse and status == SUCCEEDED then redis.call('SET', reuse_key(get('key'), reuse), id, 'PX', REUSE_LIFE_MS) end
   redis.call('DEL', preview_key(id))
