@@ -6,8 +6,8 @@ import { aGpu, openStack } from './worker-stack.js';
 const MOST = 1000;
 
 /** Runs jobs whose results take this much memory, and answers which of them had to load their checkpoint. */
-async function loadsOf(keptPixels: readonly number[], { cacheLru = 64, isBehind = false } = {}) {
-  const gpu = await aGpu(isBehind ? 300 : 20, { cacheLru });
+async function loadsOf(keptPixels: readonly number[], { cacheLru = 64, cacheModels = 0, isBehind = false } = {}) {
+  const gpu = await aGpu(isBehind ? 300 : 20, { cacheLru, cacheModels });
   const stack = await openStack();
   const worker = await stack.startWorker('w', [gpu.url], { tools: { maxKeptPixels: MOST } });
   await worker.allUp();
@@ -51,7 +51,9 @@ it('has results dropped between jobs that wait in ComfyUI behind each other', as
   expect(await loadsOf([900, 900, 900, 900], { isBehind: true })).toEqual([true, true, true, true]);
 });
 
-it('leaves a ComfyUI alone that keeps only the results of the last prompt', async () => {
-  const loads = await loadsOf([900, 900, 900], { cacheLru: 0 });
-  expect(loads).toEqual([true, false, false]);
+it.each([
+  ['keeps only the results of the last prompt', { cacheLru: 0 }],
+  ['drops results itself when memory is low', { cacheModels: 4 }],
+])('leaves a ComfyUI alone that %s', async (_kind, mode) => {
+  expect(await loadsOf([900, 900, 900], mode)).toEqual([true, false, false]);
 });

@@ -72,7 +72,7 @@ describe('encoding ahead', () => {
     expect(instance.of('v1')).toEqual({
       state: 'off',
       why: 'cache_mode',
-      text: 'ComfyUI was started without --cache-lru: add --cache-lru 64',
+      text: 'ComfyUI keeps too few results: start it with --cache-ram 4 4 (0.33 or newer) or --cache-lru 64',
     });
     expect(instance.mostNodes).toBe(0);
   });

@@ -124,8 +124,10 @@ describe('the Dockerfile of ComfyUI', () => {
   it('keeps results of earlier prompts, and so do Compose and the chart', async () => {
     const compose = parse(await textOf('docker-compose.yml'), { merge: true });
     const { poolDefaults } = parse(await textOf('infra/helm/values.yaml'));
-    const commands = [image('comfyui.Dockerfile').cmd, compose.services.comfyui.command, poolDefaults.comfyui.args];
-    for (const command of commands) expect(command.join(' ')).toMatch(/--cache-lru 64$/);
+    for (const command of [image('comfyui.Dockerfile').cmd, poolDefaults.comfyui.args]) {
+      expect(command.join(' ')).toMatch(/--cache-lru 64$/);
+    }
+    expect(compose.services.comfyui.command.join(' ')).toMatch(/--cache-ram 4 4$/);
   });
 
   it('accepts uploads of the largest asset and the form around it', () => {

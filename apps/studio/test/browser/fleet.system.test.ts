@@ -45,7 +45,8 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
 
   it('says for each instance whether texts are encoded ahead, and what to do if not', async () => {
     const { page, context } = await open('/studio/fleet');
-    const off = 'Encode-ahead: off, ComfyUI was started without --cache-lru: add --cache-lru 64';
+    const off =
+      'Encode-ahead: off, ComfyUI keeps too few results: start it with --cache-ram 4 4 (0.33 or newer) or --cache-lru 64';
     for (const name of ['gpu/1', 'gpu/2']) await rowOf(page, name).getByText(off).waitFor();
     await context.close();
   });

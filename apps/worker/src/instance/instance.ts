@@ -79,6 +79,8 @@ export interface Instance {
   readonly vram: number;
   /** Its latest report; undefined while unknown. */
   readonly machine: InstanceMachine | undefined;
+  /** Which results it keeps; undefined while unknown. */
+  readonly cacheMode: CacheMode | undefined;
   /** Its nodes and models; undefined while unknown. */
   readonly abilities: Abilities | undefined;
   /** Reads its catalogue. If that fails, it throws and the known abilities stay. */
@@ -264,6 +266,9 @@ export function openInstance({
     },
     get machine() {
       return machine;
+    },
+    get cacheMode() {
+      return cacheMode;
     },
     get prompts() {
       return prompts;

@@ -60,7 +60,7 @@ const OUTPUT_CLASS = 'PreviewAny';
 
 const WHY: Readonly<Record<EncodeAheadOff, string>> = {
   setting: 'ENCODE_AHEAD is off',
-  cache_mode: 'ComfyUI was started without --cache-lru: add --cache-lru 64',
+  cache_mode: 'ComfyUI keeps too few results: start it with --cache-ram 4 4 (0.33 or newer) or --cache-lru 64',
   no_preview_any: `ComfyUI lacks the node ${OUTPUT_CLASS}: update it`,
   no_effect: 'ComfyUI encoded texts again that it had encoded ahead',
   fits: 'new texts take hardly longer than cached ones',

@@ -34,7 +34,7 @@ export class KeptResults {
   /** `next` is about to be submitted; `waiting` are the jobs whose prompts have not begun. */
   async makeRoom(waiting: readonly JobRecord[], next: JobRecord | undefined, signal: AbortSignal): Promise<void> {
     const { instance, maxKeptPixels, chargeLoads } = this.#options;
-    if (instance.encodeAhead.mostNodes === 0) return;
+    if (instance.cacheMode?.kind !== 'lru') return; // the others drop results themselves
     const coming = keptBy(next === undefined ? waiting : [...waiting, next]);
     this.#kept = keptBy(next === undefined ? [] : [next], this.#kept);
     const all = [...this.#kept.values()];

@@ -77,7 +77,7 @@ async function checkInstance(
 function cacheFindings(address: string, { kind }: CacheMode): Finding[] {
   if (kind === 'lru' || kind === 'ram') return [];
   const found = `${address} keeps too few results to encode the texts of waiting jobs ahead`;
-  const fix = 'start that ComfyUI with --cache-lru 64; docs/encode-ahead.md says what that saves and costs';
+  const fix = 'start that ComfyUI with --cache-ram 4 4 (0.33 or newer) or --cache-lru 64; see docs/encode-ahead.md';
   return [reportOf('comfyui-cache').warn(found, fix)];
 }
 
