@@ -62,9 +62,7 @@ const RECONNECT = 'retry: 1000\n\n';
 
 /** A response that streams events about a job. It ends after the event that reports the job's end. */
 export function streamJob(deps: Deps, request: ApiRequest, followed: FollowedJob, format: EventFormat): Reply {
-  const reply = streamed(withHeartbeat(jobMessages(deps, request, followed, format), deps.heartbeatMs));
-  // The end may be as large as a large response.
-  return { ...reply, headers: { ...reply.headers, Connection: 'close' } };
+  return streamed(withHeartbeat(jobMessages(deps, request, followed, format), deps.heartbeatMs));
 }
 
 async function* jobMessages(

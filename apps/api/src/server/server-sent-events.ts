@@ -11,7 +11,8 @@ export function serverSentEvent(event: string, data: object, id?: string): strin
 export const EVENT_STREAM = 'text/event-stream';
 
 export function streamed(events: AsyncGenerator<string>): Reply {
-  const headers = { 'Content-Type': EVENT_STREAM, 'X-Accel-Buffering': 'no' };
+  // Its end may be as large as a large response.
+  const headers = { 'Content-Type': EVENT_STREAM, 'X-Accel-Buffering': 'no', Connection: 'close' };
   return { status: 200, headers, body: Readable.from(events) };
 }
 

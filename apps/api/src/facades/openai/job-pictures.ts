@@ -6,6 +6,7 @@ import type { Source } from '../../decoding/tasks.js';
 import type { Deps } from '../../deps.js';
 import { pieces } from '../../files/picture-bytes.js';
 import { waitForJob } from '../../orders/order-job.js';
+import { openUntil } from '../../server/key-limits.js';
 import { type OpenAiError, openAiError, statusOf } from './dialect.js';
 import type { Task } from './images-request.js';
 
@@ -54,6 +55,11 @@ export function restarting(id: string) {
 
 function jobFault(status: number, code: string, message: string) {
   return { status, error: { message, type: 'server_error', param: null, code } };
+}
+
+/** Counts the response as a download, which it becomes when the pictures are made. Throws too_many_streams, overloaded. */
+export function countPictures({ deps, request }: Task): void {
+  openUntil(request.signal, deps.downloads, request.caller.id);
 }
 
 export type EncodedPicture = Awaited<ReturnType<typeof encodePicture>>;

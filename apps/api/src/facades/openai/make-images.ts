@@ -8,7 +8,7 @@ import { problemReply } from '../../server/problems.js';
 import { streamed } from '../../server/server-sent-events.js';
 import { openaiDialect } from './dialect.js';
 import { createImagesReader, pictureFacts, type Task } from './images-request.js';
-import { type EncodedPicture, encodePicture, endOfJob, type MadePicture } from './job-pictures.js';
+import { countPictures, type EncodedPicture, encodePicture, endOfJob, type MadePicture } from './job-pictures.js';
 import { chooseModel, modelsOf, type Use } from './models.js';
 import { orderImages } from './order-images.js';
 import { NO_PICTURES, placePictures } from './sent-pictures.js';
@@ -75,6 +75,7 @@ async function picturesReply(task: Task, made: readonly MadePicture[]): Promise<
     const data = made.map(({ picture }) => ({ url: link(picture) }));
     return { status: 200, body: { created, data, ...factsOf(format) } };
   }
+  countPictures(task);
   const encoded: EncodedPicture[] = [];
   for (const one of made) encoded.push(await encodePicture(task, one));
   const facts = JSON.stringify(factsOf(encoded[0]?.format ?? ''));

@@ -3,7 +3,7 @@ import type { JobRecord, Preview } from '@comfy-fleet/jobs';
 import { serverSentEvent, withHeartbeat } from '../../server/server-sent-events.js';
 import { openAiError } from './dialect.js';
 import { pictureFacts, type Task } from './images-request.js';
-import { convert, encodePicture, type MadePicture, picturesMade, restarting } from './job-pictures.js';
+import { convert, countPictures, encodePicture, type MadePicture, picturesMade, restarting } from './job-pictures.js';
 import type { Use } from './models.js';
 
 const EVENTS: Record<Use, string> = { generations: 'image_generation', edits: 'image_edit' };
@@ -28,6 +28,7 @@ export async function* streamedPictures(task: Task, ids: readonly string[]): Asy
           throw new FleetError('job_not_found', `The job ${id} was deleted while this request waited for it.`);
         const made = isTerminal(record.status) ? picturesMade(record) : restarting(id);
         if ('error' in made) return yield errorEvent(made.error);
+        if (id === ids[0]) countPictures(task);
         for (const one of made) yield* pictureEvent(task, one);
       } catch (error) {
         if (request.signal.aborted) return;

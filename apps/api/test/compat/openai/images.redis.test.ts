@@ -195,6 +195,31 @@ it('leaves the job of a caller that disconnects running', async () => {
   expect((await jobs())[0]?.status).toBe('succeeded');
 });
 
+it.each([false, true])(
+  'counts as a download once it sends pictures, until they are read (stream: %s)',
+  async (stream) => {
+    await begin({ overrides: { http: { downloads: { mostOfKey: 1 } } } });
+    const order = () => generate({ stream }, { headers: { 'idempotency-key': 'k' } });
+    const first = order();
+    const [job] = await ordered();
+    await finishJob(api, job?.id ?? '', 1);
+    expect(await (await first).text()).toContain('b64_json');
+    // More than the buffers between the two sides hold.
+    await api.frames.put(`${job?.id}_1.png`, [Buffer.alloc(32 * 1024 ** 2)], { signal: AbortSignal.timeout(60_000) });
+    const unread = (await order()).body?.getReader();
+    await unread?.read();
+    const refused = await (await order()).text();
+    expect(refused).toContain('too_many_streams');
+    await unread?.cancel();
+    await until('the next one', async () => {
+      const reader = (await order()).body?.getReader();
+      const { value } = (await reader?.read()) ?? {};
+      await reader?.cancel();
+      return Buffer.from(value ?? '').includes('b64_json');
+    });
+  },
+);
+
 describe('a stream of pictures', () => {
   it('begins immediately, sends previews spread over the progress, and ends with the pictures', async () => {
     await begin({ heartbeatMs: 50 });
