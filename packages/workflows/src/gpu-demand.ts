@@ -45,7 +45,7 @@ export interface GpuDemand {
   readonly saved: number;
   /** Id of the node that saves most of them. */
   readonly largestSaver: string | undefined;
-  /** Bytes of the graph and its extra data in all files, because ComfyUI writes them into each. */
+  /** Bytes of the graph and its extra data in all files, because ComfyUI writes them into each, and of unchanged files. */
   readonly copied: number;
   readonly numbers: Numbers;
 }
@@ -56,10 +56,14 @@ interface Known {
   readonly loaded?: LoadedFile;
   /** JSON beside the graph, such as the workflow of ComfyUI's editor. */
   readonly beside?: string | undefined;
+  /** Bytes of all files of the job. */
+  readonly fileBytes?: number;
 }
 
 /** Classes that write one file per picture; others write one for all. */
 const SAVES_EACH = /^(Save|Preview)(Image|Mask)|^MaskPreview|^ImageCompare/;
+/** Classes that may write a file as it was loaded, even over nodes that seem to change it. */
+const SAVES_FILES = /^Save(Video|3D|GLB|GaussianSplat|PointCloud)/;
 const STEPS = ['steps', 'scale_steps'];
 const CFG = ['cfg', 'cfg_conds', 'cfg_cond2_negative', 'video_cfg', 'audio_cfg'];
 /** Memory of a pixel of a latent, in pixels of an image: at most 128 numbers for 16×16 of them. */
@@ -93,7 +97,8 @@ const ROLES = [
  * and counts as nothing, and so does the size of an unknown picture: MAX_GPU_SECONDS limits these, and samplers that
  * choose their number of steps.
  */
-export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefined, beside = '' }: Known): GpuDemand {
+export function gpuDemand(sent: Graph, known: Known): GpuDemand {
+  const { slots, catalogue, loaded = () => undefined, beside = '', fileBytes = 0 } = known;
   const graph = withKnownInputs(sent, catalogue);
   const amounts = new Map<string, Amount>();
   const note = (of: Amount['of'], found: Side | undefined) => {
@@ -143,11 +148,14 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     made.add(id, pixels);
     keep(id, Math.max(pixels, sound.seconds * eachOf(graph, id)));
   }
+  let unchanged = 0;
   for (const id of outputs) {
     const { class_type: name } = nodeAt(graph, id);
     const one = SAVES_EACH.test(name) ? pictures.get(id) : undefined;
     const each = one === undefined ? 1 : one.count.value * one.frames || 1;
-    saved.add(id, each * (lists.get(id) ?? 1));
+    const items = lists.get(id) ?? 1;
+    saved.add(id, each * items);
+    if (SAVES_FILES.test(name)) unchanged += items;
   }
   const parts = new Sum();
   for (const [id, count] of joined) parts.add(id, count);
@@ -168,7 +176,9 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     hardestWorker: handled.largest,
     saved: saved.total,
     largestSaver: saved.largest,
-    copied: saved.total * (ascii(showJson(sent)).length + ascii(beside).length),
+    // One copy takes no more space than the caller's own file.
+    copied:
+      saved.total * (ascii(showJson(sent)).length + ascii(beside).length) + Math.max(0, unchanged - 1) * fileBytes,
     joined: parts.total,
     largestJoiner: parts.largest,
     lists,

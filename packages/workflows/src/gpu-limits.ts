@@ -51,8 +51,8 @@ const MOST_WORK = 8;
 /** Most files and texts that a job may leave. */
 export const MAX_OUTPUTS = 1000;
 /**
- * Most bytes of the graph and its workflow that a job may write into its files, on the disk of its instance and in our
- * storage: as much as in a thousand pictures with a graph and a workflow of usual size.
+ * Most bytes of the graph, its workflow and unchanged files that a job may write into its files, on the disk of its
+ * instance and in our storage: as much as in a thousand pictures with a graph and a workflow of usual size.
  */
 const MAX_COPIED_BYTES = 256 * 1024 ** 2;
 /**
@@ -94,7 +94,7 @@ export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[]
     largestSaver,
     copied,
     MAX_COPIED_BYTES,
-    (value) => `ComfyUI would write ${value} bytes of the graph and its workflow into ${saved} files`,
+    (value) => `ComfyUI would write ${value} bytes of the graph, its workflow and unchanged files into ${saved} files`,
   );
   beyond(largestJoiner, joined, MOST_PARTS, (value) => `the nodes of the job would join ${value} parts`);
   const [longest] = [...lists].sort(([, one], [, other]) => other - one);

@@ -317,7 +317,8 @@ export class PictureNode {
     // It copies the video if no conversion is needed.
     if (className === 'SaveVideo')
       return Object.entries(inputs).some(([input, value]) => /format|codec/.test(input) && value !== 'auto');
-    if (className === 'VideoFrameSample') return true;
+    // A cut video is encoded anew when it is saved.
+    if (className === 'VideoFrameSample' || className === 'Video Slice') return true;
     const types = this.outputTypes();
     return types === undefined
       ? className === 'GetVideoComponents' || !/video|audio/i.test(className)

@@ -545,6 +545,7 @@ describe('the pixels of a job', () => {
   const video = ['LoadVideo', { file: 'a.mp4' }] as const;
   const decoded = ['GetVideoComponents', { video: ['i', 0] }] as const;
   const saved = ['SaveVideo', { video: ['i', 0], filename_prefix: 'x', format: 'auto', codec: 'auto' }] as const;
+  const choice = ['ComfySwitchNode', { on_false: ['i', 0], on_true: ['i', 0] }] as const;
   const sound = { seconds: 10, rate: 300, channels: 2 };
   const unmeasured = { width: 1, height: 1, frames: Number.POSITIVE_INFINITY };
   const silent = { picture: { width: 300, height: 200, frames: 5 } };
@@ -559,6 +560,7 @@ describe('the pixels of a job', () => {
     ['of a video that a node decodes, and its sound', { i: video, x: decoded }, 5 * 300 * 200 + 2000],
     ['of a video of which a node takes a sample', { i: video, x: ['VideoFrameSample', { video: ['i', 0] }] }, 300_000],
     ['of no video that is only saved', { i: video, x: saved }, 0],
+    ['of a video that is cut', { i: video, x: ['Video Slice', { video: ['i', 0], start_time: 1 }] }, 5 * 300 * 200],
     ['of a video that is converted', { i: video, x: [saved[0], { ...saved[1], codec: 'h264' }] }, 5 * 300 * 200],
     ['of the sound alone, where a node loads only that', { i: ['LoadAudio', { audio: 'a.mp4' }] }, 2000],
   ])('are those of all frames of a file: %s', (_what, nodes, pixels) => {
@@ -571,6 +573,22 @@ describe('the pixels of a job', () => {
       pixelsWith({ picture: { width: 16, height: 1600, frames: 1, ...longest } }, nodes).pixels;
     expect(made({})).toBeLessThan(100_000);
     expect(made({ longest: 1600 })).toBeGreaterThanOrEqual(512 * 512 * 100);
+  });
+
+  it.each<[string, Nodes]>([
+    ['a video', { i: video, x: saved }],
+    ['one of two videos', { i: video, c: choice, x: [saved[0], { ...saved[1], video: ['c', 0] }] }],
+    ['a 3D model', { i: ['Load3DAdvanced', {}], x: ['Save3DAdvanced', { model_3d: ['i', 0] }] }],
+  ])('do not count when %s is saved unchanged, but its bytes do when it is saved again', (_what, nodes) => {
+    const told = (more: Nodes) => {
+      const graph = graphOf({ ...nodes, ...more });
+      const demand = gpuDemand(graph, { slots: NO_SLOTS, catalogue, fileBytes: 300_000_000 });
+      return faultsBeyond(demand, LIMITS).map(({ detail }) => detail);
+    };
+    expect(told({})).toEqual([]);
+    expect(told({ y: nodes.x as Nodes[string] })).toEqual([
+      expect.stringMatching(/^ComfyUI would write 3000\d+ bytes/),
+    ]);
   });
 
   it('count no sound of a file that has none', () => {
@@ -726,7 +744,7 @@ describe('the pictures that a job saves', () => {
   ])('may have the graph and its workflow in each, up to 256 MiB in all: %s', (_what, nodes, beside, isTaken) => {
     const [fault] = faultsBeyond(demandOf(nodes, catalogue, beside), LIMITS);
     const detail =
-      /^ComfyUI would write \d+ bytes of the graph and its workflow into \d+ files, and 268435456 are the most$/;
+      /^ComfyUI would write \d+ bytes of the graph, its workflow and unchanged files into \d+ files, and 268435456 are the most$/;
     expect(fault?.detail).toEqual(isTaken ? undefined : expect.stringMatching(detail));
   });
 });

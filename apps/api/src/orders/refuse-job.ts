@@ -291,6 +291,7 @@ export function refuseBeyondLimits(
     catalogue,
     loaded: (slot) => files.get(workflow.inputAt(slot)?.name ?? ''),
     beside,
+    fileBytes: filesOf(request).reduce((sum, [, { bytes = 0 }]) => sum + bytes, 0),
   });
   const found = faultsBeyond(demand, limits);
   // In graphs by keys without access to all nodes, numbers that come over links must also be within the bounds of their inputs.
