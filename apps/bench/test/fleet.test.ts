@@ -18,7 +18,7 @@ it("uses the operators' site configuration with the ports of the run, and the sa
     'server 127.0.0.1:5001 max_fails=0;',
     'server 127.0.0.1:5002 max_fails=0 down;',
     'server 127.0.0.1:5003 max_fails=0;',
-    'listen 127.0.0.1:5000;',
+    'listen 127.0.0.1:5000 sndbuf=64k;',
     'access_log /run/x/nginx-site.log comfy_fleet;',
     'access_log /run/x/nginx-access.log run;',
   ]);

@@ -93,7 +93,7 @@ export interface NginxRun {
 }
 
 const SERVER_LINE = /^( *)server 127\.0\.0\.1:\d+( [^;]*);\n/gm;
-const LISTEN_LINE = /^( *)listen 80;$/m;
+const LISTEN_LINE = /^( *)listen 80( [^;]*);$/m;
 const LOG_LINE = /^( *)access_log \S+ comfy_fleet;$/m;
 
 /** The site configuration with the ports of the run. Throws if the site does not have the expected lines. */
@@ -105,7 +105,7 @@ export function siteOf(site: string, { dir, port, apis }: Pick<NginxRun, 'dir' |
   const lines = apis.map((api) => `${indent}server 127.0.0.1:${api.port}${options}${api.down ? ' down' : ''};\n`);
   const logs = [`${dir}/nginx-site.log comfy_fleet`, `${dir}/nginx-access.log run`];
   const rest = site
-    .replace(LISTEN_LINE, `$1listen 127.0.0.1:${port};`)
+    .replace(LISTEN_LINE, `$1listen 127.0.0.1:${port}$2;`)
     .replace(LOG_LINE, logs.map((log) => `$1access_log ${log};`).join('\n'));
   return (
     rest.slice(0, rest.indexOf(first[0])) +
