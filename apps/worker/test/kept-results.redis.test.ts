@@ -1,5 +1,5 @@
-import { until } from '@comfy-fleet/testing';
-import { expect, it } from 'vitest';
+import { startGate, until } from '@comfy-fleet/testing';
+import { expect, it, onTestFinished } from 'vitest';
 import { aRequest } from './held.js';
 import { aGpu, openStack } from './worker-stack.js';
 
@@ -56,4 +56,23 @@ it.each([
   ['drops results itself when memory is low', { cacheModels: 4 }],
 ])('leaves a ComfyUI alone that %s', async (_kind, mode) => {
   expect(await loadsOf([900, 900, 900], mode)).toEqual([true, false, false]);
+});
+
+it('remembers the results of a ComfyUI whose socket broke, because it may still keep them', async () => {
+  const gpu = await aGpu(20, { cacheLru: 64 });
+  const stack = await openStack();
+  const gate = await startGate(gpu.port);
+  const worker = await stack.startWorker('w', [gate.url], { tools: { maxKeptPixels: MOST } });
+  await worker.allUp();
+  const run = async (seed: string) => {
+    const id = await stack.submit({}, 'default', 'anonymous', { request: { ...aRequest({ seed }), keptPixels: 900 } });
+    expect(await stack.ended(id)).toMatchObject({ status: 'succeeded' });
+  };
+  await run('1');
+  await gate.close();
+  const again = await startGate(gpu.port, Number(new URL(gate.url).port));
+  onTestFinished(() => again.close());
+  await run('2');
+  const loads = gpu.journal().flatMap((line) => (line.event === 'end' ? [line.loaded.length > 0] : []));
+  expect(loads).toEqual([true, true]);
 });

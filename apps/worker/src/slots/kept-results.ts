@@ -21,14 +21,11 @@ interface Kept extends Omit<JobShare, 'ms'> {
  */
 export class KeptResults {
   readonly #options: KeptResultsOptions;
-  /** What ComfyUI may keep or is about to make. */
+  /** What ComfyUI may keep or is about to make. Not reset when its socket breaks, which a job can cause. */
   #kept: ReadonlyMap<string, Kept> = new Map();
 
   constructor(options: KeptResultsOptions) {
     this.#options = options;
-    options.instance.events.on('disconnected', () => {
-      this.#kept = new Map();
-    });
   }
 
   /** `next` is about to be submitted; `waiting` are the jobs whose prompts have not begun. */
