@@ -3,8 +3,7 @@ import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { type ClientRequest, request as httpRequest } from 'node:http';
 import { join } from 'node:path';
-import type { AssetList, AssetView } from '@comfy-fleet/contracts';
-import { newId } from '@comfy-fleet/contracts';
+import { type AssetList, type AssetView, FleetError, newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
@@ -132,7 +131,6 @@ describe('POST /assets', () => {
   });
 
   it('refuses an upload while there is no disk space, before reading it', async () => {
-    const { FleetError } = await import('@comfy-fleet/contracts');
     await start({ requireSpace: async () => Promise.reject(new FleetError('storage_full', 'full')) });
     expect(await problemOf(await send(MP4))).toMatchObject({ code: 'storage_full' });
   });
@@ -144,6 +142,21 @@ describe('POST /assets', () => {
     await until('the file is being written', async () => (await stored()).length === 1);
     sending.destroy();
     await until('the file is deleted', async () => (await stored()).length === 0);
+  });
+
+  it('deletes a half-written file at its next bytes if too little disk space is left', async () => {
+    let isFull = false;
+    const requireSpace = async () => {
+      if (isFull) throw new FleetError('storage_full', 'full');
+    };
+    await start({ requireSpace });
+    const sending = upload(100_000);
+    sending.write(Buffer.alloc(50_000));
+    await until('the file is being written', async () => (await stored()).length === 1);
+    isFull = true;
+    sending.write(Buffer.alloc(1));
+    await until('the file is deleted', async () => (await stored()).length === 0);
+    sending.destroy();
   });
 
   it('does not hold a large file in memory', async () => {

@@ -16,13 +16,14 @@ export interface KeepFileOptions extends Arrival {
 const MAGIC_BYTES = 12;
 const BOOKED_BYTES = 8 * 1024 * 1024;
 
-type KeepDeps = Pick<Deps, 'config' | 'decoder' | 'decoding' | 'inputs' | 'ledger'>;
+type KeepDeps = Pick<Deps, 'config' | 'decoder' | 'decoding' | 'inputs' | 'ledger' | 'requireSpace'>;
 
 /**
  * Streams a file into the input store, named by the BLAKE3 hash of its content, so that the same content is stored once for all
  * callers. Only pictures are held in memory as a whole. Stores nothing if it throws: body_too_large, invalid_image,
  * upload_limit_reached, storage_share_exceeded, validation_failed for an empty file, storage_failed, and what
- * `source` throws.
+ * `source` throws, and storage_full, also when too little space is left meanwhile: a slow upload must not hold what others
+ * need.
  */
 export async function keepFile(
   deps: KeepDeps,
@@ -42,6 +43,7 @@ export async function keepFile(
   };
   async function* read(): AsyncGenerator<Uint8Array> {
     for await (const chunk of source) {
+      await deps.requireSpace();
       bytes += chunk.byteLength;
       unbooked += chunk.byteLength;
       if (bytes > deps.config.assets.maxBytes) throw tooLarge(pointer, 'file', deps.config.assets.maxBytes);
@@ -105,10 +107,7 @@ function tooLarge(pointer: string, what: string, most: number): FleetError {
   return fieldError('body_too_large', pointer, `is a ${what} of more than ${most} bytes`);
 }
 
-/** Stores files that arrive with requests. Throws what keepFile throws, and storage_full. */
+/** Stores files that arrive with requests. Throws what keepFile throws. */
 export function receiveFile(deps: Deps): Receive {
-  return async (source, arrival) => {
-    await deps.requireSpace();
-    return keepFile(deps, source, { ...arrival, isSent: true });
-  };
+  return (source, arrival) => keepFile(deps, source, { ...arrival, isSent: true });
 }
