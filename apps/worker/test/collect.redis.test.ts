@@ -255,6 +255,13 @@ it('keeps at most 64 KiB of such values per job and at most `maxOutputs`, withou
   expect(await nodes({ maxOutputs: 1 })).toEqual(['1']);
 });
 
+it('counts all outputs of the job against MAX_OUTPUT_BYTES', async () => {
+  const outputs = [called('a.bin'), called('b.bin')];
+  const collectWith = (maxOutputBytes: number) => collect(Buffer.alloc(1024), { outputs }, { maxOutputBytes });
+  expect(await (await collectWith(2048)).collecting).toHaveLength(2);
+  await expect((await collectWith(2047)).collecting).rejects.toMatchObject({ code: 'output_too_large' });
+});
+
 it.each([
   ['MAX_OUTPUT_BYTES', { maxOutputBytes: 1023 }, [called('a.bin')]],
   ['at most 1 are kept', { maxOutputs: 1 }, [called('a.bin'), called('b.bin')]],

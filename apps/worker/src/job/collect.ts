@@ -17,7 +17,7 @@ import { recordBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
 import { inStoring } from './spans.js';
 import { retryUntilReachable, retryWhileStorageFails, unlessCanceled } from './step-wrappers.js';
-import { type StoredOutput, sha256Of, storeFile, storeText, storeValues } from './store-output.js';
+import { type StoredOutput, type Storing, sha256Of, storeFile, storeText, storeValues } from './store-output.js';
 import type { Tools } from './tools.js';
 
 /**
@@ -134,24 +134,26 @@ export async function collectOutputs(
   tools: Tools,
   signal: AbortSignal,
 ): Promise<StoredOutput[]> {
-  const { frames, maxOutputBytes: maxBytes, maxOutputs } = tools;
+  const { frames, maxOutputBytes, maxOutputs } = tools;
   const { files, texts, values } = wantedOutputs(entry, { graph: submission.graph, asked });
   if (files.length + texts.length > maxOutputs) {
     const detail = `The workflow made ${files.length + texts.length} outputs; at most ${maxOutputs} are kept.`;
     throw new FleetError('output_too_large', detail);
   }
-  const storing = { submission, frames, maxBytes, signal };
   const stored: StoredOutput[] = [];
-  const store = async (step: (n: number) => Promise<StoredOutput>) => {
+  let maxBytes = maxOutputBytes;
+  const store = async (step: (n: number, storing: Storing) => Promise<StoredOutput>) => {
     const n = stored.length + 1;
     job.mayHaveStored = true;
     // The rendering stays in ComfyUI, so only storing is repeated.
-    const once = () => retryUntilReachable(job, () => step(n), { signal });
+    const once = () => retryUntilReachable(job, () => step(n, { submission, frames, maxBytes, signal }), { signal });
     const untilStored = () => retryWhileStorageFails(job, 'storing', tools, signal, once);
-    stored.push(await inStoring(`${job.record.id}_${n}`, untilStored));
+    const output = await inStoring(`${job.record.id}_${n}`, untilStored);
+    stored.push(output);
+    maxBytes -= output.bytes;
   };
   for (const file of files) {
-    await store((n) => storeFile(job, file, n, storing)).catch((error: unknown) => {
+    await store((n, storing) => storeFile(job, file, n, storing)).catch((error: unknown) => {
       if (!(error instanceof OutputMissing) || !isOfEarlierPrompt(job, file)) throw error;
     });
   }
@@ -159,13 +161,13 @@ export async function collectOutputs(
     // A node that saves a text also shows it.
     const sha256 = sha256Of(submission.names.inText(text.text));
     const isSaved = stored.some((output) => output.nodeId === text.nodeId && output.sha256 === sha256);
-    if (!isSaved) await store((n) => storeText(job, text, n, storing));
+    if (!isSaved) await store((n, storing) => storeText(job, text, n, storing));
   }
   const shown = asMuchAsFits(values, submission, maxOutputs - stored.length);
   if (shown.length < values.length) {
     job.log.warn('the nodes of the job showed more values than are kept', { kept: shown.length, of: values.length });
   }
-  for (const one of shown) await store((n) => storeValues(job, one, n, storing));
+  for (const one of shown) await store((n, storing) => storeValues(job, one, n, storing));
   return stored;
 }
 

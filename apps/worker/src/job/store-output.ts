@@ -18,9 +18,10 @@ const HEAD_BYTES = 256 * 1024;
 
 const PICTURES: ReadonlySet<string> = new Set(Object.values(FRAME_TYPES));
 
-interface Storing {
+export interface Storing {
   readonly submission: Submission;
   readonly frames: FrameStore;
+  /** What is left of MAX_OUTPUT_BYTES for the job. */
   readonly maxBytes: number;
   readonly signal: AbortSignal;
 }
@@ -47,7 +48,7 @@ export async function storeFile(
   return job.instance.ask(async (client) => {
     const { stream, bytes: told = 0 } = await client.view(file, signal);
     try {
-      if (told > maxBytes && !isFast) throw tooLarge(filename, maxBytes);
+      if (told > maxBytes && !isFast) throw tooLarge(filename);
       const { start, whole } = await peek(editFile(isFast ? pngOfWebp(stream) : stream, names.edit), HEAD_BYTES);
       const { extension, contentType, kind } = await fileFactsOf(start, filename);
       const size = sizeOf(start, filename, { isPicture: PICTURES.has(contentType), isImage: kind === 'image' });
@@ -96,7 +97,7 @@ async function storeShown(
 ): Promise<StoredOutput> {
   const file = frameName(job.record.id, n, about.filename.slice(about.filename.indexOf('.') + 1));
   const content = Buffer.from(text); // invalid Unicode becomes U+FFFD
-  if (content.length > maxBytes) throw tooLarge(about.filename, maxBytes);
+  if (content.length > maxBytes) throw tooLarge(about.filename);
   const { bytes, sha256 } = await frames.put(file, content.length === 0 ? [] : [content], { signal });
   return { ...about, kind: 'text', file, bytes, sha256, text: text.toWellFormed() };
 }
@@ -148,7 +149,7 @@ async function* atMost(
   let bytes = 0;
   for await (const chunk of source) {
     bytes += chunk.byteLength;
-    if (bytes > maxBytes) throw tooLarge(filename, maxBytes);
+    if (bytes > maxBytes) throw tooLarge(filename);
     yield chunk;
   }
 }
@@ -161,8 +162,8 @@ function textIn(content: Buffer): string | undefined {
   }
 }
 
-function tooLarge(filename: string, maxBytes: number): FleetError {
-  const detail = `What the workflow saved as ${filename} has more than ${maxBytes} bytes (MAX_OUTPUT_BYTES).`;
+function tooLarge(filename: string): FleetError {
+  const detail = `The outputs of the workflow up to ${filename} have more than MAX_OUTPUT_BYTES bytes together.`;
   return new FleetError('output_too_large', detail);
 }
 

@@ -28,7 +28,7 @@ export interface JobSettings {
   readonly maxInstanceDeaths: number;
   /** How many workers may die under a job before the job is at fault. */
   readonly maxWorkerDeaths: number;
-  /** The largest output. */
+  /** The most bytes of a job's outputs together. */
   readonly maxOutputBytes: number;
   readonly maxOutputs: number;
   /** How long to retry storing outputs. */

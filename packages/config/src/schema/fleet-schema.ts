@@ -192,7 +192,7 @@ export const fleetSchema = {
       'MAX_OUTPUT_BYTES',
       4096 * MIB,
       1024,
-      'Largest file that a workflow may make, in bytes; a job with a larger one fails with output_too_large',
+      'The most bytes that the outputs of a job may have together; a job with more fails with output_too_large',
     ),
     encodeAhead: {
       mode: setting(
