@@ -115,5 +115,4 @@ local function charge_running()
   local counted = math.min(ms, MOST_IN_WORK_MS)
   if counted > (usual_ms(pool, key) or counted) then redis.call('HSET', durations_key(pool), 'key ' .. key, counted) end
   if (tonumber(get('used_ms')) or 0) + ms > (tonumber(get('charged')) or 0) then charge(ms) end
-  redis.call('ZADD', presents_key(pool), 'XX', 'GT', exact(read_time(pool, key)), get('instance'))
 end
