@@ -296,7 +296,8 @@ export function basisOfDemand(
     const value = inputs[name];
     const isPlain = () => slots.every(({ node, input }) => LENGTH_ONLY.has(`${graph[node]?.class_type}.${input}`));
     // ComfyUI writes the graph into its files as ASCII.
-    if (typeof value === 'string' && isPlain()) telling[name] = [value.length, ascii(showJson(value)).length];
+    if (typeof value === 'string' && isPlain())
+      telling[name] = [Buffer.byteLength(value), ascii(showJson(value)).length];
   }
   return [workflow, version, telling, outputs];
 }

@@ -1,10 +1,11 @@
 import { type Catalogue, outputTypes } from './describe/catalogue.js';
-import { type Graph, linkAt, linkedInputs, nodeAt } from './graph.js';
+import { type Graph, isLink, linkAt, linkedInputs, nodeAt } from './graph.js';
 import { coarseModels, sizedByVae } from './latent-sizes.js';
 import type { LoadedFile, Sound } from './loaded-media.js';
 import { Numbers } from './numbers.js';
 import { JOINS, PICTURE_TYPES, PictureNode } from './picture-node.js';
 import { imagesOf, type Pictures, sidesOf, UNKNOWN_PICTURES } from './picture-shapes.js';
+import { textSizes } from './rights/text-growth.js';
 import { isSampler } from './sampling.js';
 import { soundAfter } from './sound-flow.js';
 import { nodeInputs } from './verdict/node-inputs.js';
@@ -35,8 +36,10 @@ const LATENT_INPUT = /^LATENT$|^(latents?|samples)(\d+|_\d+|\..+)?$/;
 const JOINS_PARTS = /concat|combine|merge/i;
 /** Classes that make conditionings, if the catalogue does not tell. */
 const CONDITIONS = /conditioning|TextEncode/i;
-/** Characters of a usual text; each becomes at most about one token. */
+/** Bytes of a usual text; each becomes at most about one token. */
 const USUAL_TEXT = 512;
+/** Most bytes of a character, where only the length of a text is known. */
+const CHARACTER = 3;
 
 /** Follows numbers, lists and pictures through the whole graph. Nodes of a cycle pass nothing on. */
 export function followPictures(graph: Graph, catalogue: Catalogue | undefined, loaded: LoadedFile): PictureFlow {
@@ -48,6 +51,7 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
   const makers = new Set<string>();
   const sounds = new Map<string, Sound>();
   const texts = new Map<string, number>();
+  const textOf = textSizes(graph);
   const coarse = coarseModels(graph);
   const sizeOf = (source: string) => {
     const one = pictures.get(source) ?? UNKNOWN_PICTURES;
@@ -82,7 +86,8 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
     const sources = links.flatMap((source) => sounds.get(source) ?? []);
     const sound = soundAfter(graph, id, { catalogue, numbers, sources, loaded });
     if (sound !== undefined) sounds.set(id, sound);
-    const conditioning = textsAfter(graph, id, { catalogue, texts });
+    textOf(id); // in this order, so that long chains need no deep stack
+    const conditioning = textsAfter(graph, id, { catalogue, texts, textOf });
     if (conditioning !== undefined) texts.set(id, conditioning);
     const made = sizedByVae(graph, id, node.after(found, loaded, sound), { catalogue, coarse, sound });
     const batch = Math.max(1, ...found.map(imagesOf));
@@ -101,7 +106,15 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
 function textsAfter(
   graph: Graph,
   id: string,
-  { catalogue, texts }: { readonly catalogue: Catalogue | undefined; readonly texts: ReadonlyMap<string, number> },
+  {
+    catalogue,
+    texts,
+    textOf,
+  }: {
+    readonly catalogue: Catalogue | undefined;
+    readonly texts: ReadonlyMap<string, number>;
+    readonly textOf: ReturnType<typeof textSizes>;
+  },
 ): number | undefined {
   const node = nodeAt(graph, id);
   const { class_type: name, inputs } = node;
@@ -113,10 +126,13 @@ function textsAfter(
   const sum = (wanted: boolean) =>
     before.reduce((all, { isNegative, value }) => (isNegative === wanted ? all + value : all), 0);
   const passed = JOINS.test(name) ? [sum(true), sum(false)] : before.map(({ value }) => value);
-  const written = Object.values(inputs).reduce<number>(
-    (all, value) => (typeof value === 'string' ? all + value.length : all),
-    0,
-  );
+  const bytesOf = (value: unknown): number => {
+    if (typeof value === 'string') return Buffer.byteLength(value);
+    if (!isLink(value) || texts.has(value[0])) return 0;
+    const { text, length } = textOf(value[0]);
+    return text === undefined ? CHARACTER * length : Buffer.byteLength(text);
+  };
+  const written = Object.values(inputs).reduce<number>((all, value) => all + bytesOf(value), 0);
   return Math.max(1, written / USUAL_TEXT, ...passed);
 }
 

@@ -94,6 +94,19 @@ describe('the memory of the results of a job', () => {
     ],
     ['a long text', shown('t', { t: ['CLIPTextEncode', { text: 'x'.repeat(5120), clip: ['m', 1] }] }), 10 * text],
     [
+      'a text of rare letters',
+      shown('t', { t: ['CLIPTextEncode', { text: '語'.repeat(512), clip: ['m', 1] }] }),
+      3 * text,
+    ],
+    [
+      'a long text that comes over a link',
+      shown('t', {
+        p: ['PrimitiveString', { value: 'x'.repeat(5120) }],
+        t: ['CLIPTextEncode', { text: ['p', 0], clip: ['m', 1] }],
+      }),
+      10 * text,
+    ],
+    [
       'not what no output needs, because ComfyUI does not execute it',
       shown('1', {
         1: ['EmptyImage', { width: 512, height: 512, batch_size: 1, color: 0 }],

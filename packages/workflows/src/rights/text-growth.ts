@@ -48,17 +48,17 @@ export function nestedChars(text: string): number {
 }
 
 /**
- * Ids of the nodes whose text could be too long, alone or together with what other output nodes show, or could nest too
- * much in parentheses. Nodes that join texts double them, so a chain of forty would fill the memory of any host. Lengths
- * are upper bounds by class and input names. Without a catalogue any node may show its text. Expects a graph without cycles, as from `readGraph`.
+ * What is known about the text that leaves a node: an upper bound by class and input names. Nodes of a cycle pass
+ * nothing on.
  */
-export function growingTexts(graph: Graph, catalogue: Catalogue = {}): string[] {
+export function textSizes(graph: Graph): (node: string) => Size {
   const known = new Map<string, Size>();
   let searched = 0;
   const sizeOf = (id: string): Size => {
     const measured = known.get(id);
     const node = graph[id];
     if (measured !== undefined || node === undefined) return measured ?? { ...NONE, items: 1 };
+    known.set(id, { ...NONE, items: 1 });
     const sizes = Object.entries(node.inputs).map(([name, value]) => [name, inputSize(value)] as const);
     const lists = sizes.map(([, { items }]) => items);
     searched += sizes.reduce((all, [, { text = '' }]) => all + text.length, 0);
@@ -75,6 +75,16 @@ export function growingTexts(graph: Graph, catalogue: Catalogue = {}): string[] 
     if (typeof value === 'string') return { ...sizeOfText(value), items: 1 };
     return { ...(typeof value === 'object' ? sizeOfText(showJson(value)) : NONE), text: undefined, items: 1 };
   };
+  return sizeOf;
+}
+
+/**
+ * Ids of the nodes whose text could be too long, alone or together with what other output nodes show, or could nest too
+ * much in parentheses. Nodes that join texts double them, so a chain of forty would fill the memory of any host. Without
+ * a catalogue any node may show its text.
+ */
+export function growingTexts(graph: Graph, catalogue: Catalogue = {}): string[] {
+  const sizeOf = textSizes(graph);
   let shown = 0;
   return Object.entries(graph).flatMap(([id, { class_type: className }]) => {
     const { length, items, parentheses, text } = sizeOf(id);
