@@ -1,6 +1,7 @@
 import { type Catalogue, outputTypes } from './describe/catalogue.js';
 import { type Graph, isLink, linkAt, linkedInputs, nodeAt } from './graph.js';
 import { coarseModels, sizedByVae } from './latent-sizes.js';
+import { listLength } from './list-length.js';
 import type { LoadedFile, Sound } from './loaded-media.js';
 import { Numbers } from './numbers.js';
 import { JOINS, PICTURE_TYPES, PictureNode } from './picture-node.js';
@@ -166,27 +167,4 @@ function picturesBefore(
     const isBeside = latents.length > 0 && !latents.includes(input);
     return [isBeside ? { ...UNKNOWN_PICTURES, frames: imagesOf(one) } : one];
   });
-}
-
-/**
- * The length of the list that leaves a node. ComfyUI runs a node once for each item of its longest input list, and
- * collects the results in a list. `lists`: lengths of its inputs; `batch`: pictures of one input batch.
- */
-export function listLength(className: string, lists: readonly number[], batch: number): number {
-  const longest = Math.max(1, ...lists);
-  switch (className) {
-    case 'CreateList':
-    case 'MergeImageLists':
-    case 'MergeTextLists':
-      return lists.reduce((all, length) => all + length, 0);
-    case 'RebatchImages':
-    case 'RebatchLatents':
-      return longest * batch;
-    case 'ImageGrid':
-    case 'ImageMergeTileList':
-    case 'TrainLoraNode':
-      return 1;
-    default:
-      return longest;
-  }
 }

@@ -1,7 +1,7 @@
 import { type Catalogue, isOutputClass } from '../describe/catalogue.js';
 import { type Graph, type GraphNode, isLink } from '../graph.js';
 import { showJson } from '../json-text.js';
-import { listLength } from '../picture-flow.js';
+import { listLength } from '../list-length.js';
 
 /**
  * The longest text that nodes of a key's graph may make, all items of a list together. A prompt has a few thousand
