@@ -51,7 +51,8 @@ export async function serveFile(deps: Deps, request: ApiRequest, file: ServedFil
   // A client that does not read the file occupies memory and two file descriptors.
   const key = await keyOfVisit(deps, request);
   openUntil(request.signal, deps.streams, key);
-  if (request.visitor === undefined) openUntil(request.signal, deps.downloads, key); // otherwise counted if large
+  // Visitors with links must not keep the key from its own files. Its own downloads are counted if they are large.
+  if (request.visitor === undefined) openUntil(request.signal, deps.downloads, `links of ${key}`);
   const body = await file.store.open(file.name, range);
   if (body === undefined) return undefined;
   return range === undefined
