@@ -35,6 +35,8 @@ export const MAX_PIPELINED = 16;
 const MAX_CLOSE_LISTENERS = 20;
 /** How often a closing server closes the connections that have become idle. */
 const CLOSE_IDLE_MS = 50;
+/** What clients do not read of smaller responses may stay in the kernel for some minutes. */
+const SMALL_BYTES = 16 * 1024;
 /** How long a client may keep sending after the last response of a connection. */
 export const LINGER_MS = 1000;
 
@@ -65,6 +67,7 @@ export async function listen(at: {
         response.setMaxListeners(MAX_CLOSE_LISTENERS);
         request.url = pathOfTarget(request.url);
         onHeaders(response, () => {
+          if (Number(response.getHeader('Content-Length')) > SMALL_BYTES) resetWhenLeft(request.socket);
           if (isClosedByClient(response)) closeWhenRead(response);
           else if (hasBody(request) && !request.complete) closeAfter(response);
         });
@@ -242,18 +245,25 @@ function closeAfter(response: ServerResponse): void {
  * first, Node's fetch could crash while it is still reading.
  */
 function closeWhenRead({ req: { socket, httpVersion } }: ServerResponse): void {
-  // Closed without a reset, a connection of which the client only closed its side would leave what it has not read in
-  // the kernel.
-  const reset = () => {
-    if (socket.writableEnded && !socket.writableFinished) socket.once('finish', reset);
-    else socket.resetAndDestroy();
-  };
-  socket.prependListener('end', reset).prependListener('timeout', reset);
+  resetWhenLeft(socket);
   socket.destroySoon = () => {
     // A response without a length ends with the connection then.
     if (httpVersion === '1.0') socket.end();
     discardRest(socket);
   };
+}
+
+/**
+ * Resets a connection when the client closes its side or is silent for too long. Closed otherwise, it would leave in the
+ * kernel what the client has not read.
+ */
+function resetWhenLeft(socket: Socket): void {
+  if (!socket.listeners('end').includes(reset)) socket.prependListener('end', reset).prependListener('timeout', reset);
+}
+
+function reset(this: Socket): void {
+  if (this.writableEnded && !this.writableFinished) this.once('finish', reset);
+  else this.resetAndDestroy();
 }
 
 /** Whether the response is the last one of its connection, and over when the client has closed that. */
