@@ -13,7 +13,11 @@ export interface StoreFault {
   readonly reason: string;
   /** ms since 1970. */
   readonly since: number;
+  /** It works, but has too little space. */
+  readonly isFull: boolean;
 }
+
+type Found = Pick<StoreFault, 'reason'> & Partial<Pick<StoreFault, 'isFull'>>;
 
 /**
  * Knows whether outputs can be stored. While they cannot, a worker claims nothing: renderings would only pile up, and
@@ -45,12 +49,13 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
   /** A write failed, and none has succeeded since then. */
   let suspect = false;
 
-  const findFault = async (signal: AbortSignal): Promise<string | undefined> => {
+  const findFault = async (signal: AbortSignal): Promise<Found | undefined> => {
     const broken = await stores.fault(signal);
-    if (broken !== undefined) return broken;
+    if (broken !== undefined) return { reason: broken };
     const free = await frames.freeBytes();
     if (free !== undefined && free < minFreeBytes) {
-      return `${mib(free)} MiB are free where pictures are stored, less than MIN_FREE_BYTES (${mib(minFreeBytes)} MiB)`;
+      const reason = `${mib(free)} MiB are free where pictures are stored, less than MIN_FREE_BYTES (${mib(minFreeBytes)} MiB)`;
+      return { reason, isFull: true };
     }
     if (!suspect) return undefined;
     await frames.put(probeName, [randomBytes(PROBE_BYTES)], { signal });
@@ -60,17 +65,18 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
   };
 
   // Each check of a volume that hangs occupies a thread, so only one runs at a time.
-  const checks = fresh(0, (late) => findFault(late).catch(reasonOf), CHECK_MS);
-  const check = async () => update(await checks.now().catch(() => 'The store for outputs does not answer in time'));
+  const checks = fresh(0, (late) => findFault(late).catch((error): Found => ({ reason: reasonOf(error) })), CHECK_MS);
+  const late: Found = { reason: 'The store for outputs does not answer in time' };
+  const check = async () => update(await checks.now().catch(() => late));
 
-  const update = (reason: string | undefined) => {
+  const update = (found: Found | undefined) => {
     const before = fault;
-    fault = reason === undefined ? undefined : { reason, since: before?.since ?? Date.now() };
-    if (reason !== undefined && before === undefined) {
-      log.error('outputs cannot be stored: no jobs are claimed until they can', { reason });
+    fault = found && { isFull: false, ...found, since: before?.since ?? Date.now() };
+    if (found !== undefined && before === undefined) {
+      log.error('outputs cannot be stored: no jobs are claimed until they can', { reason: found.reason });
     }
-    if (reason === undefined && before !== undefined) log.info('outputs can be stored again: jobs are claimed');
-    if ((reason === undefined) !== (before === undefined)) onChange();
+    if (found === undefined && before !== undefined) log.info('outputs can be stored again: jobs are claimed');
+    if ((found === undefined) !== (before === undefined)) onChange();
   };
 
   return {

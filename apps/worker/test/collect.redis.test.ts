@@ -7,11 +7,13 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
+import { FleetError } from '@comfy-fleet/contracts';
 import type { Graph } from '@comfy-fleet/workflows';
 import sharp from 'sharp';
 import { expect, it, onTestFinished } from 'vitest';
 import { collectOutputs } from '../src/job/collect.js';
 import type { Tools } from '../src/job/tools.js';
+import type { StoreFault } from '../src/store-watch.js';
 import { FastSaveFailed } from '../src/submission/fast-save.js';
 import { aSubmittedJob } from './held.js';
 import { namesIn, someStores } from './worker-stack.js';
@@ -253,6 +255,32 @@ it('keeps at most 64 KiB of such values per job and at most `maxOutputs`, withou
     (await (await collect(Buffer.from('x'), { outputs: [], values }, limits)).collecting).map(({ nodeId }) => nodeId);
   expect(await nodes({})).toEqual(['1', '3']);
   expect(await nodes({ maxOutputs: 1 })).toEqual(['1']);
+});
+
+it.each([
+  [true, 'fails'],
+  [false, 'waits'],
+])('when the store is full (%s) or away, a job that has stored outputs %s', async (isFull) => {
+  const { frames } = await someStores();
+  let isRefused = true;
+  const put: typeof frames.put = async (name, source, options) => {
+    if (typeof name !== 'string' || !name.includes('_2') || !isRefused) return frames.put(name, source, options);
+    throw new FleetError('storage_failed', 'There is no space left.');
+  };
+  const store = { fault: undefined as StoreFault | undefined, failed: async () => {} };
+  store.failed = async () => {
+    store.fault = { reason: 'no space', since: 0, isFull };
+    isRefused = isFull;
+    if (!isFull)
+      setImmediate(() => {
+        store.fault = undefined;
+      });
+  };
+  const outputs = [called('a.bin'), called('b.bin')];
+  const tools = { frames: { ...frames, put }, store, storeRetryMs: 0 };
+  const { collecting } = await collect(Buffer.alloc(1024), { outputs }, tools);
+  if (isFull) await expect(collecting).rejects.toMatchObject({ code: 'storage_failed' });
+  else expect(await collecting).toHaveLength(2);
 });
 
 it('counts all outputs of the job against MAX_OUTPUT_BYTES', async () => {

@@ -147,7 +147,8 @@ export async function collectOutputs(
     job.mayHaveStored = true;
     // The rendering stays in ComfyUI, so only storing is repeated.
     const once = () => retryUntilReachable(job, () => step(n, { submission, frames, maxBytes, signal }), { signal });
-    const untilStored = () => retryWhileStorageFails(job, 'storing', tools, signal, once);
+    const holdsSpace = stored.length > 0;
+    const untilStored = () => retryWhileStorageFails(job, 'storing', tools, signal, once, { holdsSpace });
     const output = await inStoring(`${job.record.id}_${n}`, untilStored);
     stored.push(output);
     maxBytes -= output.bytes;

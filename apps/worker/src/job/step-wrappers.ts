@@ -53,7 +53,8 @@ const CLOSED_MS = 500;
 /**
  * Repeats a step while the store fails. If the store is known to be down, it waits without limit: the rendering stays
  * in ComfyUI, and a job is not failed for a problem that operators can solve. If the store works and only this step
- * fails, it retries for `storeRetryMs`. `what` is for the log.
+ * fails, or if it is full and the job itself `holdsSpace` there, it retries for `storeRetryMs`: otherwise jobs could wait
+ * for ever for the space that they hold. `what` is for the log.
  */
 export async function retryWhileStorageFails<T>(
   job: HeldJob,
@@ -61,6 +62,7 @@ export async function retryWhileStorageFails<T>(
   { storeRetryMs, store }: Pick<Tools, 'storeRetryMs' | 'store'>,
   signal: AbortSignal,
   step: () => Promise<T>,
+  { holdsSpace = false } = {},
 ): Promise<T> {
   let end = performance.now() + storeRetryMs;
   for (let attempt = 1; ; attempt += 1) {
@@ -69,7 +71,8 @@ export async function retryWhileStorageFails<T>(
     } catch (error) {
       if (!(error instanceof FleetError) || error.code !== 'storage_failed') throw error;
       await store.failed();
-      if (store.fault === undefined && performance.now() >= end) throw error;
+      while (holdsSpace && store.fault?.isFull && performance.now() < end) await pause(CLOSED_MS, signal);
+      if ((store.fault === undefined || (holdsSpace && store.fault.isFull)) && performance.now() >= end) throw error;
       job.log.warn(`${what} failed; trying again`, { error });
     }
     if (store.fault !== undefined) {
