@@ -141,12 +141,12 @@ it('refuses prompts whose graph and workflow would take too much space in all pi
   const refused = await sent(400);
   expect([refused.status, await refused.text()]).toEqual([
     400,
-    expect.stringMatching(/graph and its workflow into 400 files/),
+    expect.stringMatching(/graph, its workflow and unchanged files into 400 files/),
   ]);
   const large = await api.post('/graphs', { graph: saving(800, 'w'.repeat(450_000)) }, as('anna'));
   const said = {
     pointer: '/graph/2/class_type',
-    detail: expect.stringMatching(/graph and its workflow into 800 files/),
+    detail: expect.stringMatching(/graph, its workflow and unchanged files into 800 files/),
   };
   expect(await refusal(large)).toMatchObject(['validation_failed', said]);
 });

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Job } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
@@ -31,10 +30,7 @@ async function askAndStay(api: TestApi, call: string, headers: Record<string, st
   });
   await until('the response', () => isWhole(received));
   expect(received).toMatch(/^HTTP\/1.1 20/);
-  return () => {
-    client.end();
-    return once(client, 'close');
-  };
+  return () => void client.destroy();
 }
 
 it.each([['/jobs/ID/cancel'], ['/api/v2/jobs/ID/cancel'], ['/jobs/ID/retry']])(
@@ -56,7 +52,7 @@ it.each([['/jobs/ID/cancel'], ['/api/v2/jobs/ID/cancel'], ['/jobs/ID/retry']])(
     });
     expect((await api.get('/jobs', as('anna'))).status).toBe(200);
     expect(isAnswered).toBe(false);
-    await close?.();
+    close?.();
     await third;
   },
 );
@@ -81,7 +77,7 @@ it.each(['/jobs/ID/events', '/jobs/ID?wait=60', '/api/v2/jobs/ID/events'])(
     expect((await api.get('/jobs', as('anna'))).status).toBe(200);
     expect(ended).toHaveLength(2);
     const close = await following[ended[0] ?? 0];
-    await close?.();
+    close?.();
     await Promise.all(following);
   },
 );
