@@ -21,9 +21,8 @@ type KeepDeps = Pick<Deps, 'config' | 'decoder' | 'decoding' | 'inputs' | 'ledge
 /**
  * Streams a file into the input store, named by the BLAKE3 hash of its content, so that the same content is stored once for all
  * callers. Only pictures are held in memory as a whole. Stores nothing if it throws: body_too_large, invalid_image,
- * upload_limit_reached, storage_share_exceeded, validation_failed for an empty file, storage_failed, and what
- * `source` throws, and storage_full, also when too little space is left meanwhile: a slow upload must not hold what others
- * need.
+ * upload_limit_reached, storage_share_exceeded, validation_failed for an empty file, storage_failed, storage_full, and what
+ * `source` throws. Asks for space before each chunk: a slow upload must not hold what others need.
  */
 export async function keepFile(
   deps: KeepDeps,

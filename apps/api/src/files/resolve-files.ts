@@ -116,7 +116,6 @@ async function fromJob(
   const chosen = outputs.find(({ name }) => name === output) ?? byIndex;
   const content = chosen && (await deps.frames.open(chosen.file));
   if (chosen === undefined || content === undefined) throw fault(pointer, 'names an output that the job does not have');
-  await deps.requireSpace();
   const { caller, holds, signal } = request;
   const about = { caller, filename: chosen.filename, pointer, isSent: false, holds, signal };
   return { ...inputFile(await keepFile(deps, content, about)), source: chosen.file };

@@ -21,7 +21,7 @@ const PICTURES: ReadonlySet<string> = new Set(Object.values(FRAME_TYPES));
 export interface Storing {
   readonly submission: Submission;
   readonly frames: FrameStore;
-  /** What is left of MAX_OUTPUT_BYTES for the job. */
+  /** How many more bytes the job may store. */
   readonly maxBytes: number;
   readonly signal: AbortSignal;
 }
