@@ -23,9 +23,10 @@ local function read_served(pool) return tonumber(redis.call('HGET', schedule_key
 -- Keys are served in the order of their places: the virtual time plus what the jobs in work count for.
 local function read_ahead(pool, key) return tonumber(redis.call('HGET', schedule_key(pool), 'ahead ' .. key) or 0) end
 local function place_of(pool, key) return exact(read_time(pool, key) + read_ahead(pool, key)) end
+local function put_in_place(pool, key) redis.call('ZADD', keys_to_serve_key(pool), 'XX', place_of(pool, key), key) end
 local function set_time(pool, key, time)
   redis.call('HSET', schedule_key(pool), 'time ' .. key, exact(time))
-  redis.call('ZADD', keys_to_serve_key(pool), 'XX', place_of(pool, key), key)
+  put_in_place(pool, key)
 end
 -- Adds a key with a waiting job to the keys to serve. It saved up no time while it was idle: it begins in the place of the
 -- key to be served next, but not ahead of the one served last. If it has used more, it keeps that.
@@ -47,7 +48,7 @@ end
 local function add_ahead(pool, key, step)
   local ahead = redis.call('HINCRBYFLOAT', schedule_key(pool), 'ahead ' .. key, exact(step))
   if tonumber(ahead) < 0.001 then redis.call('HDEL', schedule_key(pool), 'ahead ' .. key) end
-  set_time(pool, key, read_time(pool, key))
+  put_in_place(pool, key)
 end
 local function count_in_work()
   local pool, key = get('pool'), get('key')
