@@ -71,9 +71,7 @@ const FLEET_KEYS = {
    * files fill its share of the storage
    */
   keysAtLimit: 'keys-at-limit:<pool>',
-  /** Sorted set: ids of a key's waiting jobs by sequence, see scheduling/waiting.lua | an id as in its affinity queue */
-  waiting: 'waiting:<pool>:<key>',
-  /** Sorted set: job ids by sequence | an id while its job waits for its first claim */
+  /** Sorted set: job ids by sequence, see scheduling/waiting.lua | an id while its job waits for its first claim */
   affinityQueue: 'affinity-queue:<pool>:<queue>',
   /** Sorted set: names of a key's affinity queues by the sequence of their first job | as these queues */
   affinityQueues: 'affinity-queues:<pool>:<key>',

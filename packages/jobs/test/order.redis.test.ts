@@ -327,16 +327,23 @@ it('reports how many jobs will be claimed before a waiting one, of its own key a
   expect(await ahead([sketch, ...finals])).toEqual([null, 1, 3]);
 });
 
-it('reads the other keys once for the places of all jobs of a list, and of their own key one number each', async () => {
+it('reads the other keys once for the places of all jobs of a list', async () => {
   const fleet = await openFleet();
   const { keys, ledger } = fleet;
   await addAll(fleet, [{ key: 'aaron' }, ...times(12, { key: 'anna' })]);
-  for (let n = 0; n < 3; n++) await fleet.submit({ key: 'anna', request: { sampler: `sampler ${n}` } });
   const count = await countCommands(fleet);
-  const { jobs } = await ledger.jobs.list('anna', { filter: {}, cursor: undefined, limit: 15 });
-  expect(jobs.map(({ ahead }) => ahead)).toEqual(times(15, 0).map((_, n) => 15 - n));
-  await until('all places are seen to be read', () => count('ZCOUNT', keys.waiting(POOL, 'anna')) === 15);
-  expect(count('ZCARD', keys.waiting(POOL, 'aaron'))).toBe(1);
+  const { jobs } = await ledger.jobs.list('anna', { filter: {}, cursor: undefined, limit: 12 });
+  expect(jobs.map(({ ahead }) => ahead)).toEqual(times(12, 0).map((_, n) => 12 - n));
+  await until('all places are seen to be read', () => count('ZCOUNT', keys.affinityQueue(POOL, '')) === 11);
+  expect(count('HMGET', `${keys.schedule(POOL)}" "arrived aaron`)).toBe(1);
+});
+
+it('counts the jobs of the first sixteen affinity queues before a job, and one job of each other', async () => {
+  const fleet = await openFleet();
+  const samplers = times(2, 0).flatMap(() => times(20, 0).map((_, n) => `sampler ${n}`));
+  for (const sampler of samplers) await fleet.submit({ request: { sampler } });
+  const last = await fleet.submit({ request: { sampler: 'sampler 0' } });
+  expect(last.ahead).toBe(16 * 2 + 4);
 });
 
 it('reads only some jobs as a whole to find those that a condition accepts', async () => {

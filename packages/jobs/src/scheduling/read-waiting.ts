@@ -41,14 +41,14 @@ export async function readWaiting(redis: Redis, keys: Keys, pool: string, most =
   ]);
   const names = [...served, ...held.sort()];
   const [counts, queues] = await Promise.all([
-    Promise.all(names.map((key) => redis.zcard(keys.waiting(pool, key)))),
+    Promise.all(names.map((key) => redis.hmget(keys.schedule(pool), `arrived ${key}`, `removed ${key}`))),
     Promise.all(names.map((key) => redis.zrange(keys.affinityQueues(pool, key), '0', `${MOST_QUEUES - 1}`))),
   ]);
   const heads = await readHeads(redis, keys, pool, inTurn(queues).slice(0, most.heads));
   return names.map((key, n) => ({
     key,
     heldBack: n >= served.length,
-    jobs: counts[n] ?? 0,
+    jobs: Number(counts[n]?.[0] ?? 0) - Number(counts[n]?.[1] ?? 0),
     heads: (queues[n] ?? []).flatMap((queue) => heads.get(queue) ?? []),
   }));
 }

@@ -35,7 +35,6 @@ end
 -- Adds a job to its affinity queue.
 local function join_waiting(pool, job_id, key, sequence, signature, affinity, most_taken)
   local queue = queue_of(key, sequence, affinity)
-  redis.call('ZADD', waiting_key(pool, key), sequence, job_id)
   redis.call('ZADD', affinity_queue_key(pool, queue), sequence, job_id)
   redis.call('ZADD', affinity_queues_key(pool, key), 'LT', sequence, queue)
   redis.call('HINCRBY', affinities_key(pool), affinity, 1)
@@ -51,7 +50,6 @@ local function leave_queue(pool, job_id, key, sequence, signature, affinity)
   local queue = queue_of(key, sequence, affinity)
   local queues, jobs = affinity_queues_key(pool, key), affinity_queue_key(pool, queue)
   if redis.call('ZREM', jobs, job_id) == 0 then return end
-  redis.call('ZREM', waiting_key(pool, key), job_id)
   if count_down(affinities_key(pool), affinity) then redis.call('HDEL', affinity_models_key(pool), affinity) end
   count_down(backlog_key(pool), signature)
   redis.call('HINCRBY', callers_key(), key, -1)
@@ -88,6 +86,10 @@ end
 -- Whether the key has as many jobs in work as it may, or its files fill its share of the storage.
 local function is_at_limit(key, most_taken)
   return has_most_in_work(key, most_taken) or is_over_storage(key)
+end
+local function count_waiting(pool, key)
+  local counts = redis.call('HMGET', schedule_key(pool), 'arrived ' .. key, 'removed ' .. key)
+  return tonumber(counts[1] or 0) - tonumber(counts[2] or 0)
 end
 -- Marks queues that were near their turn when a job that needs less loading was preferred.
 local function record_passed_over(pool, queues)

@@ -8,14 +8,26 @@ The snapshot of a job: its record, its place in the queue and the id of its newe
 
 -- Keys whose jobs are counted. Beyond that, a key is served too rarely to matter for the first jobs of a queue.
 local MOST_KEYS = 64
+-- Affinity queues of the job's own key whose jobs are counted. Of the others, only the first job counts.
+local MOST_QUEUES = 16
 
+-- How many jobs of the key come before this sequence.
+local function count_before(pool, key, sequence)
+  local queues, bound = affinity_queues_key(pool, key), '(' .. sequence
+  local before = 0
+  for n, queue in ipairs(redis.call('ZRANGEBYSCORE', queues, '-inf', bound, 'LIMIT', 0, MOST_QUEUES)) do
+    before = before + redis.call('ZCOUNT', affinity_queue_key(pool, queue), '-inf', bound)
+    if n == MOST_QUEUES then before = before + redis.call('ZCOUNT', queues, '-inf', bound) - n end
+  end
+  return before
+end
 -- The first keys to serve in a pool, and how many jobs of each wait. One call may read many jobs.
 local next_keys = {}
 local function next_keys_of(pool)
   if next_keys[pool] then return next_keys[pool] end
   next_keys[pool] = {}
   for n, key in ipairs(redis.call('ZRANGE', keys_to_serve_key(pool), 0, MOST_KEYS - 1)) do
-    next_keys[pool][n] = {key, redis.call('ZCARD', waiting_key(pool, key))}
+    next_keys[pool][n] = {key, count_waiting(pool, key)}
   end
   return next_keys[pool]
 end
@@ -24,7 +36,7 @@ end
 local function jobs_ahead(pool, key, sequence, prompt)
   if (prompt or '') ~= '' then return rank_in_queue(pool, id) end
   if not sequence then return -1 end
-  local own = redis.call('ZCOUNT', waiting_key(pool, key), '-inf', '(' .. sequence)
+  local own = count_before(pool, key, sequence)
   local ahead, is_own_next = count_first(pool) + own, false
   for _, other in ipairs(next_keys_of(pool)) do
     if other[1] == key then
