@@ -160,6 +160,18 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     await context.close();
   });
 
+  it('fits a long prompt without spaces on a phone', async () => {
+    const prompt = 'x'.repeat(900);
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${stack.url}/generate`, { method: 'POST', headers, body: JSON.stringify({ prompt }) });
+    const { id } = (await answer.json()) as { readonly id: string };
+    const { page, context, complaints } = await visit(browser, `${stack.url}/studio/gallery/${id}`, { width: 340 });
+    await page.getByRole('heading', { name: prompt }).waitFor();
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(340);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
   it('keeps the form while the API is down, and after a reload', async () => {
     const { page, context } = await visit(browser, `${stack.url}/studio/make`);
     const prompt = page.getByLabel('Prompt', { exact: true });
