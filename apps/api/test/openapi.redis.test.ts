@@ -267,11 +267,12 @@ describe('/docs', () => {
     expect(answer.headers.get('content-security-policy')).toMatch(
       /^default-src 'none'; script-src 'self'; style-src 'self';/,
     );
-    const files = [...page.matchAll(/(?:src|href)="(docs\/[^"]+)"/g)].map(([, file]) => file);
-    expect(files.length).toBe(4);
+    const links = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link]) => link as string);
+    const files = links.map((link) => new URL(link, answer.url).pathname);
+    expect(files.length).toBe(5);
     expect(page).not.toMatch(/https?:/);
     for (const file of files) {
-      const loaded = await api.get(`/${file}`);
+      const loaded = await api.get(file);
       expect([file, loaded.status, (await loaded.arrayBuffer()).byteLength > 100]).toEqual([file, 200, true]);
     }
   });

@@ -18,6 +18,15 @@ function ask(file: string, headers: Record<string, string>, method = 'GET'): Pro
   return fetch(url, { headers: { 'cache-control': 'max-age=0', ...headers }, method });
 }
 
+it('redirects to its address with a trailing slash, from which its links are relative', async () => {
+  const url = `http://127.0.0.1:${server.port}/docs`;
+  const { status, headers } = await fetch(url, { redirect: 'manual' });
+  expect([status, headers.get('location')]).toEqual([308, 'docs/']);
+  const page = await (await fetch(url)).text();
+  for (const [, link] of page.matchAll(/src="([^"]+)"/g))
+    expect([link, (await ask(link as string, {})).status]).toEqual([link, 200]);
+});
+
 it('has the files of a page ready in a compressed and a plain form', async () => {
   const [gzipped, plain, head] = await Promise.all([
     ask(BUNDLE, { 'accept-encoding': 'gzip, deflate, br' }),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
@@ -38,10 +38,7 @@ export async function studioPages(publicUrl: string | undefined): Promise<Reques
   };
   pages.use('/assets', keep, await filesOf(join(root, 'assets')), (_request, _response, next) => next('router'));
   pages.use(await filesOf(root, ['icon.svg']));
-  pages.get(['/', '/:view', '/:view/:id'], (request, response) => {
-    const { originalUrl, baseUrl, path } = request;
-    // Without the trailing slash, the page's relative URLs would resolve to the wrong folder.
-    if (originalUrl.split('?', 1)[0] === baseUrl) return response.redirect(308, 'studio/');
+  pages.get(['/', '/:view', '/:view/:id'], ({ path }, response) => {
     // Relative to the requested path, since a proxy may serve this under a path prefix.
     const html = page.replace(BASE, `<base href="${'../'.repeat(path.split('/').length - 2) || './'}" />`);
     response.set('ETag', etagOf(html)).type('html').send(html);
@@ -78,7 +75,9 @@ function etagOf(content: string | Buffer): string {
 
 function createPages(publicUrl: string | undefined, cacheControl: string): Router {
   const policy = pagePolicy(publicUrl);
-  return Router().use((_request, response, next) => {
+  return Router().use(({ originalUrl, baseUrl }, response, next) => {
+    // Without the trailing slash, the page's relative URLs would resolve to the wrong folder.
+    if (originalUrl.split('?', 1)[0] === baseUrl) return response.redirect(308, `${basename(baseUrl)}/`);
     response.set({
       'Content-Security-Policy': policy,
       'Cross-Origin-Opener-Policy': 'same-origin',

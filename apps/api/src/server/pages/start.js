@@ -20,7 +20,7 @@ const loadAgain = () => ({
 // Swagger UI has a dark theme, but does not choose it by itself.
 document.documentElement.classList.toggle('dark-mode', matchMedia('(prefers-color-scheme: dark)').matches);
 window.SwaggerUIBundle({
-  url: 'openapi.json',
+  url: '../openapi.json',
   dom_id: '#swagger-ui',
   deepLinking: true,
   docExpansion: 'list',
