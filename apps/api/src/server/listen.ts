@@ -67,9 +67,9 @@ export async function listen(at: {
         response.setMaxListeners(MAX_CLOSE_LISTENERS);
         request.url = pathOfTarget(request.url);
         onHeaders(response, () => {
-          if (Number(response.getHeader('Content-Length')) > SMALL_BYTES) resetWhenLeft(request.socket);
-          if (isClosedByClient(response)) closeWhenRead(response);
-          else if (hasBody(request) && !request.complete) closeAfter(response);
+          const isLast = isClosedByClient(response);
+          if (!isLast && hasBody(request) && !request.complete) closeAfter(response);
+          if (isLast || Number(response.getHeader('Content-Length')) > SMALL_BYTES) closeWhenRead(response);
         });
         app(request, response);
       });
@@ -235,30 +235,25 @@ function closeAfter(response: ServerResponse): void {
   response.shouldKeepAlive = false;
   // While the response is sent, only reading it counts as activity, so unread body bytes must not reset the idle timeout.
   socket.pause();
-  // Node calls this after the last response of a connection.
   socket.destroySoon = () => closeConnection(socket);
 }
 
 /**
- * Leaves it to the client to close the connection after a response, until the idle timeout. Only that shows that it has
- * read the response: the kernel accepts megabytes for a client that reads nothing. If the server ended the connection
- * first, Node's fetch could crash while it is still reading.
+ * Waits after the last response of a connection until the client closes its side too or is silent for too long. Only that
+ * shows that it has read the response: the kernel accepts megabytes for a client that reads nothing. A reset then drops what
+ * has not been read, which would otherwise stay in the kernel for minutes.
  */
-function closeWhenRead({ req: { socket, httpVersion } }: ServerResponse): void {
-  resetWhenLeft(socket);
+function closeWhenRead(response: ServerResponse): void {
+  const { socket, httpVersion } = response.req;
+  if (!socket.listeners('end').includes(reset)) socket.prependListener('end', reset).prependListener('timeout', reset);
+  // Node's fetch could crash while it still reads if the server ended a connection that it did not ask to end. A response to
+  // HTTP/1.0 may end only with its connection.
+  const isEnded = httpVersion === '1.0' || !isClosedByClient(response);
+  // Node calls this after the last response of a connection.
   socket.destroySoon = () => {
-    // A response without a length ends with the connection then.
-    if (httpVersion === '1.0') socket.end();
+    if (isEnded) socket.end();
     discardRest(socket);
   };
-}
-
-/**
- * Resets a connection when the client closes its side or is silent for too long. Closed otherwise, it would leave in the
- * kernel what the client has not read.
- */
-function resetWhenLeft(socket: Socket): void {
-  if (!socket.listeners('end').includes(reset)) socket.prependListener('end', reset).prependListener('timeout', reset);
 }
 
 function reset(this: Socket): void {
