@@ -1,6 +1,9 @@
+import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import express from 'express';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createOpenStreams } from '../src/server/key-limits.js';
 import { type Listening, listen } from '../src/server/listen.js';
+import { beginRequest, createInstruments } from '../src/server/locals.js';
 import { docsPages } from '../src/server/pages.js';
 
 const BUNDLE = 'swagger-ui-bundle.js';
@@ -8,7 +11,15 @@ const BUNDLE = 'swagger-ui-bundle.js';
 let server: Listening;
 beforeAll(async () => {
   server = await listen({ host: '127.0.0.1', port: 0, idleMs: 3_600_000 });
-  server.serve(express().use('/docs', await docsPages(undefined)));
+  const log = createLogger({ service: 'api', level: 'error' });
+  const instruments = createInstruments(createMetrics({ service: 'api', log }));
+  const downloads = createOpenStreams({ most: 100, mostOfKey: 100, reservedForKey: 0 });
+  const begin = beginRequest({ dialects: [], instruments, downloads, log });
+  server.serve(
+    express()
+      .use(begin)
+      .use('/docs', await docsPages(undefined)),
+  );
 });
 afterAll(() => server.close(0));
 

@@ -77,7 +77,7 @@ export function localsOf(response: Response): Locals {
 }
 
 /** Larger responses that are sent but not read fill the kernel's memory. */
-const LARGE_BYTES = 64 * 1024;
+export const LARGE_BYTES = 64 * 1024;
 /** The key of responses to requests without a key. */
 const PUBLIC = '';
 /** The status that nginx logs when the caller disconnected before the response. */
@@ -192,7 +192,7 @@ function isLarge(content: string | Readable | undefined, headers: NonNullable<Re
 }
 
 /** Makes a large response last until the client has closed the connection, and count as a download. Throws too_many_streams. */
-function countUntilRead(response: Response, content: unknown): void {
+export function countUntilRead(response: Response, content?: unknown): void {
   const { signal, downloads, caller } = localsOf(response);
   // A file without a caller was counted for its key. What other methods have done would be done again if they were refused.
   const isCounted = response.req.method === 'GET' && (caller !== undefined || !(content instanceof Readable));

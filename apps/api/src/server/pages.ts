@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { type RequestHandler, Router } from 'express';
+import { countUntilRead, LARGE_BYTES } from './locals.js';
 
 /** From swagger-ui-dist, which supports OpenAPI 3.1 and needs no inline script or style. */
 const SWAGGER_FILES = ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png'];
@@ -63,8 +64,11 @@ async function filesOf(root: string, names?: readonly string[]): Promise<Request
     const file = files.get(request.path);
     if (file === undefined || !['GET', 'HEAD'].includes(request.method)) return next();
     response.vary('Accept-Encoding').set('ETag', file.etag).type(file.type);
-    if (request.acceptsEncodings('gzip') === false) response.send(file.content);
-    else response.set('Content-Encoding', 'gzip').send(file.gzipped);
+    const isPlain = request.acceptsEncodings('gzip') === false;
+    const content = isPlain ? file.content : file.gzipped;
+    if (content.length > LARGE_BYTES && request.method === 'GET') countUntilRead(response);
+    if (!isPlain) response.set('Content-Encoding', 'gzip');
+    response.send(content);
   };
 }
 
