@@ -38,9 +38,16 @@ export async function maySeeOutput(
   return snapshot !== undefined && owns(caller, snapshot);
 }
 
-/** The key that a download or conversion counts against: the caller's, or the one for which the link was signed. */
+/** Whom a download or conversion counts against: the caller, or the links of the key for which the link was signed. */
 export async function keyOfVisit({ ledger, keys }: Deps, { visitor, path, query }: ApiRequest): Promise<string> {
-  return visitor?.id ?? (await ledger.urls.verify(path, query, keys?.all() ?? [])) ?? ANONYMOUS;
+  if (visitor !== undefined) return visitor.id;
+  const key = await ledger.urls.verify(path, query, keys?.all() ?? []);
+  return key === undefined ? ANONYMOUS : linksOf(key);
+}
+
+/** Counted apart, so that visitors with a link cannot keep its key from its own files and streams. */
+export function linksOf(key: string): string {
+  return `links of ${key}`;
 }
 
 /**

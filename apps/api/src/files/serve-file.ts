@@ -1,9 +1,9 @@
-import { FleetError } from '@comfy-fleet/contracts';
+import { ANONYMOUS, FleetError } from '@comfy-fleet/contracts';
 import { type ByteRange, contentTypeOf, type FrameInfo, type FrameStore } from '@comfy-fleet/frames';
 import { create } from 'content-disposition';
 import type { Deps } from '../deps.js';
 import { openUntil } from '../server/key-limits.js';
-import { isKnown } from '../server/locals.js';
+import { isKnown, PUBLIC } from '../server/locals.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
 import { keyOfVisit } from './ownership.js';
 
@@ -51,8 +51,8 @@ export async function serveFile(deps: Deps, request: ApiRequest, file: ServedFil
   // A client that does not read the file occupies memory and two file descriptors.
   const key = await keyOfVisit(deps, request);
   openUntil(request.signal, deps.streams, key);
-  // Visitors with links must not keep the key from its own files. Its own downloads are counted if they are large.
-  if (request.visitor === undefined) openUntil(request.signal, deps.downloads, `links of ${key}`);
+  // Downloads of a caller are counted when they are sent, if they are large.
+  if (request.visitor === undefined) openUntil(request.signal, deps.downloads, key === ANONYMOUS ? PUBLIC : key);
   const body = await file.store.open(file.name, range);
   if (body === undefined) return undefined;
   return range === undefined

@@ -1,7 +1,7 @@
 import { FleetError, isId, isTerminal, joinSignals } from '@comfy-fleet/contracts';
 import { compareEventIds, type JobSnapshot, type JobStreamItem, type Preview, type Progress } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
-import { jobNotFound, owns } from '../files/ownership.js';
+import { jobNotFound, linksOf, owns } from '../files/ownership.js';
 import { openUntil } from '../server/key-limits.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
 import { streamed, withHeartbeat } from '../server/server-sent-events.js';
@@ -10,6 +10,8 @@ import { isLong } from './long-jobs.js';
 /** A job and its changes, for a streamed response. */
 export interface FollowedJob {
   readonly first: JobSnapshot;
+  /** Whom it counts against. */
+  readonly key: string;
   /** The items after the first snapshot; see jobStream. */
   readonly items: AsyncIterable<JobStreamItem>;
   /** Aborts when the caller disconnects or the process is stopping. */
@@ -38,15 +40,15 @@ export async function followJob(deps: Deps, request: ApiRequest): Promise<Follow
     throw jobNotFound();
   }
   const { record } = first.snapshot;
-  // A stream opened by a signed link counts against the key of its job.
-  if (caller === undefined) openUntil(signal, streams, record.key);
+  const key = caller?.id ?? linksOf(record.key);
+  if (caller === undefined) openUntil(signal, streams, key);
   try {
-    openUntil(signal, previews, record.key);
+    openUntil(signal, previews, key);
     wantsPreviews = true;
   } catch {
     // The key has enough streams with previews, which are large; this one gets everything else.
   }
-  return { first: first.snapshot, items: { [Symbol.asyncIterator]: () => items }, ending };
+  return { first: first.snapshot, key, items: { [Symbol.asyncIterator]: () => items }, ending };
 }
 
 /** How an API formats the changes of a job. */
@@ -68,13 +70,12 @@ export function streamJob(deps: Deps, request: ApiRequest, followed: FollowedJob
 async function* jobMessages(
   deps: Deps,
   { log, signal }: ApiRequest,
-  { first, items, ending }: FollowedJob,
+  { first, key, items, ending }: FollowedJob,
   { state, progress, preview }: EventFormat,
 ): AsyncGenerator<string> {
   let newest = first;
   const whole = async function* (snapshot: JobSnapshot) {
-    const { record } = snapshot;
-    if (isLong(record)) await deps.longJobs.turn(record.key, signal);
+    if (isLong(snapshot.record)) await deps.longJobs.turn(key, signal);
     yield* state(snapshot);
   };
   try {

@@ -79,7 +79,7 @@ export function localsOf(response: Response): Locals {
 /** Larger responses that are sent but not read fill the kernel's memory. */
 export const LARGE_BYTES = 64 * 1024;
 /** The key of responses to requests without a key. */
-const PUBLIC = '';
+export const PUBLIC = '';
 /** The status that nginx logs when the caller disconnected before the response. */
 const GONE_STATUS = 499;
 /** Shared by all requests: without a reason, each abort would create an error, which costs more than the rest of the abort. */
