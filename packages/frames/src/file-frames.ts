@@ -79,7 +79,15 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
 
   async function openFrame(name: string, range?: ByteRange): Promise<Readable | undefined> {
     const file = await openForReading(dir, name);
-    return file?.createReadStream(range === undefined ? {} : { start: range.start, end: range.end });
+    if (file === undefined) return undefined;
+    try {
+      const { size } = await storing(() => file.stat());
+      // Without an end the stream would read once more. A client that has all bytes may close the connection before that.
+      return file.createReadStream(range ?? { end: Math.max(0, size - 1) });
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   async function remove(name: string): Promise<void> {

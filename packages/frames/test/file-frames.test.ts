@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import {
+  appendFile,
   type FileHandle,
   mkdir,
   mkdtemp,
@@ -103,6 +104,13 @@ describe('stat, open and delete', () => {
     expect(await frames.stat(name)).toBeUndefined();
     expect(await frames.open(name)).toBeUndefined();
     await expect(frames.delete(name)).resolves.toBeUndefined();
+  });
+
+  it('ends a stream with the last byte that the file had, without another read', async () => {
+    await frames.put(name, [Buffer.from('all')], { signal });
+    const stream = await frames.open(name);
+    await appendFile(join(dir, name), 'more');
+    expect(await read(stream)).toEqual(Buffer.from('all'));
   });
 
   it.each(['../secret.txt', 'sub/secret.txt', '..%2fsecret.txt', 'secret.txt\0.png', 'sub', '.', ''])(
