@@ -99,6 +99,14 @@ describe('usage', () => {
     expect(now.resets_in_seconds).toBeGreaterThan(0);
   });
 
+  it('counts what was uploaded, although nothing limits it without keys', async () => {
+    const open = await startApi(inject('redisUrl'));
+    await open.get('/assets', { method: 'POST', body: new Uint8Array(1000) });
+    const { now } = (await (await open.get('/usage')).json()) as Usage;
+    expect(now.upload_bytes).toBe(1000);
+    await open.close();
+  });
+
   it('of each key is shown to admins, in total and by day, even for a key without jobs', async () => {
     const { days, data } = await read<KeyUsageList>('/usage/keys?days=3', 'root');
     expect([days.length, data.map(({ key }) => key)]).toEqual([3, ['anna']]);

@@ -101,10 +101,10 @@ export async function requireStorageShare({ ledger }: WithLedger, { id }: Pick<C
   throw new FleetError('storage_share_exceeded', detail, { retryAfterSeconds: SHARE_RETRY_SECONDS });
 }
 
-/** Counts bytes that the caller sent against its daily limit. Throws upload_limit_reached. */
+/** Counts bytes that the caller sent today. Throws upload_limit_reached. */
 export async function chargeUpload({ ledger }: WithLedger, caller: Caller, bytes: number): Promise<void> {
-  const most = caller.limits?.upload_bytes_per_day;
-  if (bytes === 0 || most === undefined || (await ledger.accounts.chargeUpload(caller.id, bytes, most))) return;
+  const most = caller.limits?.upload_bytes_per_day ?? Infinity;
+  if (bytes === 0 || (await ledger.accounts.chargeUpload(caller.id, bytes, most))) return;
   const detail = `This API key may send ${most} bytes a day (UTC), and this request would exceed the limit.`;
   throw new FleetError('upload_limit_reached', detail, { retryAfterSeconds: secondsToMidnight() });
 }
