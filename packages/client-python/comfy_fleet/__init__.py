@@ -55,10 +55,19 @@ __all__ = [
 Lod = Literal["sketch", "mid", "final", "direct_final"]
 Status = Literal["queued", "running", "canceling", "succeeded", "failed", "canceled", "expired"]
 #: The content of a file, an open one, or the path of one.
-FileContent = Union[bytes, IO[bytes], "os.PathLike[str]"]
+FileContent = Union[bytes, IO[bytes], str, "os.PathLike[str]"]
 
 WaitCode = Literal[
-    "paused", "no_instance", "missing", "models", "memory", "storage", "running_limit", "retry", "turn"
+    "paused",
+    "no_instance",
+    "missing",
+    "models",
+    "memory",
+    "storage",
+    "running_limit",
+    "storage_share",
+    "retry",
+    "turn",
 ]
 
 
@@ -679,7 +688,7 @@ def _opened(content: FileContent) -> Iterator[tuple[IO[bytes], str | None]]:
     """The content as a file and its name; whose file it is closes it."""
     if isinstance(content, bytes):
         yield io.BytesIO(content), None
-    elif isinstance(content, os.PathLike):
+    elif isinstance(content, (str, os.PathLike)):
         with open(content, "rb") as file:
             yield file, os.path.basename(os.fspath(content))
     else:

@@ -13,6 +13,7 @@ import threading
 import time
 import unittest
 import urllib.request
+from typing import get_args
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
@@ -26,6 +27,7 @@ from comfy_fleet import (  # noqa: E402
     JobEndedError,
     JobFilters,
     RunFields,
+    WaitCode,
     WebhookVerificationError,
     verify_webhook,
 )
@@ -83,6 +85,7 @@ class AgainstFleet(unittest.TestCase):
         with tempfile.NamedTemporaryFile(suffix=".png") as file:
             file.write(picture)
             third = self.fleet.run("img2img", {"prompt": "in snow"}, files={"image": file}, lod="sketch").wait()
+            self.assertEqual(self.fleet.assets.upload(file.name)["kind"], "image")
         self.assertGreater(len(third.outputs), 0)
 
     def test_keeps_files_as_assets(self) -> None:
@@ -149,8 +152,9 @@ class AgainstFleet(unittest.TestCase):
         self.assertEqual(names_in(Img2ImgFields), fields_of("/img2img") - {"prompt", "image"})
         self.assertEqual(names_in(RunFields), fields_of("/workflows/{name}") - {"inputs"})
         self.assertEqual(names_in(GraphFields), fields_of("/graphs") - {"graph"})
-        query = {parameter["name"] for parameter in document["paths"]["/jobs"]["get"]["parameters"]}
-        self.assertEqual(names_in(JobFilters), query - {"limit", "cursor", "metadata.*"})
+        query = {parameter["name"]: parameter["schema"] for parameter in document["paths"]["/jobs"]["get"]["parameters"]}
+        self.assertEqual(names_in(JobFilters), set(query) - {"limit", "cursor", "metadata.*"})
+        self.assertEqual(list(get_args(WaitCode)), query["waiting_for"]["enum"])
 
 
 class AgainstFleetAsync(unittest.IsolatedAsyncioTestCase):
