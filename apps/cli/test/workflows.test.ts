@@ -106,7 +106,7 @@ it('lists the workflows of the folder, and shows one', async () => {
   expect(list.stdout).toMatch(/^img2img: prompt, .*image.* → image\ntext2img: prompt, .* → image\n$/);
   expect(list.stderr).toMatch(/^Read from \S+workflows\. To ask an API, name it with --url\.$/m);
   const shown = await run(['workflows', 'show', 'text2img', '--comfyui', simulator.url]);
-  expect(shown.stdout).toMatch(/steps +whole number from 1 up to 10000; \d+ by default/);
+  expect(shown.stdout).toMatch(/steps +whole number from 1 up to 150; \d+ by default/);
   const unknown = await run(['workflows', 'show', 'text3img', '--comfyui', simulator.url]);
   expect(unknown).toMatchObject({
     code: 1,

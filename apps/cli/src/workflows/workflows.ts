@@ -1,9 +1,10 @@
 import { basename, dirname, join } from 'node:path';
-import { loadConfig } from '@comfy-fleet/config';
+import { type Config, loadConfig } from '@comfy-fleet/config';
 import type { WorkflowAnswer, WorkflowList } from '@comfy-fleet/contracts';
 import {
   type Catalogue,
   exampleBody,
+  limitsFor,
   listWorkflows,
   readWorkflowFile,
   showJson,
@@ -90,24 +91,32 @@ async function showAll(
   { comfyui, json = false }: FileOptions,
   { env, ...output }: CommandIo,
 ): Promise<number> {
-  const { catalogue, summary } = await askCatalogue(comfyui, loadConfig(env), env);
+  const config = loadConfig(env);
+  const { catalogue, summary } = await askCatalogue(comfyui, config, env);
   output.info(plain(summary));
   let code: number = EXIT.done;
   for (const path of paths) {
-    if (!(await showOne(path, { describe, json, catalogue }, output))) code = EXIT.fault;
+    if (!(await showOne(path, { describe, json, catalogue, limits: config.limits }, output))) code = EXIT.fault;
   }
   return code;
+}
+
+interface ShowOptions {
+  readonly describe: Describe;
+  readonly json: boolean;
+  readonly catalogue: Catalogue | undefined;
+  readonly limits: Config['limits'];
 }
 
 /** Resolves to whether ComfyUI would accept the workflow. */
 async function showOne(
   path: string,
-  { describe, json, catalogue }: { describe: Describe; json: boolean; catalogue: Catalogue | undefined },
+  { describe, json, catalogue, limits }: ShowOptions,
   { result, info }: Output,
 ): Promise<boolean> {
   try {
     const workflow = await readWorkflowFile(dirname(path), basename(path, '.json'));
-    const described = workflow.describe(catalogue);
+    const described = workflow.describe(catalogue, limitsFor(limits, workflow, {}));
     if (json) result(showJson({ name: workflow.name, ...described, example: exampleBody(described) }));
     else result(describe(workflow, described));
     return described.refused.length === 0;
