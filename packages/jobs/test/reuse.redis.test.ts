@@ -133,6 +133,23 @@ it('leaves no copies when copying fails', async () => {
   expect([...files.files.keys()]).toEqual([`${first.id}_1.png`]);
 });
 
+it('stops copying, and leaves no copies, when the job is deleted meanwhile', async () => {
+  const fleet = await openFleet();
+  const { files, ledger } = fleet;
+  const first = await rendered(fleet);
+  const { id } = (await order(fleet)).record;
+  let copies = 0;
+  const put: typeof files.put = async (name, source) => {
+    copies += 1;
+    await files.put(name, source);
+    await ledger.jobs.cancel(id);
+    await ledger.jobs.forget(id);
+  };
+  const twice = { ...first, outputs: [...first.outputs, ...first.outputs] };
+  expect(await ledger.reuse.give(twice, id, { ...files, put }, within())).toBe(false);
+  expect([copies, [...files.files.keys()]]).toEqual([1, [`${first.id}_1.png`]]);
+});
+
 it('copies no outputs for a job that has ended', async () => {
   const fleet = await openFleet();
   const first = await rendered(fleet);

@@ -24,6 +24,11 @@ export function createReuse(redis: Redis, keys: Keys, { jobTtlSeconds }: { reado
     const [status, phase, from] = await orUnavailable(() => redis.hmget(keys.job(id), ...fields));
     return status === 'queued' && phase === 'waiting' && from === first;
   };
+  /** Whether the job has outputs, or a worker may be storing them. */
+  const mayHaveOutputs = async (id: string) => {
+    const [status, claim] = await orUnavailable(() => redis.hmget(keys.job(id), 'status', 'claim'));
+    return status === 'succeeded' || claim != null;
+  };
   const isOverStorage = async (key: string) => {
     const args = { key, verb: 'use' };
     const reply = await orUnavailable(() => runScript(redis, 'storage', keys.storage, keys.prefix, args));
@@ -37,6 +42,7 @@ export function createReuse(redis: Redis, keys: Keys, { jobTtlSeconds }: { reado
   const copyTo = async (first: First, id: string, files: OutputFiles, signal: AbortSignal) => {
     const outputs = first.outputs.map((output) => ({ ...output, file: output.file.replace(first.id, id) }));
     for (const [n, { file }] of outputs.entries()) {
+      if (!(await isWaitingFor(first.id, id))) return false;
       const content = await files.open(first.outputs[n]?.file ?? '');
       if (content === undefined) return false;
       await files.put(file, content, { signal });
@@ -52,14 +58,13 @@ export function createReuse(redis: Redis, keys: Keys, { jobTtlSeconds }: { reado
      * signal's reason.
      */
     give: async (first: First, id: string, files: OutputFiles, signal: AbortSignal) => {
-      if (!(await isWaitingFor(first.id, id)) || (await isOverStorage(first.key))) return false;
+      if (await isOverStorage(first.key)) return false;
       let isGiven = false;
       try {
         isGiven = await copyTo(first, id, files, signal);
         return isGiven;
       } finally {
-        // While it waits, no worker stores outputs under these names.
-        if (!isGiven && (await isWaitingFor(first.id, id))) {
+        if (!isGiven && !(await mayHaveOutputs(id))) {
           for (const { file } of first.outputs) await files.delete(file.replace(first.id, id));
         }
       }
