@@ -52,6 +52,8 @@ export function wellFormed(_name: string, value: unknown): unknown {
 }
 
 const NOTHING_LOST = 'The job queue cannot be reached at the moment. Nothing was lost; try again shortly.';
+const NO_MEMORY =
+  "The job queue's memory is full, so it accepts nothing new. Its operator can raise Redis' maxmemory, or keep ended jobs for less time (JOB_TTL_SECONDS, KEY_JOBS_KEPT).";
 
 /** Turns any error of Redis or its client into `queue_unavailable`, the only such error that callers may see. */
 export async function orUnavailable<T>(action: () => Promise<T>, detail = NOTHING_LOST): Promise<T> {
@@ -59,6 +61,7 @@ export async function orUnavailable<T>(action: () => Promise<T>, detail = NOTHIN
     return await action();
   } catch (cause) {
     if (cause instanceof FleetError) throw cause;
-    throw new FleetError('queue_unavailable', detail, { retryAfterSeconds: 1, cause });
+    const isFull = cause instanceof Error && cause.message.includes('OOM command not allowed');
+    throw new FleetError('queue_unavailable', isFull ? NO_MEMORY : detail, { retryAfterSeconds: 1, cause });
   }
 }

@@ -1,9 +1,9 @@
 import { newId } from '@comfy-fleet/contracts';
-import { claimNext } from '@comfy-fleet/testing';
+import { askRedis, claimNext } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { createWorkQueues } from '../src/queue/work-queues.js';
 import { presentJob } from '../src/record/present-job.js';
-import { anOrder, aRequest, nextClaim, openFleet, POOL, quietLog, succeeded } from './builders.js';
+import { anOrder, aRequest, nextClaim, openFleet, ownRedis, POOL, quietLog, succeeded } from './builders.js';
 
 it('keeps every parameter of the request exactly, including a seed of 2^64−1 and words in any script', async () => {
   const fleet = await openFleet();
@@ -55,6 +55,14 @@ it("adds the work item and wakes workers as BullMQ's queue.add does", async () =
   expect(ours.place).toBe(2n ** 32n);
   expect(Number(later) - Number(timestamp)).toBeGreaterThanOrEqual(0);
   expect(Number(timestamp)).toBeGreaterThan(Date.now() - 60_000);
+});
+
+it('says what the operator can do when Redis refuses it because its memory is full', async () => {
+  const server = await ownRedis();
+  const fleet = await openFleet({ url: server.url });
+  await askRedis(server, 'CONFIG SET maxmemory 1');
+  const refused = { code: 'queue_unavailable', detail: expect.stringContaining('raise') };
+  await expect(fleet.submit()).rejects.toMatchObject(refused);
 });
 
 it('does not revive an ended job when its creation is repeated', async () => {
