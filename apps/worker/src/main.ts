@@ -40,6 +40,8 @@ const MAX_CATALOGUE_BYTES = 64 * 1024 * 1024;
 const MAX_REFUSALS = 10;
 /** How long to retry storing an output or reading an input file before the job fails. */
 const STORE_RETRY_MS = 60_000;
+/** The most nodes whose results a ComfyUI without `--cache-lru` keeps; see KeptResults. */
+const MAX_KEPT_NODES = 10_000;
 /** A job younger than this gets previews, because its caller may only be about to follow it. */
 const FOLLOW_WITHIN_MS = 5000;
 /** An instance rests after failures of this many different jobs in a row that may be its fault, for these times. */
@@ -109,6 +111,7 @@ async function main(): Promise<void> {
       pollMs: POLL_MS,
       maxGpuSeconds: config.workflows.maxGpuSeconds,
       maxKeptPixels: config.limits.maxJobPixels,
+      maxKeptNodes: MAX_KEPT_NODES,
       maxAttempts,
       maxRefusals: MAX_REFUSALS,
       maxInstanceDeaths,

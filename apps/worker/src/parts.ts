@@ -119,12 +119,13 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
   });
 
   // Slots and the upkeep of instances
-  const { maxKeptPixels } = settings;
+  const { maxKeptPixels, maxKeptNodes } = settings;
   const chargeLoads = (shares: readonly JobShare[]) => {
     const charging = ledger.encodeAhead.chargeLoads(shares);
     charging.catch((error: unknown) => log.warn('the load of models was not charged', { error }));
   };
-  const allSlots = instances.map((instance) => new Slots({ instance, instruments, maxKeptPixels, chargeLoads }));
+  const kept = { maxKeptPixels, maxKeptNodes, chargeLoads };
+  const allSlots = instances.map((instance) => new Slots({ instance, instruments, ...kept }));
   const restAfterKills = createKillWatch({ kills: ledger.kills, allSlots });
   const restarter = createRestarter({ rules: options.restart, log });
   const hungWatch = createHungWatch({

@@ -204,6 +204,7 @@ describe('the claim loop of a pool', () => {
       instance: (allSlots[0] as Slots).instance,
       instruments: createInstruments(metrics),
       maxKeptPixels: 500_000_000,
+      maxKeptNodes: 10_000,
       chargeLoads: () => {},
     });
     const record = { id: 'here', pool: 'default', key: 'mallory', request: { inputs: {} } } as unknown as JobRecord;

@@ -177,7 +177,8 @@ export function someSlots(url: string, over: Partial<InstanceOptions> = {}): Slo
     ...over,
   });
   onTestFinished(() => instance.close());
-  return new Slots({ instance, instruments: someInstruments(), maxKeptPixels: 500_000_000, chargeLoads: () => {} });
+  const kept = { maxKeptPixels: 500_000_000, maxKeptNodes: 10_000, chargeLoads: () => {} };
+  return new Slots({ instance, instruments: someInstruments(), ...kept });
 }
 
 export function someInstruments(): Instruments {

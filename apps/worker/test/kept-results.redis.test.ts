@@ -6,10 +6,13 @@ import { aGpu, openStack } from './worker-stack.js';
 const MOST = 1000;
 
 /** Runs jobs whose results take this much memory, and answers which of them had to load their checkpoint. */
-async function loadsOf(keptPixels: readonly number[], { cacheLru = 64, cacheModels = 0, isBehind = false } = {}) {
+async function loadsOf(
+  keptPixels: readonly number[],
+  { cacheLru = 64, cacheModels = 0, maxKeptNodes = 10_000, isBehind = false } = {},
+) {
   const gpu = await aGpu(isBehind ? 300 : 20, { cacheLru, cacheModels });
   const stack = await openStack();
-  const worker = await stack.startWorker('w', [gpu.url], { tools: { maxKeptPixels: MOST } });
+  const worker = await stack.startWorker('w', [gpu.url], { tools: { maxKeptPixels: MOST, maxKeptNodes } });
   await worker.allUp();
   const order = (kept: number, seed: number) => {
     const request = { ...aRequest({ seed: `${seed}` }), keptPixels: kept };
@@ -56,6 +59,13 @@ it.each([
   ['drops results itself when memory is low', { cacheModels: 4 }],
 ])('leaves a ComfyUI alone that %s', async (_kind, mode) => {
   expect(await loadsOf([900, 900, 900], mode)).toEqual([true, false, false]);
+});
+
+it.each([
+  ['keeps only the results of the last prompt', { cacheLru: 0 }],
+  ['drops results itself when memory is low', { cacheModels: 4 }],
+])('has a ComfyUI that %s drop them after many nodes, too', async (_kind, mode) => {
+  expect(await loadsOf([1, 1, 1, 1], { ...mode, maxKeptNodes: 50 })).toEqual([true, false, true, false]);
 });
 
 it('remembers the results of a ComfyUI whose socket broke, because it may still keep them', async () => {

@@ -137,6 +137,7 @@ export async function openStack() {
           pollMs: 50,
           maxGpuSeconds: 3600,
           maxKeptPixels: 500_000_000,
+          maxKeptNodes: 10_000,
           maxAttempts: 3,
           maxRefusals: 10,
           maxInstanceDeaths: 2,

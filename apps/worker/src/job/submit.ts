@@ -27,7 +27,7 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
     job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt });
   }
   const previews = (await isFollowed(job, tools)) ? {} : { preview_method: 'none' };
-  await job.slot.slots.makeRoom(job.signal, job.record);
+  await job.slot.slots.makeRoom(job.signal, { record: job.record, nodes: Object.keys(bound.graph).length });
   const hint = await tools.hintBefore(job.instance, job.record, bound);
   const submission = await job.recordSubmission(promptId, bound);
   submission.hint = hint;

@@ -20,6 +20,7 @@ export interface JobSettings {
   readonly maxGpuSeconds: number;
   /** See KeptResultsOptions. */
   readonly maxKeptPixels: number;
+  readonly maxKeptNodes: number;
   /** How often a job may execute before it fails for being lost. */
   readonly maxAttempts: number;
   /** How often instances may refuse or lose a job before it begins. */

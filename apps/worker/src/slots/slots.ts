@@ -5,7 +5,7 @@ import { subjectOf } from '../instance/scope.js';
 import type { Instruments } from '../instruments.js';
 import type { Submission } from '../submission/submission.js';
 import { AHEAD_MS, GpuMeter } from './gpu-meter.js';
-import { KeptResults, type KeptResultsOptions } from './kept-results.js';
+import { type ComingJob, KeptResults, type KeptResultsOptions } from './kept-results.js';
 import { Paces } from './paces.js';
 import { SlotHint } from './slot-hint.js';
 
@@ -42,9 +42,9 @@ export class Slots {
   readonly ended = { succeeded: 0, failed: 0 };
   readonly paces = new Paces();
 
-  constructor({ instance, instruments, maxKeptPixels, chargeLoads }: SlotsOptions) {
+  constructor({ instance, instruments, ...kept }: SlotsOptions) {
     this.instance = instance;
-    this.#keptResults = new KeptResults({ instance, maxKeptPixels, chargeLoads });
+    this.#keptResults = new KeptResults({ instance, ...kept });
     this.meter = new GpuMeter(instance.name, instruments);
     this.hint = new SlotHint({
       began: (record, at) => this.#hintBegan(record, at),
@@ -188,8 +188,10 @@ export class Slots {
    * Frees ComfyUI's memory of earlier results if those of the `next` job could exceed it. To be called before the
    * submission of a prompt, and when one begins, because its results can be dropped only when it has ended.
    */
-  async makeRoom(signal: AbortSignal, next?: JobRecord): Promise<void> {
-    const waiting = this.#there.filter(({ submission }) => submission?.hasBegun !== true).map(({ record }) => record);
+  async makeRoom(signal: AbortSignal, next?: ComingJob): Promise<void> {
+    const waiting = this.#there.flatMap(({ record, submission }) =>
+      submission?.hasBegun === true ? [] : [{ record, nodes: Object.keys(submission?.graph ?? {}).length }],
+    );
     await this.#keptResults.makeRoom(waiting, next, signal);
   }
 
