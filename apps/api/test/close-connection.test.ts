@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { RequestListener, ServerResponse } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { LINGER_MS, listen, MAX_PIPELINED } from '../src/server/listen.js';
@@ -38,6 +38,8 @@ function clientOf(port: number) {
     },
   };
 }
+
+type Client = ReturnType<typeof clientOf>;
 
 const refusing: RequestListener = (_request, response) => {
   response.writeHead(401, { 'Content-Length': 2 }).end('no');
@@ -110,10 +112,11 @@ describe('a connection whose request is answered before its body has arrived', (
 });
 
 it.each([
-  ['when it closes its side of the connection', 64 * MIB, '', 60_000, (socket: Socket) => void socket.end()],
+  ['when it closes its side of the connection', 64 * MIB, '', 60_000, ({ socket }: Client) => void socket.end()],
   ['when it does nothing for too long', 64 * MIB, '', 200, () => {}],
   // The kernel accepts these at once, so that the server has nothing left to do.
   ['although it wanted no other', MIB, 'Connection: close\r\n', 200, () => {}],
+  ['although it keeps sending', MIB, 'Connection: close\r\n', 200, (client: Client) => void client.trickled()],
   ['although the rest of the body did not come', MIB, 'Content-Length: 1\r\n', 2 * LINGER_MS, () => {}],
 ])('what a client has not read of a response is dropped %s', async (_when, bytes, more, idleMs, then) => {
   let closed: Promise<unknown> | undefined;
@@ -121,11 +124,12 @@ it.each([
     closed = once(request.socket, 'close');
     response.setHeader('Content-Length', bytes).end(Buffer.alloc(bytes));
   };
-  const { socket, send, ended } = clientOf((await serve(app, idleMs)).port);
+  const client = clientOf((await serve(app, idleMs)).port);
+  const { socket, send, ended } = client;
   socket.pause();
   await send(`GET / HTTP/1.1\r\nHost: x\r\n${more}\r\n`);
   await until('the request', () => closed !== undefined);
-  then(socket);
+  then(client);
   await closed;
   socket.resume();
   await Promise.race([ended, once(socket, 'close')]);

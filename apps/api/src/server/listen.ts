@@ -252,6 +252,9 @@ function closeWhenRead(response: ServerResponse): void {
   // Node calls this after the last response of a connection.
   socket.destroySoon = () => {
     if (isEnded) socket.end();
+    // What the client sends from now on is not read, so that it is no sign that the client reads.
+    const late = setTimeout(() => socket.resetAndDestroy(), socket.timeout);
+    socket.setTimeout(0).once('close', () => clearTimeout(late));
     discardRest(socket);
   };
 }
