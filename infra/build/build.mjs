@@ -43,7 +43,7 @@ const API_FILES = { ...LUA, pages: 'apps/api/src/server/pages', studio: `${STUDI
 const TARGETS = {
   [STUDIO]: { options: pages(STUDIO, ['main.tsx', 'styles/index.css']) },
   'apps/api': { options: program('apps/api', ['main', 'decoding/decoder']), copies: API_FILES },
-  'apps/worker': { options: program('apps/worker', ['main']), copies: LUA },
+  'apps/worker': { options: program('apps/worker', ['main', 'job/media-thread']), copies: LUA },
   'apps/dispatcher': { options: program('apps/dispatcher', ['main']), copies: LUA },
   'apps/cli': { options: program('apps/cli', ['main']), copies: LUA },
   'apps/simulator': { options: program('apps/simulator', ['main']), copies: RECORDINGS },
@@ -110,6 +110,7 @@ function allPrograms() {
   const apps = ['api', 'worker', 'dispatcher', 'simulator'].map((app) => [app, `apps/${app}/src/main.ts`]);
   const own = {
     decoder: 'apps/api/src/decoding/decoder.ts',
+    'media-thread': 'apps/worker/src/job/media-thread.ts',
     cli: 'infra/npm/main.mjs',
     'restart-simulator': 'infra/local/restart-simulator.mjs',
   };

@@ -22,6 +22,7 @@ import {
   whileRedisAnswers,
 } from '@comfy-fleet/telemetry';
 import { loadWorkflows, MAX_OUTPUTS } from '@comfy-fleet/workflows';
+import { createMediaReader } from './job/media-facts.js';
 import { modelSetup } from './models/setup.js';
 import { orderWarmUp } from './upkeep/warm-up-order.js';
 import { startWorker } from './worker.js';
@@ -118,6 +119,7 @@ async function main(): Promise<void> {
       maxWorkerDeaths,
       maxOutputBytes: config.worker.maxOutputBytes,
       maxOutputs: MAX_OUTPUTS,
+      mediaFacts: createMediaReader(),
       storeRetryMs: STORE_RETRY_MS,
       followWithinMs: FOLLOW_WITHIN_MS,
       fastSaveBelowMs: config.worker.fastSaveBelowMs,

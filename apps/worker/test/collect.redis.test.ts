@@ -8,6 +8,7 @@ import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
+import { mediaFacts } from '@comfy-fleet/frames';
 import type { Graph } from '@comfy-fleet/workflows';
 import sharp from 'sharp';
 import { expect, it, onTestFinished } from 'vitest';
@@ -44,7 +45,13 @@ const entry: HistoryEntry = {
 async function collect(file: Buffer, of: Partial<HistoryEntry> = {}, limits: Partial<Tools> = {}, graph: Graph = {}) {
   const { frames } = await someStores();
   const { job, submission } = await aSubmittedJob(await showing(file), undefined, graph);
-  const tools = { frames, maxOutputBytes: 1024 * 1024, maxOutputs: 5, ...limits } as Partial<Tools> as Tools;
+  const tools = {
+    frames,
+    mediaFacts,
+    maxOutputBytes: 1024 * 1024,
+    maxOutputs: 5,
+    ...limits,
+  } as Partial<Tools> as Tools;
   const collecting = collectOutputs(
     job,
     { submission, entry: { ...entry, ...of } },

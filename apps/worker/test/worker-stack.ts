@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createComfyClient } from '@comfy-fleet/comfyui';
 import { newId } from '@comfy-fleet/contracts';
-import { createFileFrames, type FrameStore, type FrameStores, inputName } from '@comfy-fleet/frames';
+import { createFileFrames, type FrameStore, type FrameStores, inputName, mediaFacts } from '@comfy-fleet/frames';
 import { createMetrics } from '@comfy-fleet/telemetry';
 import {
   claimNext,
@@ -144,6 +144,7 @@ export async function openStack() {
           maxWorkerDeaths: 10,
           maxOutputBytes: 1024 ** 3,
           maxOutputs: 100,
+          mediaFacts,
           storeRetryMs: 0,
           followWithinMs: 60_000,
           fastSaveBelowMs: 0,

@@ -134,7 +134,7 @@ export async function collectOutputs(
   tools: Tools,
   signal: AbortSignal,
 ): Promise<StoredOutput[]> {
-  const { frames, maxOutputBytes, maxOutputs } = tools;
+  const { frames, mediaFacts, maxOutputBytes, maxOutputs } = tools;
   const { files, texts, values } = wantedOutputs(entry, { graph: submission.graph, asked });
   if (files.length + texts.length > maxOutputs) {
     const detail = `The workflow made ${files.length + texts.length} outputs; at most ${maxOutputs} are kept.`;
@@ -146,7 +146,8 @@ export async function collectOutputs(
     const n = stored.length + 1;
     job.mayHaveStored = true;
     // The rendering stays in ComfyUI, so only storing is repeated.
-    const once = () => retryUntilReachable(job, () => step(n, { submission, frames, maxBytes, signal }), { signal });
+    const once = () =>
+      retryUntilReachable(job, () => step(n, { submission, frames, mediaFacts, maxBytes, signal }), { signal });
     const holdsSpace = stored.length > 0;
     const untilStored = () => retryWhileStorageFails(job, 'storing', tools, signal, once, { holdsSpace });
     const output = await inStoring(`${job.record.id}_${n}`, untilStored);

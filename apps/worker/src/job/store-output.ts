@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type OutputFile, type OutputText, PREVIEW, SOCKET_PICTURES } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
-import { editFile, FRAME_TYPES, type FrameStore, fileFactsOf, frameName, mediaFacts } from '@comfy-fleet/frames';
+import { editFile, FRAME_TYPES, type FrameStore, fileFactsOf, frameName } from '@comfy-fleet/frames';
 import { type Listed, listedToKeep, type OutputRecord } from '@comfy-fleet/jobs';
 import { isFastSaved } from '@comfy-fleet/workflows';
 import { imageSize } from 'image-size';
@@ -9,6 +9,7 @@ import { FastSaveFailed } from '../submission/fast-save.js';
 import type { Submission } from '../submission/submission.js';
 import type { HeldJob } from './held-job.js';
 import { pngOfWebp } from './png-of-webp.js';
+import type { Tools } from './tools.js';
 
 /**
  * Enough of a file to recognise its type and a picture's size. A JPEG has its size behind its metadata, which may
@@ -21,6 +22,7 @@ const PICTURES: ReadonlySet<string> = new Set(Object.values(FRAME_TYPES));
 export interface Storing {
   readonly submission: Submission;
   readonly frames: FrameStore;
+  readonly mediaFacts: Tools['mediaFacts'];
   /** How many more bytes the job may store. */
   readonly maxBytes: number;
   readonly signal: AbortSignal;
@@ -38,7 +40,7 @@ export async function storeFile(
   job: HeldJob,
   file: OutputFile,
   n: number,
-  { submission, frames, maxBytes, signal }: Storing,
+  { submission, frames, mediaFacts, maxBytes, signal }: Storing,
 ): Promise<StoredOutput> {
   const { names, graph } = submission;
   const isFast = isFastSaved(graph, file.nodeId, file.filename);

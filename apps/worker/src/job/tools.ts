@@ -1,4 +1,4 @@
-import type { FrameStore } from '@comfy-fleet/frames';
+import type { FrameStore, MediaFacts, StoredMedia } from '@comfy-fleet/frames';
 import type { CrossCheck, HungPrompt, InstanceFault, InstanceNames, JobRecord, SharedInputs } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Workflows } from '@comfy-fleet/workflows';
@@ -32,6 +32,8 @@ export interface JobSettings {
   /** The most bytes of a job's outputs together. */
   readonly maxOutputBytes: number;
   readonly maxOutputs: number;
+  /** Reads the size and duration of a stored output. */
+  readonly mediaFacts: (media: StoredMedia) => Promise<MediaFacts>;
   /** How long to retry storing outputs. */
   readonly storeRetryMs: number;
   /** How long after its creation a job is assumed to be followed. */
