@@ -97,6 +97,14 @@ describe('retention by free disk space', () => {
     );
   });
 
+  it('deletes them before too little is free, since orders are refused from then on', async () => {
+    const home = await openHousehold();
+    const jobs = [];
+    for (let days = 10; days > 0; days -= 1) jobs.push(await home.ended(days * DAY, { bytes: 1e9 }));
+    await retain(home.retention({ minFreeBytes: ((await home.frames.freeBytes()) ?? 0) - 0.3e9 }));
+    expect(await home.existing(jobs)).toEqual(jobs.slice(1));
+  });
+
   it('deletes files of a key beyond its share that are older than a minute, so that other keys can store files', async () => {
     const home = await openHousehold();
     const old = await home.ended(120, { key: 'ben', bytes: HUGE });

@@ -28,6 +28,8 @@ export interface Retention extends Stores {
 const YOUNG_MS = 60_000;
 /** Younger files are not deleted to free disk space, since their callers may not have fetched them yet. */
 const RECENT_MS = 3_600_000;
+/** The part of the volume's space that files may fill: orders are refused until the next run when they fill all of it. */
+const MOST_FULL = 0.9;
 /** No write takes this long: half-written files of this age were left by a process that died. */
 const ABANDONED_MS = 86_400_000;
 
@@ -143,7 +145,7 @@ async function deleteDue(
   const shares = createShares({
     holdings: kept,
     bytes: inventory.bytes - done.bytes,
-    most: Math.max(0, Math.min(framesMaxBytes, capacity)),
+    most: Math.max(0, Math.min(framesMaxBytes, MOST_FULL * capacity)),
     isEvictable: (holding) => {
       if (holding.kind === 'job') return now - holding.modifiedAt > recentMs;
       // An order may be about to use a recently touched input.
