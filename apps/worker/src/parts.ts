@@ -251,6 +251,7 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     instanceNames,
     sharedInputs: ledger.sharedInputs,
     store,
+    fitsShare: ledger.fitsShare,
     nodeTimes,
     fastSave,
     countOthers: createCountOthers(presence.workers, ledger.abilities, workflows),

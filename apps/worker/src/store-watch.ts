@@ -7,6 +7,8 @@ import type { Logger } from '@comfy-fleet/telemetry';
 const CHECK_MS = 5000;
 /** Size of the test file. It is as large as a picture, because a few bytes can still be written to a full disk. */
 const PROBE_BYTES = 1024 * 1024;
+/** The part of MIN_FREE_BYTES that the outputs of each job may take. */
+const PART_OF_JOB = 1 / 4;
 
 export interface StoreFault {
   /** Why nothing can be stored, for operators. */
@@ -28,6 +30,8 @@ export interface StoreWatch {
   readonly fault: StoreFault | undefined;
   /** Checks the store; call it repeatedly. Never throws. */
   check(): Promise<void>;
+  /** Whether enough stays free after `bytes` more, the last of the `sum` of a job's outputs. */
+  hasSpace(bytes: number, sum: number): Promise<boolean>;
   /** An output could not be stored. Resolves once it is known whether others can be. */
   failed(): Promise<void>;
 }
@@ -84,6 +88,11 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
       return fault;
     },
     check,
+    hasSpace: async (bytes, sum) => {
+      if (sum <= PART_OF_JOB * minFreeBytes) return true;
+      const free = await frames.freeBytes();
+      return free === undefined || free - bytes >= minFreeBytes;
+    },
     failed: async () => {
       suspect = true;
       await check();

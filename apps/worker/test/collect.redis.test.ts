@@ -8,15 +8,15 @@ import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
-import { mediaFacts } from '@comfy-fleet/frames';
+import { type FrameStore, mediaFacts } from '@comfy-fleet/frames';
 import type { Graph } from '@comfy-fleet/workflows';
 import sharp from 'sharp';
 import { expect, it, onTestFinished } from 'vitest';
 import { collectOutputs } from '../src/job/collect.js';
 import type { Tools } from '../src/job/tools.js';
-import type { StoreFault } from '../src/store-watch.js';
+import { createStoreWatch, type StoreFault } from '../src/store-watch.js';
 import { FastSaveFailed } from '../src/submission/fast-save.js';
-import { aSubmittedJob } from './held.js';
+import { aSubmittedJob, quietLog } from './held.js';
 import { namesIn, someStores } from './worker-stack.js';
 
 const sha256Of = (content: Buffer) => createHash('sha256').update(content).digest('hex');
@@ -42,12 +42,19 @@ const entry: HistoryEntry = {
   values: [],
 };
 
+function storeWatch(frames: FrameStore, minFreeBytes = 0) {
+  const stores = { frames, fault: async () => undefined };
+  return createStoreWatch({ stores, minFreeBytes, owner: 'w', onChange: () => {}, log: quietLog() });
+}
+
 async function collect(file: Buffer, of: Partial<HistoryEntry> = {}, limits: Partial<Tools> = {}, graph: Graph = {}) {
   const { frames } = await someStores();
   const { job, submission } = await aSubmittedJob(await showing(file), undefined, graph);
+  const store = storeWatch(frames);
   const tools = {
     frames,
     mediaFacts,
+    store,
     maxOutputBytes: 1024 * 1024,
     maxOutputs: 5,
     ...limits,
@@ -274,7 +281,8 @@ it.each([
     if (typeof name !== 'string' || !name.includes('_2') || !isRefused) return frames.put(name, source, options);
     throw new FleetError('storage_failed', 'There is no space left.');
   };
-  const store = { fault: undefined as StoreFault | undefined, failed: async () => {} };
+  const hasSpace = async () => true;
+  const store = { fault: undefined as StoreFault | undefined, failed: async () => {}, hasSpace };
   store.failed = async () => {
     store.fault = { reason: 'no space', since: 0, isFull };
     isRefused = isFull;
@@ -288,6 +296,23 @@ it.each([
   const { collecting } = await collect(Buffer.alloc(1024), { outputs }, tools);
   if (isFull) await expect(collecting).rejects.toMatchObject({ code: 'storage_failed' });
   else expect(await collecting).toHaveLength(2);
+});
+
+it.each([
+  ['stores outputs that leave too little space within the share of the key', 4096, 2048, undefined],
+  ['fails at outputs that leave too little space beyond it', 4096, 2047, 'storage_share_exceeded'],
+  ['stores a small part of that space anyway', 8192, 0, undefined],
+])('%s', async (_what, minFreeBytes, share, code) => {
+  const outputs = [called('a.bin'), called('b.bin')];
+  const { frames } = await someStores({ freeBytes: async () => minFreeBytes });
+  const tools = {
+    frames,
+    store: storeWatch(frames, minFreeBytes),
+    fitsShare: async (_key: string, bytes: number) => bytes <= share,
+  };
+  const { collecting } = await collect(Buffer.alloc(1024), { outputs }, tools);
+  if (code === undefined) expect(await collecting).toHaveLength(2);
+  else await expect(collecting).rejects.toMatchObject({ code });
 });
 
 it('counts all outputs of the job against MAX_OUTPUT_BYTES', async () => {

@@ -24,7 +24,7 @@ async function setUp(script: Script = {}) {
   const fastSave = createFastSave({ belowMs: 0, workflows, nodeTimes, frames, isBusy: () => false, log: quietLog() });
   const hintBefore = async () => undefined;
   const names = { instanceNames: INSTANCE_NAMES };
-  const store = { fault: undefined, failed: async () => {} };
+  const store = { fault: undefined, failed: async () => {}, hasSpace: async () => true };
   const tools: Partial<Tools> = { workflows, nodeTimes, fastSave, inputs, store, hintBefore, ...names };
   return {
     ...held,

@@ -170,6 +170,14 @@ describe('the share of a key', () => {
     await found(1000, keys);
     expect((await use(key)).isOver).toBe(isOver);
   });
+
+  it('is what the outputs of a job fit or do not, beside the files that cannot be deleted', async () => {
+    const worker = fleet.worker();
+    const fits = (bytes: number) => worker.fitsShare('a', bytes);
+    expect(await fits(1e15)).toBe(true); // nothing is measured yet
+    await found(1000, { a: [300, 100], b: [100, 0] });
+    expect([await fits(300), await fits(301)]).toEqual([true, false]);
+  });
 });
 
 describe('a job of a key whose files fill its share', () => {

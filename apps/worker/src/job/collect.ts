@@ -28,6 +28,9 @@ const MOST_TEXT_BYTES = 64 * 1024;
 /** Total size of the other values that a job's nodes showed, as JSON. Values beyond that are dropped. */
 const MOST_VALUES_BYTES = 64 * 1024;
 
+const NO_SPACE =
+  'The storage is full, and with the outputs of this job the files of this API key would exceed its share. Delete jobs or assets that are no longer needed, or try again later: files older than an hour are deleted, oldest first.';
+
 /** Fetches the outputs from ComfyUI, stores them, and ends the job. Stops when the caller cancels. */
 export async function collectAndFinish(
   job: HeldJob,
@@ -134,7 +137,7 @@ export async function collectOutputs(
   tools: Tools,
   signal: AbortSignal,
 ): Promise<StoredOutput[]> {
-  const { frames, mediaFacts, maxOutputBytes, maxOutputs } = tools;
+  const { frames, mediaFacts, maxOutputBytes, maxOutputs, store, fitsShare } = tools;
   const { files, texts, values } = wantedOutputs(entry, { graph: submission.graph, asked });
   if (files.length + texts.length > maxOutputs) {
     const detail = `The workflow made ${files.length + texts.length} outputs; at most ${maxOutputs} are kept.`;
@@ -142,12 +145,19 @@ export async function collectOutputs(
   }
   const stored: StoredOutput[] = [];
   let maxBytes = maxOutputBytes;
-  const store = async (step: (n: number, storing: Storing) => Promise<StoredOutput>) => {
+  const requireSpace = async (bytes: number) => {
+    const sum = maxOutputBytes - maxBytes + bytes;
+    if ((await store.hasSpace(bytes, sum)) || (await fitsShare(job.record.key, sum))) return;
+    throw new FleetError('storage_share_exceeded', NO_SPACE);
+  };
+  const keep = async (step: (n: number, storing: Storing) => Promise<StoredOutput>) => {
     const n = stored.length + 1;
     job.mayHaveStored = true;
     // The rendering stays in ComfyUI, so only storing is repeated.
     const once = () =>
-      retryUntilReachable(job, () => step(n, { submission, frames, mediaFacts, maxBytes, signal }), { signal });
+      retryUntilReachable(job, () => step(n, { submission, frames, mediaFacts, maxBytes, requireSpace, signal }), {
+        signal,
+      });
     const holdsSpace = stored.length > 0;
     const untilStored = () => retryWhileStorageFails(job, 'storing', tools, signal, once, { holdsSpace });
     const output = await inStoring(`${job.record.id}_${n}`, untilStored);
@@ -155,7 +165,7 @@ export async function collectOutputs(
     maxBytes -= output.bytes;
   };
   for (const file of files) {
-    await store((n, storing) => storeFile(job, file, n, storing)).catch((error: unknown) => {
+    await keep((n, storing) => storeFile(job, file, n, storing)).catch((error: unknown) => {
       if (!(error instanceof OutputMissing) || !isOfEarlierPrompt(job, file)) throw error;
     });
   }
@@ -163,13 +173,13 @@ export async function collectOutputs(
     // A node that saves a text also shows it.
     const sha256 = sha256Of(submission.names.inText(text.text));
     const isSaved = stored.some((output) => output.nodeId === text.nodeId && output.sha256 === sha256);
-    if (!isSaved) await store((n, storing) => storeText(job, text, n, storing));
+    if (!isSaved) await keep((n, storing) => storeText(job, text, n, storing));
   }
   const shown = asMuchAsFits(values, submission, maxOutputs - stored.length);
   if (shown.length < values.length) {
     job.log.warn('the nodes of the job showed more values than are kept', { kept: shown.length, of: values.length });
   }
-  for (const one of shown) await store((n, storing) => storeValues(job, one, n, storing));
+  for (const one of shown) await keep((n, storing) => storeValues(job, one, n, storing));
   return stored;
 }
 

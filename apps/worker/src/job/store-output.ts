@@ -25,6 +25,8 @@ export interface Storing {
   readonly mediaFacts: Tools['mediaFacts'];
   /** How many more bytes the job may store. */
   readonly maxBytes: number;
+  /** Throws storage_share_exceeded if it may not store a file of this size. */
+  readonly requireSpace: (bytes: number) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -33,14 +35,14 @@ export type StoredOutput = Omit<OutputRecord, 'name'>;
 
 /**
  * Streams a file from the job's instance into the store as its nth output. A picture that was saved fast is stored as a
- * PNG. Throws output_too_large, no_output for a damaged picture, FastSaveFailed, and errors of the instance and the
+ * PNG. Throws output_too_large, storage_share_exceeded, no_output for a damaged picture, FastSaveFailed, and errors of the instance and the
  * store.
  */
 export async function storeFile(
   job: HeldJob,
   file: OutputFile,
   n: number,
-  { submission, frames, mediaFacts, maxBytes, signal }: Storing,
+  { submission, frames, mediaFacts, maxBytes, requireSpace, signal }: Storing,
 ): Promise<StoredOutput> {
   const { names, graph } = submission;
   const isFast = isFastSaved(graph, file.nodeId, file.filename);
@@ -51,6 +53,7 @@ export async function storeFile(
     const { stream, bytes: told = 0 } = await client.view(file, signal);
     try {
       if (told > maxBytes && !isFast) throw tooLarge(filename);
+      await requireSpace(told);
       const { start, whole } = await peek(editFile(isFast ? pngOfWebp(stream) : stream, names.edit), HEAD_BYTES);
       const { extension, contentType, kind } = await fileFactsOf(start, filename);
       const size = sizeOf(start, filename, { isPicture: PICTURES.has(contentType), isImage: kind === 'image' });

@@ -58,7 +58,9 @@ export interface Tools extends Omit<JobSettings, 'workflows'> {
   /** Which jobs use which files in ComfyUI's input folders. */
   readonly sharedInputs: SharedInputs;
   /** Whether outputs can be stored. */
-  readonly store: Pick<StoreWatch, 'fault' | 'failed'>;
+  readonly store: Pick<StoreWatch, 'fault' | 'failed' | 'hasSpace'>;
+  /** Whether so many bytes more are within the key's share of the storage. */
+  readonly fitsShare: (key: string, bytes: number) => Promise<boolean>;
   /** Records that an instance ignores an interrupt; see HungWatch. */
   readonly recordHung: (prompt: HungPrompt) => Promise<void>;
   /** The least GPU memory for another try of a job with these faults, in bytes. */

@@ -18,6 +18,10 @@ if args.verb == 'add' then
   return 1
 end
 
+local stored, share, is_over, lasting = use_of_storage(key)
+
+-- Returns 1 if the key's files that cannot be deleted, with `bytes` more, are within its share.
+if args.verb == 'fits' then return (not share or lasting + args.bytes <= share) and 1 or 0 end
+
 -- Returns the key's bytes, its share in bytes (-1 if unknown), and 1 if it may store no more now.
-local stored, share, is_over = use_of_storage(key)
 return {stored, share or -1, is_over and 1 or 0}

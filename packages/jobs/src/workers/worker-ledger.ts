@@ -2,7 +2,7 @@ import type { RedisSettings } from '@comfy-fleet/config';
 import { orAborted } from '@comfy-fleet/contracts';
 import { createRedisClock, createReplication, createSubscriptions, workerConnection } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { orUnavailable, withScripts } from '../connection.js';
+import { orUnavailable, runScript, withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createModels } from '../models/models.js';
 import { createPayloads, type PayloadFiles } from '../record/payloads.js';
@@ -92,6 +92,12 @@ export function createWorkerLedger(options: WorkerLedgerOptions) {
     /** The source of what a job runs; undefined if it is gone. Also throws `storage_failed`. */
     source: (job: SourceOwner) => orUnavailable(() => readSource(redis, keys, payloads, job)),
     sharedInputs: createSharedInputs(redis, keys),
+    /** Whether the key's files that cannot be deleted for others, with so many bytes more, are within its share. */
+    fitsShare: (key: string, bytes: number): Promise<boolean> =>
+      orUnavailable(async () => {
+        const args = { key, verb: 'fits', bytes };
+        return (await runScript(redis, 'storage', keys.storage, keys.prefix, args)) === 1;
+      }),
     /** Resolves when Redis answers. */
     ping: async (signal: AbortSignal): Promise<void> => {
       signal.throwIfAborted();

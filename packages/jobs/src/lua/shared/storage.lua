@@ -34,14 +34,15 @@ local function count_file(key, digest, bytes, life)
   if redis.call('HSETNX', senders, key, now_ms()) == 1 then add_stored(key, bytes, redis.call('HLEN', senders) > 1) end
   outlive(senders, life)
 end
--- Returns what the key has stored, its share (false until the housekeeping has measured the store), and whether it may store
--- no more now: the store is nearly full, and the key's files that cannot be deleted fill its share.
+-- Returns what the key has stored, its share (false until the housekeeping has measured the store), whether it may store
+-- no more now (the store is nearly full, and the key's files that cannot be deleted fill its share), and the bytes of these.
 local function use_of_storage(key)
   local fields = redis.call('HMGET', storage_key(), 'stored ' .. key, 'evictable ' .. key, 'bytes', 'most', 'keys')
   local stored, evictable, bytes, most = tonumber(fields[1] or 0), tonumber(fields[2] or 0), tonumber(fields[3] or 0), fields[4]
-  if not most then return stored, false, false end
+  local lasting = stored - evictable
+  if not most then return stored, false, false, lasting end
   local share = math.max(1, math.floor(most / math.max(1, tonumber(fields[5] or 0))))
-  return stored, share, bytes >= NEARLY_FULL * most and stored - evictable >= share
+  return stored, share, bytes >= NEARLY_FULL * most and lasting >= share, lasting
 end
 local function is_over_storage(key)
   local _, _, is_over = use_of_storage(key)
