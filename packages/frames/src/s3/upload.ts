@@ -175,20 +175,20 @@ async function beginParts({ ask }: Bucket, place: Place, contentType: string, si
 
 /** Splits a stream into equal pieces, as some S3 implementations require. The last piece is shorter and can be empty. */
 async function* pieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<{ data: Buffer; isLast: boolean }> {
-  let chunks: Uint8Array[] = [];
+  // One buffer, since a list of small chunks would take many times their bytes.
+  let data = Buffer.allocUnsafe(PART_BYTES);
   let bytes = 0;
   for await (const chunk of source) {
-    let rest = chunk;
-    while (bytes + rest.byteLength >= PART_BYTES) {
-      chunks.push(rest.subarray(0, PART_BYTES - bytes));
-      rest = rest.subarray(PART_BYTES - bytes);
-      const data = Buffer.concat(chunks);
-      chunks = [];
-      bytes = 0;
+    for (let rest = chunk; rest.byteLength > 0; ) {
+      const next = rest.subarray(0, PART_BYTES - bytes);
+      data.set(next, bytes);
+      bytes += next.byteLength;
+      rest = rest.subarray(next.byteLength);
+      if (bytes < PART_BYTES) continue;
       yield { data, isLast: false };
+      data = Buffer.allocUnsafe(PART_BYTES);
+      bytes = 0;
     }
-    chunks.push(rest);
-    bytes += rest.byteLength;
   }
-  yield { data: Buffer.concat(chunks), isLast: true };
+  yield { data: data.subarray(0, bytes), isLast: true };
 }
