@@ -252,7 +252,7 @@ export class Keeper {
     if (record === undefined || this.#tasks.has(id) || fetches >= MOST_FETCHES) return;
     const now = Date.now();
     const bytes = record.bytes ?? this.#copies.get(id)?.bytes ?? 0;
-    const copy: ModelCopy = { state: 'fetching', bytes, fetched: 0, used_at: now, is_ours: true, started_at: now };
+    const copy: ModelCopy = { state: 'fetching', bytes, fetched: 0, used_at: 0, is_ours: true, started_at: now };
     if (!(await models.beginFetch(folder, planned, copy))) {
       // Another host was faster, so there may be something else to fetch.
       this.#plannedAt = Number.NEGATIVE_INFINITY;

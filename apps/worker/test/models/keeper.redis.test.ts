@@ -184,12 +184,12 @@ describe('a keeper', () => {
     await until('nothing is fetched', async () => (await fleet.models.copiesOf(id)).size === 0);
   });
 
-  it('gives up a fetch when the planner says so, with a reason and a time for the next try', async () => {
+  it('counts a model that is fetched as not used, and gives it up when the planner says so, with a reason and a time for the next try', async () => {
     const fleet = await open();
     const { id } = await fleet.startKeeper('w', await temporaryFolder());
     fleet.source.files.set('a.safetensors', { content: safetensors(KIB), fault: 'silent' });
     await fleet.change(A, { fetch_asked_at: Date.now() });
-    await inState(fleet, id, A, 'fetching');
+    expect((await inState(fleet, id, A, 'fetching')).used_at).toBe(0);
     fleet.giveUp.push(A);
     const { error } = await inState(fleet, id, A, 'failed');
     expect(error).toMatchObject({ code: 'not_reachable', detail: 'The source is slow, and other models wait.' });
