@@ -195,7 +195,7 @@ describe('eta_seconds', () => {
     expect((await api.job(id)).eta_seconds).toBeNull();
   };
 
-  it('is null until execution times are known, and then grows with the place in the queue', async () => {
+  it('is null until execution times are known, then grows with the place in the queue, and is null for jobs that wait for something else', async () => {
     await api.worker.presence.announce(aWorker());
     expect((await api.accepted({ lod: 'sketch' })).eta_seconds).toBeNull();
     const first = await api.claim();
@@ -211,5 +211,7 @@ describe('eta_seconds', () => {
     expect(found[0]).toBeLessThan(found[11] as number);
     expect(found[11]).toBeGreaterThanOrEqual(4);
     expect((await status()).pools[0]?.backlog_seconds).toBeGreaterThanOrEqual(3.6);
+    await api.worker.presence.announce(aWorker({ storeFault: { reason: 'the disk is full', since: 1 } }));
+    await expect.poll(etas).toEqual(ids.map(() => null));
   });
 });

@@ -156,11 +156,6 @@ describe('etaSeconds', () => {
     expect(await eta({ ...running, progress: progress(0) }, null, overview(), 60_000)).toBe(1);
   });
 
-  it('is null for waiting jobs of a paused pool, but not for running ones', async () => {
-    expect(await eta({}, 0, overview({ paused: true }))).toBeNull();
-    expect(await eta({ status: 'running', startedAt: 1000 }, null, overview({ paused: true }), 4000)).toBe(7);
-  });
-
   it('is null for jobs that ended or are being canceled, without instances, and without learned durations', async () => {
     for (const status of ['succeeded', 'canceling']) expect(await eta({ status }, null, overview())).toBeNull();
     expect(await eta({}, 0, overview({ instances: 0 }))).toBeNull();

@@ -1,4 +1,4 @@
-import { ANONYMOUS, type Job, joinSignals } from '@comfy-fleet/contracts';
+import { ANONYMOUS, type Job, joinSignals, type WaitCode } from '@comfy-fleet/contracts';
 import { etaSeconds, type JobRecord, type JobSnapshot, presentJob } from '@comfy-fleet/jobs';
 import { GRAPH } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
@@ -78,6 +78,9 @@ export async function waitForJob(
   }
 }
 
+/** Nobody knows how long a job waits for anything else. */
+const MEASURED_WAITS: readonly WaitCode[] = ['turn', 'running_limit', 'retry'];
+
 /**
  * The job as callers see it, with its expected end and the reason why it waits. Without a caller (a signed URL) its links
  * expire no later than that URL, and its webhook is left out.
@@ -92,12 +95,13 @@ export async function presentSnapshot(
   const { record } = snapshot;
   const overview = record.finishedAt === null ? await fleet.current() : undefined;
   const pool = overview?.pools.find(({ pool }) => pool === record.pool);
-  const eta = etaSeconds(snapshot, pool, Date.now());
   const sign = caller?.id === ANONYMOUS ? undefined : await ledger.urls.signing(record.key, linkExpires);
   const shown = caller === undefined ? { ...snapshot, record: { ...record, callback: null } } : snapshot;
   const mayLack = record.phase === 'waiting' && pool !== undefined && pool.instances > 0;
   const circumstances = mayLack ? await circumstancesOf(deps, record) : NOTHING;
   const waiting = waitingFor(snapshot, { overview, ...circumstances });
+  const isHeld = waiting !== null && !MEASURED_WAITS.includes(waiting.code);
+  const eta = isHeld ? null : etaSeconds(snapshot, pool, Date.now());
   const present = () => presentJob(shown, { publicUrl: config.http.publicUrl, eta, waitingFor: waiting, sign });
   return isLong(record) ? deps.computing(record.key, present) : present();
 }

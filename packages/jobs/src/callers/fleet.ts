@@ -58,9 +58,9 @@ export function createFleet(redis: Redis, keys: Keys, queues: Pick<WorkQueues, '
 const TELLING_FRACTION = 0.1;
 
 /**
- * In how many seconds the job is expected to end: the time its pool needs for the jobs before it, and for itself. Null
- * if it has ended or is being canceled, if no duration of similar jobs is known, if no instance of the pool is up, or
- * if the job has not begun and the pool is paused.
+ * In how many seconds the job is expected to end if it waits for nothing but other jobs: the time its pool needs for those
+ * before it, and for itself. Null if it has ended or is being canceled, if no duration of similar jobs is known, or if no
+ * instance of the pool is up.
  */
 export function etaSeconds({ record, ahead }: JobSnapshot, pool: PoolOverview | undefined, now: number): number | null {
   if (pool === undefined || pool.instances === 0) return null;
@@ -68,7 +68,7 @@ export function etaSeconds({ record, ahead }: JobSnapshot, pool: PoolOverview | 
   if (own === undefined) return null;
   if (record.status === 'running')
     return seconds(remainingMs(record.progress.fraction, now - (record.startedAt ?? now), own));
-  if (record.status !== 'queued' || pool.paused) return null;
+  if (record.status !== 'queued') return null;
   const each = pool.backlog.jobs > 0 ? pool.backlog.ms / pool.backlog.jobs : own;
   // If every instance is busy, the first one to become free is halfway through its job on average.
   const untilFree = pool.running + pool.occupied >= pool.instances ? each / 2 / pool.instances : 0;
