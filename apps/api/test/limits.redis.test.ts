@@ -501,6 +501,7 @@ describe('the share of a key in full storage', () => {
         expect.stringMatching(/900000 bytes.* 500000\. Delete/),
       ]);
     }
+    expect(api.logged.filter(({ level }) => level === 'warn')).toEqual([]);
     expect((await send('ben', '/assets', await form('file'))).status).toBe(201);
     expect((await send('ben', '/img2img', await form('image', { prompt: 'x' }))).status).toBe(202);
     expect((await api.get('/jobs', as('anna'))).status).toBe(200);

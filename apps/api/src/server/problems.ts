@@ -1,4 +1,4 @@
-import { type FieldError, FleetError, type Problem } from '@comfy-fleet/contracts';
+import { type ErrorCode, type FieldError, FleetError, type Problem } from '@comfy-fleet/contracts';
 import { type Logger, recordProblem } from '@comfy-fleet/telemetry';
 import { cut } from '@comfy-fleet/workflows';
 import type { Reply } from './messages.js';
@@ -24,14 +24,17 @@ const MOST_REPEATED = 1000;
 /** Limit for all field errors together. */
 const MOST_OF_FAULTS = 16_000;
 
+/** An unavailable queue is logged once, where its connection is watched, and a key that fills its share is no fault of ours. */
+const QUIET: readonly ErrorCode[] = ['queue_unavailable', 'storage_share_exceeded'];
+
 /** The reply to an error. Anything other than a FleetError is a bug: it is logged in full and answered as internal_error. */
 export function problemReply(thrown: unknown, place: Place & { readonly log: Logger }): Reply {
   const { path, log } = place;
   const error = toFleetError(thrown);
   if (error.code === 'internal_error') log.error('a request failed with an internal error', { path, error: thrown });
-  // An unavailable queue is logged once, where its connection is watched.
-  else if (error.code === 'queue_unavailable') log.debug('a request could not be served', { path, error });
-  else if (error.status >= 500) log.warn('a request could not be served', { path, error });
+  else if (error.status >= 500) {
+    log.log(QUIET.includes(error.code) ? 'debug' : 'warn', 'a request could not be served', { path, error });
+  }
   return refusal(error, place);
 }
 
