@@ -107,11 +107,12 @@ interface LimitsNowProps {
 /** How much of each limit a key has used. */
 export function LimitsNow({ now, limits }: LimitsNowProps) {
   const resets = `resets in ${gpuTime(now.resets_in_seconds)}`;
+  const gpuLimit = limits.max_gpu_seconds_per_day;
   const rows = [
     {
       name: 'GPU time today',
-      used: now.gpu_seconds + now.gpu_seconds_expected,
-      limit: limits.max_gpu_seconds_per_day,
+      used: now.gpu_seconds + (gpuLimit === null ? 0 : now.gpu_seconds_expected),
+      limit: gpuLimit,
       format: gpuTime,
       note: `waiting jobs included; ${resets}`,
     },
