@@ -45,9 +45,6 @@ export function fleetBlocks(view: FleetView, { width, isColored, sort }: Drawing
       ? { lines: [line(none, 'dim')], fixed: 1 }
       : { lines: drawTable(table.columns, table.rows, { width, isColored }), fixed: 1 };
   const alerts = [
-    ...(status.paused === null
-      ? []
-      : wrap(`The fleet has been paused since ${clock(status.paused.since)} by ${status.paused.by}.`, 'warn')),
     ...view.alerts.flatMap(({ name, since, severity, summary }) => {
       const text = `${name} (${duration((now - Date.parse(since)) / 1000)}): ${summary}`;
       return wrap(text, severity === 'critical' ? 'bad' : 'warn');
@@ -77,11 +74,6 @@ function summaryOf({ url, status: { pools, workers } }: FleetView): string {
   const up = instances.filter(({ state }) => state === 'up' || state === 'occupied').length;
   const jobs = `${sum((pool) => pool.running)} running · ${sum((pool) => pool.waiting)} waiting`;
   return `${up} of ${instances.length} instances up · ${jobs} · ${url}`;
-}
-
-/** Local time of an ISO 8601 timestamp. */
-function clock(time: string): string {
-  return new Date(time).toLocaleTimeString();
 }
 
 /** Reads the current state of the fleet. */
