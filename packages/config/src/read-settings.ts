@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Static, TObject, TSchema } from 'typebox';
 import { Errors } from 'typebox/schema';
 import { ConfigError, type Environment } from './environment.js';
+import { faultRule } from './fault-rule.js';
 
 /** Keywords of a setting's schema that are not about validation. */
 interface Property extends TSchema {
@@ -48,11 +49,12 @@ function readAs(text: string, { type }: Property): unknown {
 function rulesBroken(value: unknown, property: Property): string[] {
   if (typeof value === 'number' && !Number.isFinite(value)) return ['must be finite'];
   const [, errors] = Errors(property, value);
-  return errors.map(({ keyword, params, message }) => {
+  return errors.map((error) => {
+    const { keyword, params, message } = error;
     if (keyword === 'enum') return `must be one of ${params.allowedValues.join(', ')}`;
     if (keyword === 'pattern' && property.description)
       return `does not have the form it needs (${property.description})`;
-    return message;
+    return ['type', 'minimum', 'maximum'].includes(keyword) ? faultRule(error, '', {}) : message;
   });
 }
 

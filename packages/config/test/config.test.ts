@@ -118,10 +118,10 @@ describe('loadConfig', () => {
     expect(found.map((fault) => fault.match(/^[A-Z_]+/)?.[0]).sort()).toEqual(Object.keys(env).sort());
     expect(found).toEqual(
       expect.arrayContaining([
-        'PORT=70000: must be <= 65535',
-        'MAX_STEPS=many: must be integer',
-        'MAX_COUNT=1.5: must be integer',
-        'MAX_SIZE=-8: must be >= 64',
+        'PORT=70000: must be 65535 or less',
+        'MAX_STEPS=many: must be a whole number',
+        'MAX_COUNT=1.5: must be a whole number',
+        'MAX_SIZE=-8: must be 64 or more',
         'LOG_LEVEL=loud: must be one of error, warn, info, debug',
         'REDIS_URL: does not have the form it needs (redis:// or rediss:// (TLS) address of Redis, with user and password if it requires them)',
       ]),
@@ -130,7 +130,7 @@ describe('loadConfig', () => {
 
   it('puts every error into the message', () => {
     expect(() => loadConfig({ PORT: 'x', LOG_LEVEL: 'y' })).toThrow(
-      'The settings are wrong:\n  - PORT=x: must be integer\n  - LOG_LEVEL=y: must be one of error, warn, info, debug',
+      'The settings are wrong:\n  - PORT=x: must be a whole number\n  - LOG_LEVEL=y: must be one of error, warn, info, debug',
     );
   });
 

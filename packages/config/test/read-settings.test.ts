@@ -40,13 +40,13 @@ describe('readSettings', () => {
   });
 
   it.each(['NaN', '1,5', '5 ms', '12px'])('takes %s for no number', (text) => {
-    expect(() => readSettings(schema, { NAME: 'ab', RATE: text })).toThrow(`RATE=${text}: must be number`);
-    expect(() => readSettings(schema, { NAME: 'ab', TIMES: text })).toThrow(`TIMES=${text}: must be integer`);
+    expect(() => readSettings(schema, { NAME: 'ab', RATE: text })).toThrow(`RATE=${text}: must be a number`);
+    expect(() => readSettings(schema, { NAME: 'ab', TIMES: text })).toThrow(`TIMES=${text}: must be a whole number`);
   });
 
   it('refuses a fraction for a whole number with one error', () => {
     const whole = Type.Object({ TIMES: Type.Integer({ minimum: 5 }) });
-    expect(() => readSettings(whole, { TIMES: '1.5' })).toThrow(/TIMES=1.5: must be integer$/);
+    expect(() => readSettings(whole, { TIMES: '1.5' })).toThrow(/TIMES=1.5: must be a whole number$/);
   });
 
   it.each(['Infinity', '-Infinity', '1e999'])('refuses %s, which no limit and no Redis command takes', (text) => {

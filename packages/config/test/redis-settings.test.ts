@@ -111,7 +111,7 @@ describe('a secret in a file', () => {
   it('is refused with the path when there is no such file, together with every other error', () => {
     expect(faultsOf({ REDIS_URL_FILE: '/not/there', PORT: 'x' })).toEqual([
       'REDIS_URL_FILE=/not/there: cannot be read (ENOENT)',
-      'PORT=x: must be integer',
+      'PORT=x: must be a whole number',
     ]);
   });
 
