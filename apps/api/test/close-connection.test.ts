@@ -116,6 +116,7 @@ it.each([
   ['when it does nothing for too long', 64 * MIB, '', 200, () => {}],
   // The kernel accepts these at once, so that the server has nothing left to do.
   ['although it wanted no other', MIB, 'Connection: close\r\n', 200, () => {}],
+  ['although it wanted another protocol', MIB, 'Connection: Upgrade\r\nUpgrade: websocket\r\n', 200, () => {}],
   ['although it keeps sending', MIB, 'Connection: close\r\n', 200, (client: Client) => void client.trickled()],
   ['although the rest of the body did not come', MIB, 'Content-Length: 1\r\n', 2 * LINGER_MS, () => {}],
 ])('what a client has not read of a response is dropped %s', async (_when, bytes, more, idleMs, then) => {

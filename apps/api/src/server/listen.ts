@@ -147,7 +147,8 @@ function responseOn(socket: Socket, request: IncomingMessage): ServerResponse<In
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
-  response.once('finish', () => closeConnection(socket));
+  socket.destroySoon = () => closeConnection(socket);
+  response.once('finish', () => socket.destroySoon());
   return response;
 }
 
