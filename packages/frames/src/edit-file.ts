@@ -64,8 +64,8 @@ async function* withPngChecksums(file: ByteReader): AsyncGenerator<Uint8Array> {
 
 const PAGE_HEAD_BYTES = 27;
 const CHECKSUM_AT = 22;
-/** Limit for all header pages, which come before the first sound. */
-const MOST_HEADER_BYTES = 64 * 1024 * 1024;
+/** Limit for all header pages, which come before the first sound: the prompt and the workflow have at most 1 MiB each. */
+const MOST_HEADER_BYTES = 4 * 1024 * 1024;
 
 interface Page {
   /** The fixed fields and the segment table. */
@@ -80,7 +80,7 @@ async function* editOgg(file: ByteReader, edit: (headers: Buffer) => Buffer): As
     const page = await nextHeaderPage(file);
     if (page === undefined) break;
     pages.push(page);
-    bytes += page.body.length;
+    bytes += page.head.length + page.body.length;
   }
   const done = edit(Buffer.concat(pages.map(({ body }) => body)));
   let at = 0;

@@ -103,6 +103,19 @@ it('passes on an Ogg file that ends within its first pages', async () => {
   for (const bytes of [4, 30, 60, 400]) expect(await edited(anOpus(THEIRS).subarray(0, bytes))).toHaveLength(bytes);
 });
 
+it('collects no more of an Ogg file than its comments may have', async () => {
+  const pages = Buffer.concat(Array.from({ length: 1000 }, () => page(0n, [], Buffer.alloc(0))));
+  let bytes = 0;
+  async function* source() {
+    for (;;) {
+      bytes += pages.length;
+      yield pages;
+    }
+  }
+  await editFile(source(), edit).next();
+  expect(bytes).toBeLessThan(5 * 1024 * 1024);
+});
+
 it.each([1, 16, 4096])('edits any other file in pieces of %i bytes', async (bytes) => {
   const text = (name: string) => Buffer.from(`RIFF…${'x'.repeat(3000)}${name}${name}\0`);
   expect(await edited(text(OURS), bytes)).toEqual(text(THEIRS));
