@@ -11,7 +11,7 @@ async function factsOf(content: Buffer) {
   const open = async (_name: string, { start, end } = { start: 0, end: content.length - 1 }) =>
     Readable.from([content.subarray(start, end + 1)]);
   const [start, { signal }] = [content.subarray(0, 100), new AbortController()];
-  return mediaFacts({ name: 'x', bytes: content.length, start, frames: { open }, signal });
+  return mediaFacts({ name: 'x', bytes: content.length, start, frames: { open }, signal }, 'anna');
 }
 
 it('reads the facts of media in a thread', async () => {

@@ -17,11 +17,24 @@ const MOST_THREADS = 2;
  * Reads the facts of media in threads of their own: ComfyUI saves some files as callers sent them, and a file of 1 KB can
  * state billions of frames. Omits them if that takes too much memory or time.
  */
-export function createMediaReader(program = PROGRAM): (media: StoredMedia) => Promise<MediaFacts> {
+export function createMediaReader(program = PROGRAM) {
   const limit = pLimit(MOST_THREADS);
-  return async (media) => {
+  const lastOf = new Map<string, Promise<MediaFacts>>();
+  /** Files of one API key are read one at a time, so that they cannot hold up those of others. */
+  return async (media: StoredMedia, key: string): Promise<MediaFacts> => {
     const late = AbortSignal.timeout(MOST_MS);
-    return limit(() => (late.aborted ? {} : factsOf(media, program, late)));
+    const last = lastOf.get(key)?.catch(() => undefined);
+    const read = async () => {
+      await last;
+      return limit(() => (late.aborted ? {} : factsOf(media, program, late)));
+    };
+    const reading = read();
+    lastOf.set(key, reading);
+    try {
+      return await reading;
+    } finally {
+      if (lastOf.get(key) === reading) lastOf.delete(key);
+    }
   };
 }
 

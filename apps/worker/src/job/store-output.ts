@@ -61,7 +61,7 @@ export async function storeFile(
       const { bytes, sha256 } = await frames.put(name, atMost(whole, maxBytes, filename), { signal });
       const text = kind === 'text' && bytes === start.length ? textIn(start) : undefined;
       const isMedia = kind === 'video' || kind === 'audio';
-      const facts = isMedia ? await mediaFacts({ name, bytes, start, frames, signal }) : size;
+      const facts = isMedia ? await mediaFacts({ name, bytes, start, frames, signal }, job.record.key) : size;
       return {
         ...nodeOf(file),
         kind,

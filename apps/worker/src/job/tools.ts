@@ -33,7 +33,7 @@ export interface JobSettings {
   readonly maxOutputBytes: number;
   readonly maxOutputs: number;
   /** Reads the size and duration of a stored output. */
-  readonly mediaFacts: (media: StoredMedia) => Promise<MediaFacts>;
+  readonly mediaFacts: (media: StoredMedia, key: string) => Promise<MediaFacts>;
   /** How long to retry storing outputs. */
   readonly storeRetryMs: number;
   /** How long after its creation a job is assumed to be followed. */
