@@ -315,6 +315,18 @@ it.each([
   else await expect(collecting).rejects.toMatchObject({ code });
 });
 
+it('fails beyond the share of the key if others took the space while it stored an output', async () => {
+  let freeBytes = 2048;
+  const { frames } = await someStores({ freeBytes: async () => freeBytes });
+  const put: typeof frames.put = async (...args) => {
+    freeBytes = 1023;
+    return frames.put(...args);
+  };
+  const tools = { frames: { ...frames, put }, store: storeWatch(frames, 1024), fitsShare: async () => false };
+  const { collecting } = await collect(Buffer.alloc(1024), { outputs: [called('a.bin')] }, tools);
+  await expect(collecting).rejects.toMatchObject({ code: 'storage_share_exceeded' });
+});
+
 it('counts all outputs of the job against MAX_OUTPUT_BYTES', async () => {
   const outputs = [called('a.bin'), called('b.bin')];
   const collectWith = (maxOutputBytes: number) => collect(Buffer.alloc(1024), { outputs }, { maxOutputBytes });

@@ -163,6 +163,8 @@ export async function collectOutputs(
     const output = await inStoring(`${job.record.id}_${n}`, untilStored);
     stored.push(output);
     maxBytes -= output.bytes;
+    // Another job may have stored its outputs meanwhile.
+    await requireSpace(0);
   };
   for (const file of files) {
     await keep((n, storing) => storeFile(job, file, n, storing)).catch((error: unknown) => {
