@@ -170,7 +170,8 @@ function arrival(
       const detail = `The body came at less than ${minUploadBytesPerSecond} bytes a second.`;
       void failed(new FleetError('body_too_slow', detail), request, response);
     };
-    const checking = setInterval(check, windowMs);
+    // After a stall of the event loop, what arrived meanwhile is read before the check.
+    const checking = setInterval(() => setImmediate(check), windowMs);
     const stop = () => clearInterval(checking);
     request.once('end', stop);
     response.once('close', stop);
