@@ -222,7 +222,23 @@ describe('a download', () => {
     });
   });
 
-  it('of a public picture counts as none of a key, whatever its URL says', async () => {
+  it('of a public picture leaves those of other keys to visitors', async () => {
+    const keys = [aKey('anna'), aKey('ben')];
+    const api = await startApi(inject('redisUrl'), { keys, env: { IMAGES: 'public' }, ...oneDownload });
+    onTestFinished(() => api.close());
+    const pictureOf = async (key: string) => {
+      const { id } = (await (await submit(api, key)).json()) as Job;
+      await api.frames.put(`${id}_1.png`, [Buffer.alloc(32 * 1024 ** 2)], { signal: AbortSignal.timeout(60_000) });
+      return `/images/${id}_1.png`;
+    };
+    const [annas, bens] = [await pictureOf('anna'), await pictureOf('ben')];
+    const unread = await api.get(annas);
+    const others = [await api.get(annas), await api.get(bens)];
+    expect(others.map(({ status }) => status)).toEqual([429, 200]);
+    for (const { body } of [unread, ...others]) await body?.cancel();
+  });
+
+  it('of a public picture without a job counts as none of a key, whatever its URL says', async () => {
     const env = { MAX_STREAMS: '1', IMAGES: 'public' };
     const api = await startApi(inject('redisUrl'), { keys: [aKey('anna')], env });
     onTestFinished(() => api.close());

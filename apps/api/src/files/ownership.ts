@@ -38,11 +38,21 @@ export async function maySeeOutput(
   return snapshot !== undefined && owns(caller, snapshot);
 }
 
-/** Whom a download or conversion counts against: the caller, or the links of the key for which the link was signed. */
-export async function keyOfVisit({ ledger, keys }: Deps, { visitor, path, query }: ApiRequest): Promise<string> {
+/**
+ * Whom a download or conversion counts against: the caller, or the links of the key for which the link was signed or whose
+ * picture is public.
+ */
+export async function keyOfVisit(
+  { ledger, keys }: Deps,
+  { visitor, path, query, params }: ApiRequest,
+): Promise<string> {
   if (visitor !== undefined) return visitor.id;
-  const key = await ledger.urls.verify(path, query, keys?.all() ?? []);
-  return key === undefined ? ANONYMOUS : linksOf(key);
+  const signer = await ledger.urls.verify(path, query, keys?.all() ?? []);
+  if (signer !== undefined) return linksOf(signer);
+  const job = jobOfPicture(params.filename ?? '');
+  // Public pictures are served without Redis, too.
+  const snapshot = job === undefined ? undefined : await ledger.jobs.get(job).catch(() => undefined);
+  return snapshot === undefined ? ANONYMOUS : linksOf(snapshot.record.key);
 }
 
 /** Counted apart, so that visitors with a link cannot keep its key from its own files and streams. */
