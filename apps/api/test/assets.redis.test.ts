@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { type ClientRequest, request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { type AssetList, type AssetView, FleetError, newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { afterEach, describe, expect, inject, it } from 'vitest';
@@ -41,6 +43,15 @@ const kept = async (answer: Response): Promise<AssetView> => {
 const stored = () => readdir(join(api.framesDir, 'inputs')).catch(() => [] as string[]);
 
 describe('POST /assets', () => {
+  it('refuses a body in too many small chunks, and stores nothing', async () => {
+    await start();
+    const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
+    socket.write('POST /assets HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer anna\r\n');
+    socket.write(`Transfer-Encoding: chunked\r\n\r\n${'1\r\nx\r\n'.repeat(100_000)}`);
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 .*very small chunks/s);
+    await until('nothing is stored', async () => (await stored()).length === 0);
+  });
+
   it('stores a body unchanged under its BLAKE3, and answers the same asset when the body is sent again', async () => {
     await start();
     const first = await send('IETF', { type: 'text/plain', query: '?filename=a%20note.txt' });

@@ -97,7 +97,17 @@ export function fileReader(receive: Receive, form: RequestHandler): RequestHandl
     const locals = localsOf(response);
     const named = queryOf(request.originalUrl).get('filename') ?? undefined;
     const filename = ownNameOf(named, request.get('content-disposition'));
-    receive(chunksOf(request, locals), { ...arrivalOf(locals), pointer: `/${FILE_FIELD}`, filename }).then((file) => {
+    let chunks = 0;
+    let bytes = 0;
+    // A listener would make the stream flow before it is read, and its reader sees several chunks as one.
+    const push = request.push.bind(request);
+    request.push = (chunk: Buffer | null) => {
+      chunks += 1;
+      bytes += chunk?.length ?? 0;
+      return push(chunk);
+    };
+    const body = chunksOf(request, locals, () => chunksFault(chunks, bytes));
+    receive(body, { ...arrivalOf(locals), pointer: `/${FILE_FIELD}`, filename }).then((file) => {
       locals.files = [{ field: FILE_FIELD, filename, file }];
       next();
     }, next);
@@ -119,14 +129,32 @@ function namedBy(disposition: string | undefined): string | undefined {
 }
 
 /**
+ * A body or file may have this many chunks of any size. With more, they must average at least MIN_CHUNK_BYTES: each takes 400
+ * bytes of memory besides its content, and time.
+ */
+const SMALL_CHUNKS = 1000;
+const MIN_CHUNK_BYTES = 512;
+
+export function chunksFault(chunks: number, bytes: number): FleetError | undefined {
+  if (chunks <= SMALL_CHUNKS || bytes >= chunks * MIN_CHUNK_BYTES) return undefined;
+  return new FleetError('malformed_request', 'The body arrives in very small chunks; send larger ones.');
+}
+
+/**
  * The chunks of a file, which count as memory up to STREAM_BYTES. When the reader stops early, the stream is drained, not
  * destroyed, so that the response can be sent.
  */
-async function* chunksOf(source: Readable, locals: Locals): AsyncGenerator<Buffer> {
+async function* chunksOf(
+  source: Readable,
+  locals: Locals,
+  faultOf: () => FleetError | undefined = () => undefined,
+): AsyncGenerator<Buffer> {
   let room = STREAM_BYTES;
   try {
     for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       locals.fileBytes = (locals.fileBytes ?? 0) + chunk.length;
+      const fault = faultOf();
+      if (fault !== undefined) throw fault;
       const held = Math.min(chunk.length, room);
       room -= held;
       locals.holds?.(held);

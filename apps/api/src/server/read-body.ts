@@ -3,7 +3,15 @@ import { type ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import express, { type Request, type RequestHandler, Router } from 'express';
 import { MulterError } from 'multer';
 import { escapePointer, fieldError } from './field-errors.js';
-import { FILE_FIELD, type FormFiles, type FormLimits, fileReader, formReader, type Receive } from './form-readers.js';
+import {
+  chunksFault,
+  FILE_FIELD,
+  type FormFiles,
+  type FormLimits,
+  fileReader,
+  formReader,
+  type Receive,
+} from './form-readers.js';
 import { parseJsonBody, STEP_BYTES } from './json-body.js';
 import { failed, localsOf } from './locals.js';
 import type { Route } from './messages.js';
@@ -37,9 +45,6 @@ export interface BodyToRead {
 const COPIES_OF_JSON = 2;
 /** The speed of a body is measured over this time again and again, so that a fast start does not allow a long stall. */
 const SPEED_MS = 10_000;
-/** A body may have this many chunks of any size. With more, the chunks must average at least MIN_CHUNK_BYTES. */
-const SMALL_CHUNKS = 1000;
-const MIN_CHUNK_BYTES = 64;
 /** How far the arrival of a form may be ahead of the reading of its files. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 
@@ -192,10 +197,10 @@ function counting(most: number): RequestHandler {
       chunks += 1;
       bytes += length;
       const isTooLarge = bytes - (locals.fileBytes ?? 0) > most;
-      if (!isTooLarge && (chunks <= SMALL_CHUNKS || bytes >= chunks * MIN_CHUNK_BYTES)) return;
+      const fault = isTooLarge ? tooLarge(most) : chunksFault(chunks, bytes);
+      if (fault === undefined) return;
       request.off('data', count);
-      const tooSmall = new FleetError('malformed_request', 'The body arrives in very small chunks; send larger ones.');
-      void failed(isTooLarge ? tooLarge(most) : tooSmall, request, response);
+      void failed(fault, request, response);
     };
     request.on('data', count);
     next();
