@@ -8,8 +8,10 @@ import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { until } from '@comfy-fleet/testing';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { fileReader } from '../src/server/form-readers.js';
+import { anonymousCaller } from '../src/server/gate.js';
 import { listen } from '../src/server/listen.js';
-import { beginRequest, createInstruments, failed } from '../src/server/locals.js';
+import { beginRequest, createInstruments, failed, localsOf } from '../src/server/locals.js';
 import { type BodyToRead, bodyReader, readingError } from '../src/server/read-body.js';
 import { createComputing, type Turns } from '../src/server/turns.js';
 
@@ -117,6 +119,30 @@ describe('the arrival of a body', () => {
     onTestFinished(() => clearInterval(trickle));
     const [answer] = await once(socket, 'data');
     expect(`${answer}`).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
+  it('that is a file is read no further once the response is sent', async () => {
+    const log = createLogger({ service: 'api', level: 'error', format: 'json' });
+    const instruments = createInstruments(createMetrics({ service: 'api', log }));
+    const reading = { isOver: false };
+    const app = express().use(beginRequest({ dialects: [], log, instruments, downloads: () => () => {} }));
+    app.post('/', (request, response, next) => {
+      localsOf(response).caller = anonymousCaller;
+      const receive = async (chunks: AsyncIterable<Uint8Array>) => {
+        try {
+          for await (const _ of chunks) response.status(408).end();
+          return expect.fail('the body has no end');
+        } finally {
+          reading.isOver = true;
+        }
+      };
+      fileReader(receive, next)(request, response, next);
+    });
+    const server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
+    onTestFinished(() => server.close(0));
+    server.serve(app);
+    connect(server.port, '127.0.0.1').write(`${HEAD}Content-Length: 2\r\n\r\nx`);
+    await until('the reader stops', () => reading.isOver);
   });
 
   it('that is sent fast enough is read, however long it takes', async () => {

@@ -149,6 +149,10 @@ async function* chunksOf(
   locals: Locals,
   faultOf: () => FleetError | undefined = () => undefined,
 ): AsyncGenerator<Buffer> {
+  const { signal } = locals;
+  // Once the response is sent, the client may never send the rest.
+  const stop = () => source.listenerCount('error') > 0 && source.emit('error', signal.reason);
+  signal.addEventListener('abort', stop);
   let room = STREAM_BYTES;
   try {
     for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
@@ -161,6 +165,7 @@ async function* chunksOf(
       yield chunk;
     }
   } finally {
+    signal.removeEventListener('abort', stop);
     source.resume();
   }
 }
