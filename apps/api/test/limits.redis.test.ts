@@ -222,7 +222,7 @@ describe('a download', () => {
     });
   });
 
-  it('of a public picture leaves those of other keys to visitors', async () => {
+  it('of a public picture leaves those of other keys, and signed links of its own, to visitors', async () => {
     const keys = [aKey('anna'), aKey('ben')];
     const api = await startApi(inject('redisUrl'), { keys, env: { IMAGES: 'public' }, ...oneDownload });
     onTestFinished(() => api.close());
@@ -233,8 +233,9 @@ describe('a download', () => {
     };
     const [annas, bens] = [await pictureOf('anna'), await pictureOf('ben')];
     const unread = await api.get(annas);
-    const others = [await api.get(annas), await api.get(bens)];
-    expect(others.map(({ status }) => status)).toEqual([429, 200]);
+    const signed = (await api.ledger.urls.signing('anna'))(annas);
+    const others = [await api.get(annas), await api.get(bens), await api.get(signed)];
+    expect(others.map(({ status }) => status)).toEqual([429, 200, 200]);
     for (const { body } of [unread, ...others]) await body?.cancel();
   });
 

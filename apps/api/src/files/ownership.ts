@@ -39,8 +39,8 @@ export async function maySeeOutput(
 }
 
 /**
- * Whom a download or conversion counts against: the caller, or the links of the key for which the link was signed or whose
- * picture is public.
+ * Whom a download or conversion counts against: the caller, the links of the key for which the link was signed, or the
+ * public pictures of a key.
  */
 export async function keyOfVisit(
   { ledger, keys }: Deps,
@@ -52,7 +52,7 @@ export async function keyOfVisit(
   const job = jobOfPicture(params.filename ?? '');
   // Public pictures are served without Redis, too.
   const snapshot = job === undefined ? undefined : await ledger.jobs.get(job).catch(() => undefined);
-  return snapshot === undefined ? ANONYMOUS : linksOf(snapshot.record.key);
+  return snapshot === undefined ? ANONYMOUS : `public pictures of ${snapshot.record.key}`;
 }
 
 /** Counted apart, so that visitors with a link cannot keep its key from its own files and streams. */
