@@ -133,7 +133,7 @@ function namedBy(disposition: string | undefined): string | undefined {
  * bytes of memory besides its content, and time.
  */
 const SMALL_CHUNKS = 1000;
-const MIN_CHUNK_BYTES = 512;
+const MIN_CHUNK_BYTES = 256;
 
 export function chunksFault(chunks: number, bytes: number): FleetError | undefined {
   if (chunks <= SMALL_CHUNKS || bytes >= chunks * MIN_CHUNK_BYTES) return undefined;
