@@ -78,7 +78,7 @@ export async function waitForJob(
   }
 }
 
-/** Nobody knows how long a job waits for anything else. */
+/** Waits whose end can be estimated. */
 const MEASURED_WAITS: readonly WaitCode[] = ['turn', 'running_limit', 'retry'];
 
 /**

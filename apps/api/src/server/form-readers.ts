@@ -147,7 +147,7 @@ export function chunksFault(chunks: number, bytes: number): FleetError | undefin
 async function* chunksOf(
   source: Readable,
   locals: Locals,
-  faultOf: () => FleetError | undefined = () => undefined,
+  faultOf?: () => FleetError | undefined,
 ): AsyncGenerator<Buffer> {
   const { signal } = locals;
   // Once the response is sent, the client may never send the rest.
@@ -157,7 +157,7 @@ async function* chunksOf(
   try {
     for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       locals.fileBytes = (locals.fileBytes ?? 0) + chunk.length;
-      const fault = faultOf();
+      const fault = faultOf?.();
       if (fault !== undefined) throw fault;
       const held = Math.min(chunk.length, room);
       room -= held;

@@ -35,8 +35,8 @@ export type StoredOutput = Omit<OutputRecord, 'name'>;
 
 /**
  * Streams a file from the job's instance into the store as its nth output. A picture that was saved fast is stored as a
- * PNG. Throws output_too_large, storage_share_exceeded, no_output for a damaged picture, FastSaveFailed, and errors of the instance and the
- * store.
+ * PNG. Throws output_too_large, storage_share_exceeded, no_output for a damaged picture, FastSaveFailed, and errors of
+ * the instance and the store.
  */
 export async function storeFile(
   job: HeldJob,

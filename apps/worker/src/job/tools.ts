@@ -20,6 +20,7 @@ export interface JobSettings {
   readonly maxGpuSeconds: number;
   /** See KeptResultsOptions. */
   readonly maxKeptPixels: number;
+  /** See KeptResultsOptions. */
   readonly maxKeptNodes: number;
   /** How often a job may execute before it fails for being lost. */
   readonly maxAttempts: number;
@@ -59,7 +60,7 @@ export interface Tools extends Omit<JobSettings, 'workflows'> {
   readonly sharedInputs: SharedInputs;
   /** Whether outputs can be stored. */
   readonly store: Pick<StoreWatch, 'fault' | 'failed' | 'hasSpace'>;
-  /** Whether so many bytes more are within the key's share of the storage. */
+  /** Whether the key stays within its share of the storage if it stores `bytes` more. */
   readonly fitsShare: (key: string, bytes: number) => Promise<boolean>;
   /** Records that an instance ignores an interrupt; see HungWatch. */
   readonly recordHung: (prompt: HungPrompt) => Promise<void>;

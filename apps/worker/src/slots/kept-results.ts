@@ -11,7 +11,10 @@ export interface KeptResultsOptions {
   readonly chargeLoads: (shares: readonly JobShare[]) => void;
 }
 
-/** Each prompt counts for at least so many nodes, so that even with a hint before each there are fewer than 2,700 prompts. */
+/**
+ * The least nodes that a prompt counts for. ComfyUI 0.33 fails at a result that 2,700 prompts did not use; at most 1,250 are
+ * counted here, and each may have a hint before it.
+ */
 const LEAST_NODES = 8;
 
 /** A job whose prompt ComfyUI is going to execute. */

@@ -92,7 +92,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions) {
     /** The source of what a job runs; undefined if it is gone. Also throws `storage_failed`. */
     source: (job: SourceOwner) => orUnavailable(() => readSource(redis, keys, payloads, job)),
     sharedInputs: createSharedInputs(redis, keys),
-    /** Whether the key's files that cannot be deleted for others, with so many bytes more, are within its share. */
+    /** Whether the key stays within its share of the storage if it stores `bytes` more. Files that may be deleted do not count. */
     fitsShare: (key: string, bytes: number): Promise<boolean> =>
       orUnavailable(async () => {
         const args = { key, verb: 'fits', bytes };
