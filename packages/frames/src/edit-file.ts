@@ -64,8 +64,10 @@ async function* withPngChecksums(file: ByteReader): AsyncGenerator<Uint8Array> {
 
 const PAGE_HEAD_BYTES = 27;
 const CHECKSUM_AT = 22;
-/** Limit for all header pages, which come before the first sound: the prompt and the workflow have at most 1 MiB each. */
+/** Limits for all header pages, which come before the first sound: the prompt and the workflow have at most 1 MiB each. */
 const MOST_HEADER_BYTES = 4 * 1024 * 1024;
+/** A page has up to 64 KiB, so honest headers need a few dozen. */
+const MOST_HEADER_PAGES = 1024;
 
 interface Page {
   /** The fixed fields and the segment table. */
@@ -76,7 +78,7 @@ interface Page {
 /** Edits the header packets of an Ogg. A long comment spans several pages, so all header pages are edited together. */
 async function* editOgg(file: ByteReader, edit: (headers: Buffer) => Buffer): AsyncGenerator<Uint8Array> {
   const pages: Page[] = [];
-  for (let bytes = 0; bytes < MOST_HEADER_BYTES; ) {
+  for (let bytes = 0; bytes < MOST_HEADER_BYTES && pages.length < MOST_HEADER_PAGES; ) {
     const page = await nextHeaderPage(file);
     if (page === undefined) break;
     pages.push(page);
