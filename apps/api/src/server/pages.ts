@@ -96,12 +96,12 @@ function createPages(publicUrl: string | undefined, cacheControl: string): Route
  * previews are data: URLs; files that the user is about to send are blob: URLs. Links in responses begin with the public URL,
  * whose origin may differ from that of the page.
  */
-function pagePolicy(publicUrl: string | undefined): string {
+export function pagePolicy(publicUrl: string | undefined, styles = "'self'"): string {
   const shown = publicUrl === undefined ? "'self'" : `'self' ${new URL(publicUrl).origin}`;
   return [
     "default-src 'none'",
     "script-src 'self'",
-    "style-src 'self'",
+    `style-src ${styles}`,
     `img-src ${shown} data: blob:`,
     `media-src ${shown} blob:`,
     `connect-src ${shown}`,

@@ -4,22 +4,10 @@ import { ExpressAdapter } from '@bull-board/express';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Ledger } from '@comfy-fleet/jobs';
 import { type RequestHandler, Router } from 'express';
-import helmet from 'helmet';
+import { pagePolicy } from './pages.js';
 
 /** bull-board's files have a content hash in their names. */
 const FILES_CACHED = 'private, max-age=86400';
-
-/** Blocks other origins (the page would load fonts from Google). The page needs inline styles. */
-const POLICY = {
-  'default-src': ["'none'"],
-  'script-src': ["'self'"],
-  'style-src': ["'self'", "'unsafe-inline'"],
-  'img-src': ["'self'", 'data:'],
-  'connect-src': ["'self'"],
-  'base-uri': ["'self'"],
-  'form-action': ["'none'"],
-  'frame-ancestors': ["'none'"],
-};
 
 /** bull-board's page of the work queues, mounted at `path`. It is read-only, since only the ledger may change work items. */
 export function queueBoard(
@@ -53,13 +41,11 @@ export function queueBoard(
       response.setHeader('Allow', 'GET, HEAD');
       throw new FleetError('method_not_allowed', 'The work queues can be looked at, and nothing else.');
     }
-    // HSTS would apply to the whole domain, which this page must not decide for.
-    response.removeHeader('Strict-Transport-Security');
+    // The page needs inline styles. It would load fonts from Google.
+    response.setHeader('Content-Security-Policy', pagePolicy(publicUrl, "'self' 'unsafe-inline'"));
     response.setHeader('Cache-Control', request.path.startsWith('/static/') ? FILES_CACHED : 'no-store');
     next();
   });
-  const strictTransportSecurity = false;
-  router.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: POLICY }, strictTransportSecurity }));
   router.use('/api', async (_request, _response, next) => {
     await showNew();
     next();
