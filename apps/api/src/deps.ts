@@ -21,20 +21,7 @@ import type { LiveWorkflows } from './workflows/live-workflows.js';
 
 /** The services that handlers use. */
 export interface Deps extends Readonly<AllTurns> {
-  readonly config: Pick<
-    Config,
-    | 'http'
-    | 'access'
-    | 'assets'
-    | 'compat'
-    | 'limits'
-    | 'images'
-    | 'models'
-    | 'past'
-    | 'queue'
-    | 'retention'
-    | 'workflows'
-  >;
+  readonly config: Config;
   /** Undefined: requests are not authenticated. */
   readonly keys: Pick<ApiKeys, 'find' | 'byId' | 'all'> | undefined;
   /** The node classes that API keys may use besides the reviewed ones. */

@@ -10,7 +10,7 @@ import { keepFile } from '../src/files/keep-file.js';
 import { resolveFiles } from '../src/files/resolve-files.js';
 import { IN_INPUTS } from '../src/orders/pointers.js';
 import { callerOf } from '../src/server/gate.js';
-import { createAllTurns, type Turns } from '../src/server/turns.js';
+import type { Turns } from '../src/server/turns.js';
 import { aKey, as, startApi, type TestApi } from './api.js';
 import { plain } from './pictures.js';
 
@@ -28,14 +28,10 @@ const { signal } = new AbortController();
 
 /** The result of a request of that key with these inputs. */
 function resolved(values: Record<string, unknown>, key = 'anna', assets = new Map()) {
-  const { config, frames, inputs, ledger } = api;
-  const { decoder } = api.deps;
-  const { fetching, decoding } = createAllTurns();
-  const http = createSafeHttp({ allow: ['127.0.0.1'] });
-  const deps = { config, frames, inputs, ledger, decoder, decoding, fetching, pictureHttp: http };
-  const caller = callerOf(aKey(key), config.access.keyLimits);
+  const pictureHttp = createSafeHttp({ allow: ['127.0.0.1'] });
+  const caller = callerOf(aKey(key), api.config.access.keyLimits);
   const request = { caller, files: [], assets, holds: () => {}, signal };
-  return resolveFiles({ ...deps, requireSpace: async () => {} }, request, values, IN_INPUTS.input);
+  return resolveFiles({ ...api.deps, pictureHttp }, request, values, IN_INPUTS.input);
 }
 
 async function anAsset(key: string, body = 'some text'): Promise<{ id: string; hash: string }> {

@@ -16,8 +16,6 @@ export interface KeepFileOptions extends Arrival {
 const MAGIC_BYTES = 12;
 const BOOKED_BYTES = 8 * 1024 * 1024;
 
-type KeepDeps = Pick<Deps, 'config' | 'decoder' | 'decoding' | 'inputs' | 'ledger' | 'requireSpace'>;
-
 /**
  * Streams a file into the input store, named by the BLAKE3 hash of its content, so that the same content is stored once for all
  * callers. Only pictures are held in memory as a whole. Stores nothing if it throws: body_too_large, invalid_image,
@@ -25,7 +23,7 @@ type KeepDeps = Pick<Deps, 'config' | 'decoder' | 'decoding' | 'inputs' | 'ledge
  * `source` throws. Asks for space before each chunk: a slow upload must not hold what others need.
  */
 export async function keepFile(
-  deps: KeepDeps,
+  deps: Deps,
   source: AsyncIterable<Uint8Array>,
   options: KeepFileOptions,
 ): Promise<AssetFile> {
@@ -75,10 +73,7 @@ export async function keepFile(
 }
 
 /** Keeps the start of a file, or the whole file if it is a picture, to find out its type and size. */
-function createInspection(
-  { config, decoder, decoding }: KeepDeps,
-  { caller, pointer, holds, signal }: KeepFileOptions,
-) {
+function createInspection({ config, decoder, decoding }: Deps, { caller, pointer, holds, signal }: KeepFileOptions) {
   const kept: Uint8Array[] = [];
   let bytes = 0;
   let isPicture: boolean | undefined;

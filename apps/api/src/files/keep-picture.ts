@@ -12,7 +12,7 @@ import { requireStorageShare, withStorageDeadline } from './storage.js';
  * reason.
  */
 export async function keepPicture(
-  deps: Pick<Deps, 'config' | 'decoder' | 'decoding' | 'inputs' | 'ledger'>,
+  deps: Deps,
   load: () => Promise<Source> | Source,
   { caller, pointer, signal }: { readonly caller: Caller; readonly pointer: string; readonly signal: AbortSignal },
 ): Promise<InputFile> {

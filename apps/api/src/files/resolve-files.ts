@@ -9,10 +9,6 @@ import { type KeepFileOptions, keepFile } from './keep-file.js';
 import { owns } from './ownership.js';
 import { requireStorageShare } from './storage.js';
 
-type FileDeps = Pick<
-  Deps,
-  'config' | 'decoder' | 'decoding' | 'fetching' | 'frames' | 'inputs' | 'ledger' | 'pictureHttp' | 'requireSpace'
->;
 export interface FileRequest extends Pick<ApiRequest, 'caller' | 'files' | 'holds' | 'signal'> {
   /** Assets that other jobs of the request already found, by their reference: a batch may name one a thousand times. */
   readonly assets: Map<unknown, Promise<InputFile>>;
@@ -30,7 +26,7 @@ const FORMS = 'must be an upload, asset:<id>, job:<id>/<output>, or an http(s) U
  * what keepFile throws; storage_share_exceeded also if all files are stored already, since a waiting job retains them.
  */
 export async function resolveFiles(
-  deps: FileDeps,
+  deps: Deps,
   request: FileRequest,
   values: Readonly<Record<string, unknown>>,
   pointer: (input: string) => string,
@@ -83,7 +79,7 @@ function isUrl(value: unknown): value is string {
 }
 
 async function ownAsset(
-  { ledger }: FileDeps,
+  { ledger }: Deps,
   { caller }: Pick<FileRequest, 'caller'>,
   { value, pointer }: Named,
 ): Promise<InputFile> {
@@ -93,7 +89,7 @@ async function ownAsset(
   return inputFile(asset);
 }
 
-async function storeNamed(deps: FileDeps, request: FileRequest, { value, pointer }: Named): Promise<InputFile> {
+async function storeNamed(deps: Deps, request: FileRequest, { value, pointer }: Named): Promise<InputFile> {
   if (typeof value !== 'string') throw fault(pointer, FORMS);
   const [, job, output] = /^job:([^/]+)\/(.+)$/s.exec(value) ?? [];
   if (job !== undefined && output !== undefined) return fromJob(deps, request, { job, output, pointer });
@@ -103,7 +99,7 @@ async function storeNamed(deps: FileDeps, request: FileRequest, { value, pointer
 }
 
 async function fromJob(
-  deps: FileDeps,
+  deps: Deps,
   request: FileRequest,
   { job, output, pointer }: { readonly job: string; readonly output: string; readonly pointer: string },
 ): Promise<InputFile> {
@@ -123,7 +119,7 @@ async function fromJob(
 
 /** Fetches the file at a URL and stores it. Throws url_not_allowed, url_unreachable, and what keepFile throws. */
 async function fetchFile(
-  deps: FileDeps,
+  deps: Deps,
   url: string,
   about: Pick<KeepFileOptions, 'caller' | 'holds' | 'pointer' | 'signal'>,
 ): Promise<AssetFile> {

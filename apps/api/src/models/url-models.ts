@@ -6,8 +6,6 @@ import { fieldError } from '../server/field-errors.js';
 import { type Caller, requireScope } from '../server/gate.js';
 import { isRecord } from '../server/json-body.js';
 
-type UrlDeps = Pick<Deps, 'config' | 'ledger' | 'modelUrlRefusal' | 'offers' | 'workflows'>;
-
 /** What a fault is reported for. */
 type PointerAt = (node: string, input: string) => string;
 
@@ -16,7 +14,7 @@ type PointerAt = (node: string, input: string) => string;
  * forbidden, url_not_allowed and validation_failed.
  */
 export async function withUrlModels(
-  deps: UrlDeps,
+  deps: Deps,
   graph: unknown,
   { caller, pool, pointer }: { readonly caller: Caller; readonly pool: string; readonly pointer: PointerAt },
 ): Promise<unknown> {
@@ -41,7 +39,7 @@ export async function withUrlModels(
 
 /** The same for inputs of a workflow. */
 export async function withUrlInputs<T>(
-  deps: UrlDeps,
+  deps: Deps,
   workflow: Workflow,
   inputs: Readonly<Record<string, T>>,
   { caller, pointer }: { readonly caller: Caller; readonly pointer: (input: string) => string },
@@ -63,7 +61,7 @@ export async function withUrlInputs<T>(
 }
 
 async function kindsIn(
-  { offers }: UrlDeps,
+  { offers }: Deps,
   caller: Caller,
   { pools, classes }: { readonly pools: readonly string[]; readonly classes: readonly string[] },
 ): Promise<(className: string, input: string) => ModelKind | undefined> {
@@ -83,7 +81,7 @@ function isUrl(value: unknown): value is string {
 }
 
 async function nameOf(
-  { config, ledger, modelUrlRefusal }: UrlDeps,
+  { config, ledger, modelUrlRefusal }: Deps,
   caller: Caller,
   { kind, url, pointer }: { readonly kind: ModelKind; readonly url: string; readonly pointer: string },
 ): Promise<string> {

@@ -30,7 +30,7 @@ import type { JobSpec } from './submit-jobs.js';
 
 /** The spec for POST /generate or /img2img, whose workflows were validated when they were installed. */
 export function pictureSpec(
-  deps: Pick<Deps, 'workflows'>,
+  deps: Deps,
   kind: PictureKind,
   request: GenerateRequest | Img2ImgRequest,
   { input, ...rest }: Pick<JobSpec, 'callback' | 'parent'> & { readonly input?: InputFile } = {},
@@ -71,7 +71,7 @@ export function openedSpec({ opened: { workflow, inputs, files, shape }, catalog
 }
 
 /** The pool of callers' own graphs. */
-export function graphPool({ workflows }: Pick<Deps, 'workflows'>): string {
+export function graphPool({ workflows }: Deps): string {
   return poolFor(undefined, 'mid', workflows.profiles);
 }
 
@@ -127,10 +127,7 @@ function classesOf(graph: unknown): string[] {
 }
 
 /** The workflow of a job in the version that it names. Throws wrong_job_state when that version no longer exists. */
-export async function workflowOf(
-  { workflows, ledger }: Pick<Deps, 'workflows' | 'ledger'>,
-  job: JobRecord,
-): Promise<Workflow> {
+export async function workflowOf({ workflows, ledger }: Deps, job: JobRecord): Promise<Workflow> {
   const { workflow: name, version } = job.request;
   const served = workflows.byName.get(name);
   if (served?.version === version) return served;

@@ -105,7 +105,7 @@ function lackError(
 
 /** Throws validation_failed for nodes and inputs that a caller's own graph may not contain. Published workflows may. */
 export function refuseNodes(
-  { allowedNodes: allowed }: Pick<Deps, 'allowedNodes'>,
+  { allowedNodes: allowed }: Deps,
   workflow: Workflow,
   { caller: { allowNodes, denyNodes }, described, pointers }: Judging,
 ): void {
@@ -163,7 +163,7 @@ const CALLED: Readonly<Record<MediaKind, string>> = {
  * and opens the files that they list, including files of the host and of other callers.
  */
 export async function refuseFiles(
-  { measureFile, allowedNodes }: Pick<Deps, 'measureFile' | 'allowedNodes'>,
+  { measureFile, allowedNodes }: Deps,
   workflow: Workflow,
   request: ResolvedRequest,
   { caller, described, pointers, signal }: Judging & { readonly signal: AbortSignal },

@@ -16,7 +16,7 @@ export function hasAllSeeds(workflow: Workflow, inputs: Readonly<Record<string, 
  * because the job is accepted: it is rendered a little later.
  */
 export async function withReusedOutputs(
-  { ledger, frames, copying }: Pick<Deps, 'ledger' | 'frames' | 'copying'>,
+  { ledger, frames, copying }: Deps,
   accepted: Accepted,
   { caller, signal, log }: Pick<ApiRequest, 'caller' | 'signal' | 'log'>,
 ): Promise<Accepted> {

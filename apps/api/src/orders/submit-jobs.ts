@@ -139,7 +139,7 @@ export async function submitJobs(
 }
 
 /** Throws gpu_limit_reached if the jobs before the last new one are expected to use up the key's GPU time for today. */
-async function requireGpuTime({ ledger }: Pick<Deps, 'ledger'>, { id, limits }: Caller, jobs: number): Promise<void> {
+async function requireGpuTime({ ledger }: Deps, { id, limits }: Caller, jobs: number): Promise<void> {
   const most = limits?.max_gpu_seconds_per_day;
   if (most === undefined) return;
   const { spentMs, expectedMs, usualMs } = (await ledger.accounts.quotaStatus(id)).gpu;

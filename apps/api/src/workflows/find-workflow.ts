@@ -13,8 +13,6 @@ import type { ModelUser } from '../models/offers.js';
 import { type Caller, mayRun } from '../server/gate.js';
 import type { LiveWorkflows, Served } from './live-workflows.js';
 
-type WorkflowDeps = Pick<Deps, 'workflows' | 'ledger'>;
-
 const REGISTRY_UNREAD = 'The service has not read the published workflows yet. Nothing was lost; try again shortly.';
 const NAME = new RegExp(WORKFLOW_NAME_PATTERN);
 
@@ -43,7 +41,7 @@ export function requireRegistry({ isRegistryRead }: Pick<LiveWorkflows, 'isRegis
 
 /** Finds a stored version of a workflow; without `version`, the one that is served. Throws workflow_not_found. */
 export async function findVersion(
-  deps: WorkflowDeps,
+  deps: Deps,
   name: string,
   version: string | undefined,
   caller?: Caller,
@@ -56,7 +54,7 @@ export async function findVersion(
 
 /** Finds the version of a workflow to run. Keys with the scope admin may also run unpublished drafts: see `dry_run`. */
 export async function findVersionToRun(
-  deps: WorkflowDeps,
+  deps: Deps,
   { name, version, caller }: { readonly name: string; readonly version: string; readonly caller: Caller },
 ): Promise<Workflow> {
   if (!caller.scopes.includes('admin') || !NAME.test(name)) return findVersion(deps, name, version, caller);
@@ -66,11 +64,11 @@ export async function findVersionToRun(
 }
 
 /** The stored versions of a published workflow, newest first. */
-export async function versionsOf({ ledger }: WorkflowDeps, name: string): Promise<string[]> {
+export async function versionsOf({ ledger }: Deps, name: string): Promise<string[]> {
   return (await ledger.workflows.list()).get(name)?.map(({ version }) => version) ?? [];
 }
 
-async function storedVersion({ ledger }: WorkflowDeps, name: string, version: string): Promise<Workflow | undefined> {
+async function storedVersion({ ledger }: Deps, name: string, version: string): Promise<Workflow | undefined> {
   const text = await ledger.workflows.source(version);
   if (text === undefined) return undefined;
   try {
@@ -89,7 +87,7 @@ function noSuchVersion(name: string): never {
 
 /** Merges what the instances that may get the workflow's jobs report about its node classes; undefined before any report. */
 export async function catalogueFor(
-  { offers, workflows }: Pick<Deps, 'offers' | 'workflows'>,
+  { offers, workflows }: Deps,
   workflow: Workflow,
   caller: ModelUser,
 ): Promise<Catalogue | undefined> {

@@ -60,7 +60,7 @@ export interface ComfyuiDeps extends Deps {
 const ENTRY_BYTES = 500;
 
 /** Reads the parts of prompts through a cache, because SillyTavern reads the whole history ten times a second. */
-export function createPartsOf(deps: Pick<Deps, 'ledger' | 'config'>): ComfyuiDeps['partsOf'] {
+export function createPartsOf(deps: Deps): ComfyuiDeps['partsOf'] {
   const kept = new LRUCache<string, PromptParts>({
     maxSize: deps.config.compat.comfyuiCacheBytes,
     // V8 stores strings with one or two bytes per character.
@@ -74,7 +74,7 @@ export function createPartsOf(deps: Pick<Deps, 'ledger' | 'config'>): ComfyuiDep
 }
 
 /** The parts of the request that queue and history repeat, mostly as JSON. They never change. */
-async function readParts({ ledger }: Pick<Deps, 'ledger'>, record: JobRecord) {
+async function readParts({ ledger }: Deps, record: JobRecord) {
   const { request, createdAt, client, id } = record;
   const [text, source] = await Promise.all([ledger.jobs.origin(id), ledger.jobs.source(record)]);
   const origin = readOrigin(text);

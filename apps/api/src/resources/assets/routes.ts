@@ -144,7 +144,7 @@ function assetNotFound(): FleetError {
 }
 
 /** Presents an asset to its key. */
-function presentAsset({ config }: Pick<Deps, 'config'>, asset: Asset): AssetView {
+function presentAsset({ config }: Deps, asset: Asset): AssetView {
   const { id, kind, contentType, bytes, digest, filename, width, height, createdAt, usedAt, expiresAt } = asset;
   return {
     id,

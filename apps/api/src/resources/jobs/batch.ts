@@ -154,7 +154,7 @@ async function specOf(
 }
 
 /** Turns workflow_not_found into validation_failed: a 404 would mean that the URL of the batch is wrong. */
-function servedWorkflow({ workflows }: Pick<Deps, 'workflows'>, name: string, caller: Caller) {
+function servedWorkflow({ workflows }: Deps, name: string, caller: Caller) {
   try {
     return findServed(workflows, name, caller).workflow;
   } catch (error) {

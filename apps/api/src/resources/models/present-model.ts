@@ -24,7 +24,7 @@ export interface ModelView {
   all(records: readonly ModelRecord[], caller: Caller): Promise<ModelList>;
 }
 
-export function createModelView({ ledger, fleet }: Pick<Deps, 'ledger' | 'fleet'>): ModelView {
+export function createModelView({ ledger, fleet }: Deps): ModelView {
   const all: ModelView['all'] = async (records, { id, scopes }) => {
     const isOperator = scopes.includes('admin');
     const counting = ledger.fleet.waitingByModel(isOperator ? undefined : id);

@@ -165,11 +165,7 @@ function newName({ params: { kind, model = '' } }: ApiRequest): ModelName {
 }
 
 /** Throws validation_failed for keys that do not exist, and for models whose use cannot be limited. */
-function refuseKeys(
-  { keys }: Pick<Deps, 'keys'>,
-  kind: ModelName['kind'],
-  { keys: ids }: Static<typeof modelRequestSchema>,
-): void {
+function refuseKeys({ keys }: Deps, kind: ModelName['kind'], { keys: ids }: Static<typeof modelRequestSchema>): void {
   if (ids === undefined || ids === null) return;
   if (kind === 'embeddings') {
     const detail = 'cannot be given for embeddings: any text can name them';

@@ -123,7 +123,7 @@ function presentHealth(
 type Verdicts = ReadonlyMap<string, readonly WorkflowVerdict[]>;
 
 async function judgeInstances(
-  { ledger: { fleet }, workflows, config }: Pick<Deps, 'ledger' | 'workflows' | 'config'>,
+  { ledger: { fleet }, workflows, config }: Deps,
   workers: readonly WorkerAnnouncement[],
 ): Promise<Verdicts> {
   const instances = workers.flatMap((worker) => worker.instances);

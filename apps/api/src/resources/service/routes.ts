@@ -113,10 +113,7 @@ function index({ config }: Deps): Handler {
 }
 
 /** The reasons why this process cannot serve requests now; empty when it is ready. */
-export async function notReady(
-  { ledger, workflows }: Pick<Deps, 'ledger' | 'workflows'>,
-  stopping: AbortSignal,
-): Promise<readonly string[]> {
+export async function notReady({ ledger, workflows }: Deps, stopping: AbortSignal): Promise<readonly string[]> {
   if (stopping.aborted) return ['this process is stopping'];
   return ledger.ping().then(
     () => (workflows.isRegistryRead ? [] : ['the published workflows have not been read yet']),
