@@ -3,18 +3,19 @@ import { inputName } from '@comfy-fleet/frames';
 import type { Source } from '../decoding/tasks.js';
 import type { Deps } from '../deps.js';
 import { invalidImage } from '../server/field-errors.js';
-import type { Caller } from '../server/gate.js';
+import type { ApiRequest } from '../server/messages.js';
 import { pictureType, pieces } from './picture-bytes.js';
 import { requireStorageShare, withStorageDeadline } from './storage.js';
 
 /**
- * Normalises a picture and stores it as an input for jobs when it is the key's turn. Throws what `load` throws, invalid_image, storage_failed, storage_share_exceeded, and the signal's
- * reason.
+ * Normalises a picture and stores it as an input for jobs when it is the key's turn. Throws what `load` throws,
+ * invalid_image, storage_failed, storage_share_exceeded, and the signal's reason.
  */
 export async function keepPicture(
   deps: Deps,
   load: () => Promise<Source> | Source,
-  { caller, pointer, signal }: { readonly caller: Caller; readonly pointer: string; readonly signal: AbortSignal },
+  { caller, signal }: ApiRequest,
+  pointer: string,
 ): Promise<InputFile> {
   const { config, decoder, decoding, inputs, ledger } = deps;
   signal.throwIfAborted();

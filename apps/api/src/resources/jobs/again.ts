@@ -67,21 +67,19 @@ function withSeed(request: ResolvedRequest, asked: string, names: readonly strin
 export function refineJob(deps: Deps): Handler {
   const validate = createValidator(refineRequestSchema(deps.config.limits));
   return async (request) => {
-    const caller = request.caller;
     const { value, errors } = validate(request.body, { isForm: false });
     refuseFaults(errors);
     return orderJob(deps, request, value, async () => {
-      const { record } = await ownJob(deps, request.params.id, caller);
+      const { record } = await ownJob(deps, request.params.id, request.caller);
       const { lod, index = 0 } = value;
       const frame = refinedFrame(record, lod, index);
       if (record.kind === 'workflow') return refinedWorkflow(deps, record, { lod, frame });
-      const { signal } = request;
       const read = () =>
-        findFrame(deps, frame, caller).catch((error: unknown) => {
+        findFrame(deps, frame, request.caller).catch((error: unknown) => {
           if (!(error instanceof FleetError) || error.code !== 'validation_failed') throw error;
           throw new FleetError('wrong_job_state', 'The picture of the job has been deleted.');
         });
-      const picture = await keepPicture(deps, read, { caller, pointer: '/index', signal });
+      const picture = await keepPicture(deps, read, request, '/index');
       return pictureSpec(deps, 'img2img', refined(record.request, lod, frame), {
         input: { ...picture, source: frame },
         parent: { id: record.id, relation: 'refine' },

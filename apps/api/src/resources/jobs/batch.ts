@@ -48,7 +48,7 @@ export function batch(deps: Deps): Handler {
   const turns = createTurns(Infinity, { ofKey: 1, waiting: MOST_WAITING });
   return async (request) => {
     const entries = entriesOf(request.body, config.http.maxBatchJobs);
-    const caller = request.caller;
+    const { caller } = request;
     const faults: FieldError[] = [];
     for (const [index, entry] of entries.entries()) {
       if (index % ENTRIES_OF_A_STEP === 0) await yieldToEventLoop();
@@ -165,11 +165,7 @@ function servedWorkflow({ workflows }: Deps, name: string, caller: Caller) {
 }
 
 /** Stores the frame as an input before the jobs are created, because a worker may claim them at once. */
-async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRequest): Promise<InputFile> {
-  const picture = await keepPicture(deps, () => findFrame(deps, source, caller), {
-    caller,
-    pointer: '/source',
-    signal,
-  });
-  return { ...picture, source };
+async function storedInput(deps: Deps, source: string, request: ApiRequest): Promise<InputFile> {
+  const frame = () => findFrame(deps, source, request.caller);
+  return { ...(await keepPicture(deps, frame, request, '/source')), source };
 }

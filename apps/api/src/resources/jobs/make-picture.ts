@@ -18,8 +18,9 @@ import { createLimitedValidator, refuseFaults } from '../../server/validator.js'
 export function generate(deps: Deps): Handler {
   const validate = createLimitedValidator(generateRequestSchema);
   return async (request) => {
-    const caller = request.caller;
-    const { value, errors } = validate(pictureLimits(deps, 'text2img', caller))(request.body, { isForm: false });
+    const { value, errors } = validate(pictureLimits(deps, 'text2img', request.caller))(request.body, {
+      isForm: false,
+    });
     refuseFaults(errors);
     return orderJob(deps, request, value, () => pictureSpec(deps, 'text2img', value));
   };
@@ -28,7 +29,7 @@ export function generate(deps: Deps): Handler {
 export function img2img(deps: Deps): Handler {
   const validate = createLimitedValidator(img2imgRequestSchema);
   return async (request) => {
-    const caller = request.caller;
+    const { caller } = request;
     const { image, fields } = withoutPicture(request.body);
     const { value, errors } = validate(pictureLimits(deps, 'img2img', caller))(fields, request);
     refuseFaults([...errors, ...pictureFaults(value, image, request)]);
@@ -47,15 +48,13 @@ export function img2img(deps: Deps): Handler {
 }
 
 async function keptPicture(deps: Deps, value: Img2ImgRequest, request: ApiRequest, sent: FoundPicture | undefined) {
-  const { signal } = request;
-  const caller = request.caller;
   const { source, image_url = '' } = value;
   if (source !== undefined) {
-    return keepPicture(deps, () => findFrame(deps, source, caller), { caller, pointer: '/source', signal });
+    return keepPicture(deps, () => findFrame(deps, source, request.caller), request, '/source');
   }
   const raw = sent ?? (await urlPicture(deps, image_url, request));
-  await chargeUpload(deps, caller, raw.data.length);
-  return keepPicture(deps, () => raw.data, { caller, pointer: raw.pointer, signal });
+  await chargeUpload(deps, request.caller, raw.data.length);
+  return keepPicture(deps, () => raw.data, request, raw.pointer);
 }
 
 /** Takes the picture out of the body: validation would read its megabytes of text character by character. */

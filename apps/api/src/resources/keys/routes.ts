@@ -44,8 +44,7 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
       summary: 'See what the API key may do',
       description: 'Any key may call this. If the service has no keys, everyone may do everything, and `key` is null.',
       answers: { 200: { description: 'The key.', json: meSchema } },
-      handler: (request) => {
-        const caller = request.caller;
+      handler: ({ caller }) => {
         const body: Me = { key: caller.id === ANONYMOUS ? null : caller.id, ...presentKey(caller) };
         return { status: 200, body };
       },

@@ -65,8 +65,9 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
       answers: { 200: { description: 'Workflows.', json: workflowListSchema } },
       handler: ({ caller }) => {
         requireRegistry(workflows);
-        const own = caller;
-        const served = [...workflows.served].filter(([name]) => mayRun(own, name)).sort(([a], [b]) => (a < b ? -1 : 1));
+        const served = [...workflows.served]
+          .filter(([name]) => mayRun(caller, name))
+          .sort(([a], [b]) => (a < b ? -1 : 1));
         const data = served.map(([name, { workflow, source, published }]) => ({
           name,
           version: workflow.version,
@@ -75,7 +76,7 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
           ...presentPublished(published),
           url: `${config.http.publicUrl ?? ''}/workflows/${encodeURIComponent(name)}`,
         }));
-        const isOwn = (name: string | null) => (name === null ? own.workflows === undefined : mayRun(own, name));
+        const isOwn = (name: string | null) => (name === null ? caller.workflows === undefined : mayRun(caller, name));
         const body: WorkflowList = { data, faults: workflows.faults.filter(({ name }) => isOwn(name)) };
         return { status: 200, body };
       },

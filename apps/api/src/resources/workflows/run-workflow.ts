@@ -14,8 +14,8 @@ export function runWorkflow(deps: Deps): Handler {
   const fields = runRequestSchema(deps.config.limits);
   const validate = createValidator(fields);
   return async (request) => {
-    const caller = request.caller;
-    const { name = '' } = request.params;
+    const { caller, files, isForm, params } = request;
+    const { name = '' } = params;
     const { order, own } = runBody(request, fields);
     const newest = Object(order).version === undefined ? findServed(deps.workflows, name, caller).workflow : undefined;
     requireMayRun(caller, { name });
@@ -23,7 +23,6 @@ export function runWorkflow(deps: Deps): Handler {
     refuseFaults(errors);
     const { version = '' } = value;
     const workflow = newest ?? (await findVersionToRun(deps, { name, version, caller }));
-    const { files, isForm } = request;
     const inputs = { ...value.inputs, ...own };
     const digests = files.map(({ field, file }) => [field, file.digest] as const);
     const requested = { ...value, inputs: { ...inputs, ...Object.fromEntries(digests) } };
