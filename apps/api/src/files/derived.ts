@@ -1,5 +1,6 @@
+import type { Config } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
-import { contentTypeOf, type FrameStore, frameTypeOfName, isFrameName } from '@comfy-fleet/frames';
+import { contentTypeOf, type FrameStore, type FrameStores, frameTypeOfName, isFrameName } from '@comfy-fleet/frames';
 import type { Decoder } from '../decoding/tasks.js';
 import type { Turns } from '../server/turns.js';
 import { pieces } from './picture-bytes.js';
@@ -39,7 +40,10 @@ export interface Derived {
   deleteFrame(filename: string): Promise<void>;
 }
 
-/** Only `widths` are allowed, so that derived pictures take at most a small multiple of the frames' disk space. */
+/**
+ * Only `widths` are allowed, so that derived pictures take at most a small multiple of the frames' disk space. Frames of more
+ * than `maxBytes` are not converted.
+ */
 export function createDerived({
   frames,
   derived,
@@ -48,16 +52,11 @@ export function createDerived({
   decoding,
   maxBytes,
   maxPixels,
-}: {
-  readonly frames: FrameStore;
-  readonly derived: FrameStore;
-  readonly widths: readonly number[];
-  /** Larger frames are not converted. */
-  readonly maxBytes: number;
-  readonly maxPixels: number;
-  readonly decoder: Pick<Decoder, 'convert'>;
-  readonly decoding: Turns;
-}): Derived {
+}: Pick<FrameStores, 'frames' | 'derived'> &
+  Pick<Config['images'], 'widths' | 'maxBytes' | 'maxPixels'> & {
+    readonly decoder: Pick<Decoder, 'convert'>;
+    readonly decoding: Turns;
+  }): Derived {
   return {
     picture: async (filename, { width, format }, { key, signal }) => {
       if (!isFrameName(filename)) return undefined;

@@ -66,15 +66,11 @@ export async function findFrame(deps: Deps, name: string, caller: Caller | undef
 export async function fetchPicture(
   url: string,
   http: SafeHttp,
-  {
-    maxBytes,
-    timeoutMs,
-    signal,
-  }: { readonly maxBytes: number; readonly timeoutMs: number; readonly signal: AbortSignal },
+  limits: { readonly maxBytes: number; readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<Buffer> {
   const accept = 'image/png, image/jpeg, image/webp';
   const found = await http
-    .get(url, { maxBytes, timeoutMs, maxRedirects: 3, accept, signal })
+    .get(url, { ...limits, maxRedirects: 3, accept })
     .catch((error: unknown) => Promise.reject(aboutUrl(error, POINTER)));
   if (pictureType(found.data) !== undefined) return found.data;
   throw invalidImage(POINTER, 'The URL does not lead to a PNG, JPEG or WebP.');

@@ -21,7 +21,6 @@ import {
   gpuDemand,
   graphFaults,
   isOutputClass,
-  type Lack,
   type LimitFault,
   type LoadedMedia,
   latentOfBytes,
@@ -62,45 +61,31 @@ export function refuseImpossible(
   known: readonly InstanceAbilities[],
   pointers: Pointers,
 ): void {
-  const abilities = known.map((one) => one.abilities);
-  const lacks = nearestLacks(workflow, request, abilities);
+  const lacks = nearestLacks(
+    workflow,
+    request,
+    known.map(({ abilities }) => abilities),
+  );
+  // Reports what the most suitable instance lacks, and offers the choices of all instances.
   const [nearest] = lacks;
   if (nearest === undefined) return;
-  // Reports what the most suitable instance lacks, and offers the choices of all instances.
-  const all = lacks.flat();
-  const errors = nearest.map((lack) => lackError(lack, { workflow, pool, all, pointers }));
+  const errors = nearest.map((lack): FieldError => {
+    const { node, className, input } = lack;
+    const pointer = pointers.node(node, input);
+    if (lack.input === undefined) {
+      const detail = `the workflow ${workflow.name} needs the node ${className}, which no instance of the pool ${pool} has`;
+      return { pointer, detail };
+    }
+    const alike = lacks.flat().filter((other) => other.className === className && other.input === input);
+    const choices = [...new Set(alike.flatMap((other) => (other.input === undefined ? [] : other.choices)))];
+    const more = choices.length > MOST_LISTED ? ` and ${choices.length - MOST_LISTED} more` : '';
+    const there = choices.length === 0 ? 'none' : `${choices.slice(0, MOST_LISTED).join(', ')}${more}`;
+    const detail = `"${lack.value}" is on no instance of the pool ${pool}; there is ${there}`;
+    if (lack.setBy !== undefined) return { pointer: pointers.input(lack.setBy), detail };
+    if (pointer !== '') return { pointer, detail };
+    return { pointer, detail: `${input} of ${className} in the workflow ${workflow.name}: ${detail}` };
+  });
   throw fieldsError('no_able_instance', errors);
-}
-
-function lackError(
-  lack: Lack,
-  {
-    workflow,
-    pool,
-    all,
-    pointers,
-  }: {
-    readonly workflow: Workflow;
-    readonly pool: string;
-    readonly all: readonly Lack[];
-    readonly pointers: Pointers;
-  },
-): FieldError {
-  const pointer = pointers.node(lack.node, lack.input);
-  const { className } = lack;
-  if (lack.input === undefined) {
-    const detail = `the workflow ${workflow.name} needs the node ${className}, which no instance of the pool ${pool} has`;
-    return { pointer, detail };
-  }
-  const { input, value, setBy } = lack;
-  const alike = all.filter((other) => other.className === className && other.input === input);
-  const choices = [...new Set(alike.flatMap((other) => (other.input === undefined ? [] : other.choices)))];
-  const more = choices.length > MOST_LISTED ? ` and ${choices.length - MOST_LISTED} more` : '';
-  const there = choices.length === 0 ? 'none' : `${choices.slice(0, MOST_LISTED).join(', ')}${more}`;
-  const what = `"${value}" is on no instance of the pool ${pool}; there is ${there}`;
-  if (setBy !== undefined) return { pointer: pointers.input(setBy), detail: what };
-  if (pointer !== '') return { pointer, detail: what };
-  return { pointer, detail: `${input} of ${className} in the workflow ${workflow.name}: ${what}` };
 }
 
 /** Throws validation_failed for nodes and inputs that a caller's own graph may not contain. Published workflows may. */

@@ -19,28 +19,18 @@ import type { Caller } from '../../server/gate.js';
  * Presents models with what hosts have of them. Only operators see sources, keys, folders and workers, and how many jobs of
  * all keys wait.
  */
-export interface ModelView {
-  one(record: ModelRecord, caller: Caller): Promise<ModelAnswer>;
-  all(records: readonly ModelRecord[], caller: Caller): Promise<ModelList>;
-}
-
-export function createModelView({ ledger, fleet }: Deps): ModelView {
-  const all: ModelView['all'] = async (records, { id, scopes }) => {
-    const isOperator = scopes.includes('admin');
-    const counting = ledger.fleet.waitingByModel(isOperator ? undefined : id);
-    const [folders, jobs] = await Promise.all([fleet.folders(), counting]);
-    const sorted = [...records].sort((one, other) => (modelId(one) < modelId(other) ? -1 : 1));
-    return {
-      data: sorted.map((record) => presentModel(record, { folders, jobs: jobs.get(record.name) ?? 0, isOperator })),
-      folders: isOperator ? folders.map(({ folder }) => presentFolder(folder)) : [],
-    };
-  };
+export async function presentModels(
+  { ledger, fleet }: Deps,
+  records: Iterable<ModelRecord>,
+  { id, scopes }: Caller,
+): Promise<ModelList> {
+  const isOperator = scopes.includes('admin');
+  const counting = ledger.fleet.waitingByModel(isOperator ? undefined : id);
+  const [folders, jobs] = await Promise.all([fleet.folders(), counting]);
+  const sorted = [...records].sort((one, other) => (modelId(one) < modelId(other) ? -1 : 1));
   return {
-    all,
-    one: async (record, caller) => {
-      const { data } = await all([record], caller);
-      return data[0] as ModelAnswer;
-    },
+    data: sorted.map((record) => presentModel(record, { folders, jobs: jobs.get(record.name) ?? 0, isOperator })),
+    folders: isOperator ? folders.map(({ folder }) => presentFolder(folder)) : [],
   };
 }
 

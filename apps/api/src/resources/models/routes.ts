@@ -4,7 +4,7 @@ import {
   MODEL_KINDS,
   MODEL_NAME_PATTERN,
   MODEL_URL_FOLDER,
-  type ModelList,
+  type ModelAnswer,
   type ModelRecord,
   type ModelRequest,
   modelId,
@@ -16,10 +16,10 @@ import { type ModelName, newModel } from '@comfy-fleet/jobs';
 import type { Static } from 'typebox';
 import type { Deps } from '../../deps.js';
 import { type ApiRoute, tagged } from '../../openapi/route.js';
-import { fieldError, fieldsError } from '../../server/field-errors.js';
+import { fieldsError } from '../../server/field-errors.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
-import { createValidator, refuseFaults } from '../../server/validator.js';
-import { createModelView } from './present-model.js';
+import { createValidator, invalidAt, refuseFaults } from '../../server/validator.js';
+import { presentModels } from './present-model.js';
 
 const MODELS = {
   name: 'models',
@@ -30,7 +30,6 @@ const EXAMPLE: ModelRequest = { sources: ['hf:owner/repo/detail-v2.safetensors@m
 
 export function modelRoutes(deps: Deps): ApiRoute[] {
   const { models } = deps.ledger;
-  const view = createModelView(deps);
   const validate = createValidator(modelRequestSchema);
   const validateFetch = createValidator(fetchModelSchema);
   const one = (description: string) => ({ description, json: modelSchema });
@@ -39,11 +38,15 @@ export function modelRoutes(deps: Deps): ApiRoute[] {
   /** The models that a key may use. Operators see those of callers too. */
   const seen = async ({ caller }: ApiRequest) =>
     caller.scopes.includes('admin') ? models.list() : (await deps.offers.to(caller)).records;
+  const answer = async (status: number, record: ModelRecord, { caller }: ApiRequest): Promise<Reply> => {
+    const { data } = await presentModels(deps, [record], caller);
+    return { status, body: data[0] as ModelAnswer };
+  };
   /** Changes a registered model. */
   const ask = async (request: ApiRequest, change: Partial<ModelRecord>): Promise<Reply> => {
     const record = await models.change(nameIn(request), (before) => before && { ...before, ...change });
     if (record === undefined) throw noModel();
-    return { status: 202, body: await view.one(record, request.caller) };
+    return answer(202, record, request);
   };
 
   return tagged(MODELS, {
@@ -56,8 +59,8 @@ export function modelRoutes(deps: Deps): ApiRoute[] {
         'the model folders of all hosts.',
       answers: { 200: { description: 'All models, by kind and name.', json: modelListSchema } },
       handler: async (request) => {
-        const body: ModelList = await view.all([...(await seen(request)).values()], request.caller);
-        return { status: 200, body };
+        const records = (await seen(request)).values();
+        return { status: 200, body: await presentModels(deps, records, request.caller) };
       },
     },
     'GET /models/:kind/:model': {
@@ -70,7 +73,7 @@ export function modelRoutes(deps: Deps): ApiRoute[] {
       handler: async (request) => {
         const record = (await seen(request)).get(modelId(nameIn(request)));
         if (record === undefined) throw noModel();
-        return { status: 200, body: await view.one(record, request.caller) };
+        return answer(200, record, request);
       },
     },
     'PUT /models/:kind/:model': {
@@ -93,7 +96,7 @@ export function modelRoutes(deps: Deps): ApiRoute[] {
           isNew = before === undefined;
           return { ...(before ?? newModel(kind, name, value)), ...value };
         });
-        return { status: isNew ? 201 : 200, body: await view.one(record, request.caller) };
+        return answer(isNew ? 201 : 200, record, request);
       },
     },
     'DELETE /models/:kind/:model': {
@@ -154,14 +157,13 @@ const NAME = new RegExp(MODEL_NAME_PATTERN, 'u');
 /** The name of a model to register. Throws validation_failed. */
 function newName({ params: { kind, model = '' } }: ApiRequest): ModelName {
   const known = MODEL_KINDS.find((one) => one === kind);
-  if (known === undefined)
-    throw fieldError('validation_failed', '/kind', `must be a folder of models: ${MODEL_KINDS.join(', ')}`);
+  if (known === undefined) throw invalidAt('/kind', `must be a folder of models: ${MODEL_KINDS.join(', ')}`);
   const isOfCallers = model.startsWith(MODEL_URL_FOLDER);
   if (NAME.test(model) && !isOfCallers) return { kind: known, name: model };
   const detail = isOfCallers
     ? `must not begin with ${MODEL_URL_FOLDER}, where models are that callers name by a URL`
     : 'must be the name of a model file as loaders see it, such as sdxl/detail-v2.safetensors, without dots before its parts';
-  throw fieldError('validation_failed', '/model', detail);
+  throw invalidAt('/model', detail);
 }
 
 /** Throws validation_failed for keys that do not exist, and for models whose use cannot be limited. */
@@ -169,7 +171,7 @@ function refuseKeys({ keys }: Deps, kind: ModelName['kind'], { keys: ids }: Stat
   if (ids === undefined || ids === null) return;
   if (kind === 'embeddings') {
     const detail = 'cannot be given for embeddings: any text can name them';
-    throw fieldError('validation_failed', '/keys', detail);
+    throw invalidAt('/keys', detail);
   }
   const unknown = ids.flatMap((id, index) =>
     keys?.byId(id) === undefined ? [{ pointer: `/keys/${index}`, detail: `there is no API key ${id}` }] : [],
