@@ -121,7 +121,7 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
   // Slots and the upkeep of instances
   const { maxKeptPixels, maxKeptNodes } = settings;
   const chargeLoads = (shares: readonly JobShare[]) => {
-    const charging = ledger.encodeAhead.chargeLoads(shares);
+    const charging = ledger.encodeAhead.charge(shares);
     charging.catch((error: unknown) => log.warn('the load of models was not charged', { error }));
   };
   const kept = { maxKeptPixels, maxKeptNodes, chargeLoads };

@@ -71,7 +71,7 @@ it('charges a key for the texts of its jobs, so that another key is served befor
   const [first, second] = [await claim(), await claim()];
   expect([first.record.key, second.record.key]).toEqual(['anna', 'bert']);
   const shares = [{ id: first.record.id, key: 'anna', pool: 'default', ms: 500 }];
-  await ahead.charge({ instance: 'w/1', ms: 500, loadedMs: 100, shares });
+  await ahead.charge(shares, { instance: 'w/1', ms: 500, loadedMs: 100 });
   expect((await claim()).record.key).toBe('bert');
   expect((await fleet.ledger.accounts.usage('anna', 1))[0]).toMatchObject({ gpuMs: 500 });
 });
@@ -110,7 +110,7 @@ it('charges a key for a prompt that encoded ahead, and counts its kill, also whe
   expect(await fleet.ledger.jobs.forget(id)).toBe(true);
   await ahead.killed(held.record, 'a hint');
   const shares = [{ id, key: 'anna', pool: 'default', ms: 500 }];
-  await ahead.charge({ instance: 'w/1', ms: 500, loadedMs: undefined, shares });
+  await ahead.charge(shares, { instance: 'w/1', ms: 500, loadedMs: undefined });
   expect(await fleet.worker().kills()).toMatchObject([{ key: 'anna', workflow: 'graph', rests: 0 }]);
   expect((await fleet.ledger.accounts.usage('anna', 1))[0]).toMatchObject({ gpuMs: 500 });
 });

@@ -234,6 +234,6 @@ export class Hint {
     });
     const { loadedMs } = this.#submission;
     const loaded = loadedMs === undefined ? undefined : Math.round(loadedMs);
-    await ledger.charge({ instance: slots.instance.name, ms, loadedMs: loaded, shares: parts });
+    await ledger.charge(parts, { instance: slots.instance.name, ms, loadedMs: loaded });
   }
 }

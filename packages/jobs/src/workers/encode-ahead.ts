@@ -13,14 +13,12 @@ export interface JobAhead {
   readonly request: ResolvedRequest;
 }
 
-/** The GPU time of such a prompt. Times are in ms. */
-export interface ChargeAhead {
+/** The execution of such a prompt. Times are in ms. */
+export interface ExecutionAhead {
   readonly instance: string;
   readonly ms: number;
   /** How much of it went into loading models. */
   readonly loadedMs: number | undefined;
-  /** The part of each job. The first job is the one before whose prompt it ran. */
-  readonly shares: readonly JobShare[];
 }
 
 /** What a job is charged of GPU time that served several jobs, in ms. */
@@ -79,19 +77,14 @@ export function createEncodeAheadLedger({ redis, keys, worker, timelineEntries }
       const args = { id, key, workflow, request: JSON.stringify(request), has_files, prompt_id: promptId };
       await orUnavailable(() => runScript(redis, 'killAhead', keys.job(id), keys.prefix, args));
     },
-    /** Charges the keys of these jobs, and adds the prompt to the timeline of the instance. */
-    charge: async ({ instance, ms, loadedMs, shares }: ChargeAhead): Promise<void> => {
+    /**
+     * Charges the keys of these jobs for such a prompt, which is added to the timeline of its instance, or, without one,
+     * for models that are loaded again because of their results. The first job is the one before whose prompt it ran.
+     */
+    charge: async (shares: readonly JobShare[], execution?: ExecutionAhead): Promise<void> => {
       const [first] = shares;
       if (first === undefined) return;
-      const execution = { instance, ms, loaded_ms: loadedMs, timeline: timelineEntries };
-      const args = { id: first.id, execution, shares };
-      await orUnavailable(() => runScript(redis, 'chargeAhead', keys.job(first.id), keys.prefix, args));
-    },
-    /** Charges the keys of these jobs for the models that are loaded again because of their results. */
-    chargeLoads: async (shares: readonly JobShare[]): Promise<void> => {
-      const [first] = shares;
-      if (first === undefined) return;
-      const args = { id: first.id, shares };
+      const args = { id: first.id, execution, timeline: timelineEntries, shares };
       await orUnavailable(() => runScript(redis, 'chargeAhead', keys.job(first.id), keys.prefix, args));
     },
   };

@@ -110,7 +110,7 @@ export async function openLedgers(scope: Scope, url: string, prefix: string): Pr
     );
   await until('the ledger answers', answers);
   const source = await worker.claims(POOL);
-  return { ledger, source, charge: worker.encodeAhead.chargeLoads, close: () => source.close() };
+  return { ledger, source, charge: worker.encodeAhead.charge, close: () => source.close() };
 }
 
 export const POOL = 'default';
