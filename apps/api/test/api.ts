@@ -153,7 +153,6 @@ export async function startApi(
     maxWorkerDeaths: 10,
     maxOvertakes: 100,
     modelPatienceMs: 30_000,
-    timelineEntries: 720,
     // Long, because a busy machine may delay the renewal of locks.
     lockMs: 60_000,
     stalledCheckMs: 5_000,

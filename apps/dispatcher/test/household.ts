@@ -76,7 +76,6 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     maxWorkerDeaths: 3,
     maxOvertakes: 100,
     modelPatienceMs: 30_000,
-    timelineEntries: 720,
     // Long enough that no lock expires on a busy machine.
     lockMs: 60_000,
     stalledCheckMs: 5000,

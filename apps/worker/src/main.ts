@@ -89,7 +89,6 @@ async function main(): Promise<void> {
     maxWorkerDeaths: 2 * maxWorkerDeaths,
     maxOvertakes,
     modelPatienceMs: modelPatienceSeconds * 1000,
-    timelineEntries: config.past.timelineEntries,
     lockMs,
     stalledCheckMs,
     announceSeconds,

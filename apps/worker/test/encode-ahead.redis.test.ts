@@ -128,7 +128,7 @@ async function setUp(
     /** The worker has followed its first hint to its end, which may be after the end of the jobs. */
     hintFollowed: () =>
       until('the hint is on the timeline', async () => {
-        const { pages } = await stack.ledger.fleet.timeline({ minutes: 1, most: 100 });
+        const { pages } = await stack.ledger.fleet.timeline(1);
         for await (const [timeline] of pages)
           if (timeline?.executions.some(({ outcome }) => outcome === 'encoded')) return true;
         return false;
@@ -204,7 +204,7 @@ it('charges a hint to the keys of all its jobs, and shows it with the job after 
   const [anna, bert] = [await charged('anna'), await charged('bert')];
   expect(anna).toBeGreaterThan(0);
   expect(bert).toBeGreaterThanOrEqual(shownMs / 3 - 1);
-  const { pages } = await ledger.fleet.timeline({ minutes: 1, most: 100 });
+  const { pages } = await ledger.fleet.timeline(1);
   for await (const [timeline] of pages) {
     const shown = timeline?.executions.filter(({ outcome }) => outcome === 'encoded');
     expect(shown).toMatchObject([{ job: job?.id, key: job?.key }]);

@@ -102,7 +102,6 @@ export function openLedgers() {
     maxWorkerDeaths: 10,
     maxOvertakes: 100,
     modelPatienceMs: 30_000,
-    timelineEntries: 720,
     lockMs,
     stalledCheckMs: 300,
     // A paused process must not be taken for dead.

@@ -186,7 +186,6 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
       maxWorkerDeaths: 3,
       maxOvertakes: 100,
       modelPatienceMs: 30_000,
-      timelineEntries: 720,
       // So long that a live worker keeps its locks and stays announced on a busy machine.
       lockMs: 60_000,
       stalledCheckMs: 5000,

@@ -8,9 +8,9 @@ const sawAt = (fleet: Fleet, instance: string, at: number) =>
   fleet.redis.hset(fleet.keys.catalogueDigests(POOL), instance, `${at} digest`);
 
 /** The executions of an instance within the last hour. */
-async function executionsOf(fleet: Fleet, instance = 'w1/0', most = 720) {
+async function executionsOf(fleet: Fleet, instance = 'w1/0') {
   await sawAt(fleet, instance, Date.now());
-  const timeline = await fleet.ledger.fleet.timeline({ minutes: 60, most });
+  const timeline = await fleet.ledger.fleet.timeline(60);
   for await (const page of timeline.pages) {
     const found = page.find((one) => one.instance === instance);
     if (found !== undefined) return found;
@@ -68,14 +68,14 @@ it('reads only the requested part of a long list, and all of that', async () => 
   await fleet.redis.sadd(fleet.keys.pools, POOL);
   await sawAt(fleet, 'w1/0', now);
   const jobs = async (minutes: number) => {
-    const timeline = await fleet.ledger.fleet.timeline({ minutes, most: 150 });
+    const timeline = await fleet.ledger.fleet.timeline(minutes);
     for await (const [found] of timeline.pages) return found?.executions.map(({ job }) => job) ?? [];
     return [];
   };
   expect((await jobs(1)).length).toBeLessThan(10);
   expect((await jobs(20)).length).toBeGreaterThan(100);
-  expect(await jobs(60)).toEqual(Array.from({ length: 150 }, (_, n) => `job-${149 - n}`));
-  expect((await executionsOf(fleet, 'w1/0', 150)).executions[0]?.workflow).toBe('a poster');
+  expect(await jobs(60)).toEqual(Array.from({ length: 200 }, (_, n) => `job-${199 - n}`));
+  expect((await executionsOf(fleet)).executions[0]?.workflow).toBe('a poster');
 });
 
 it('shows running executions up to now, and nothing of jobs that were never executed', async () => {
@@ -142,18 +142,22 @@ it('shows an execution as failed if its job ends because too many workers died',
   expect((await executionsOf(fleet)).executions).toMatchObject([{ job: id, workflow: 'text2img', outcome: 'failed' }]);
 });
 
-it('keeps as many executions of each instance as the setting says, for an hour, and reports if there were more', async () => {
+it('keeps the last 720 executions of each instance for an hour, and reports if there were more', async () => {
   const fleet = await openFleet();
-  const source = await fleet.claims(undefined, { timelineEntries: 3 });
-  const ids: string[] = [];
-  for (let n = 0; n < 5; n++) {
-    ids.push((await fleet.submit()).record.id);
+  const source = await fleet.claims();
+  const earlier = (n: number) => `${Date.now() - 60_000} ${Date.now() - 60_000} 0 succeeded mid anna job-${n} text2img`;
+  await fleet.redis.rpush(fleet.keys.timeline('w1/0'), ...Array.from({ length: 719 }, (_, n) => earlier(n)));
+  const finishOne = async () => {
+    const { id } = (await fleet.submit()).record;
     const { claim, promptId } = await startNext(source);
-    await claim.finish(succeeded(claim.record.id), promptId);
-  }
-  const { executions, isCut } = await executionsOf(fleet, 'w1/0', 3);
+    await claim.finish(succeeded(id), promptId);
+    return id;
+  };
+  const ids = [await finishOne(), await finishOne()];
+  const { executions, isCut } = await executionsOf(fleet);
   expect(isCut).toBe(true);
-  expect(executions.map(({ job }) => job)).toEqual(ids.slice(-3));
+  expect(executions).toHaveLength(720);
+  expect(executions.slice(-2).map(({ job }) => job)).toEqual(ids);
   const left = await fleet.redis.pttl(fleet.keys.timeline('w1/0'));
   expect(left).toBeGreaterThan(HOUR_MS - 60_000);
   expect(left).toBeLessThanOrEqual(HOUR_MS);
@@ -169,7 +173,7 @@ it('lists current and recently used instances by name, and omits what is too old
   await fleet.redis.sadd(fleet.keys.pools, POOL);
   await sawAt(fleet, 'gone/1', now - 30_000);
   await sawAt(fleet, 'older/1', now - HOUR_MS - 1000);
-  const { from, size, pages } = await fleet.ledger.fleet.timeline({ minutes: 2, most: 720 });
+  const { from, size, pages } = await fleet.ledger.fleet.timeline(2);
   const all = [];
   for await (const page of pages) all.push(...page);
   expect(size).toBe(2);

@@ -100,8 +100,6 @@ const sharedSchema = {
   },
   /** The history that operators see. */
   past: {
-    /** Entries per instance, for one every five seconds in an hour. */
-    timelineEntries: 720,
     /** How often the numbers are recorded and the alerts are evaluated. */
     stepSeconds: 15,
   },

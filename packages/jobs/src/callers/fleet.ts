@@ -3,7 +3,7 @@ import { readAlerts } from '../alerts/alerts.js';
 import { orUnavailable } from '../connection.js';
 import { type PoolOverview, readOverview } from '../figures/overview.js';
 import { readHistory } from '../history/history.js';
-import { readTimeline, type TimelineQuery } from '../history/timeline.js';
+import { readTimeline } from '../history/timeline.js';
 import type { Keys } from '../keys.js';
 import type { WorkQueues } from '../queue/work-queues.js';
 import type { JobSnapshot } from '../record/record.js';
@@ -35,7 +35,7 @@ export function createFleet(redis: Redis, keys: Keys, queues: Pick<WorkQueues, '
     /** How many jobs wait for each model file; with a key, only its own. */
     waitingByModel: (key?: string) => orUnavailable(() => countWaitingByModel(redis, keys, key)),
     /** The executions of the instances within the last minutes, including current ones. */
-    timeline: (query: TimelineQuery) => orUnavailable(() => readTimeline(redis, keys, query)),
+    timeline: (minutes: number) => orUnavailable(() => readTimeline(redis, keys, minutes)),
     /** Samples of the fleet within the last minutes, the oldest first. */
     history: (minutes: number) => orUnavailable(() => readHistory(redis, keys, minutes)),
     /** The active alerts. */

@@ -3,6 +3,7 @@ import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
 import { inPages } from '../record/indexes.js';
 import { executing, readInWork } from '../record/jobs-in-work.js';
 import { lodOf } from '../record/request-keys.js';
@@ -64,16 +65,10 @@ export interface Timeline {
   readonly pages: AsyncIterable<readonly InstanceTimeline[]>;
 }
 
-export interface TimelineQuery {
-  readonly minutes: number;
-  /** Maximum number of executions of each instance. */
-  readonly most: number;
-}
-
 /** Instances per page: building a page of full lists takes about 10 ms. */
 const PAGE = 5;
 
-export async function readTimeline(redis: Redis, keys: Keys, { minutes, most }: TimelineQuery): Promise<Timeline> {
+export async function readTimeline(redis: Redis, keys: Keys, minutes: number): Promise<Timeline> {
   const till = await redisTime(redis);
   const from = till - minutes * 60_000;
   const pools = await redis.smembers(keys.pools);
@@ -86,8 +81,8 @@ export async function readTimeline(redis: Redis, keys: Keys, { minutes, most }: 
   const present = workers.flatMap(({ instances }) => instances.map(({ name }) => name));
   const names = [...new Set([...past, ...present, ...running.map(({ instance }) => instance)])].sort();
   const read = async (page: readonly string[]) => {
-    const pasts = await Promise.all(page.map((name) => readPast(redis, keys.timeline(name), from, most)));
-    return page.map((name, index) => assemble(name, { past: pasts[index] ?? [], running, from, most }));
+    const pasts = await Promise.all(page.map((name) => readPast(redis, keys.timeline(name), from)));
+    return page.map((name, index) => assemble(name, { past: pasts[index] ?? [], running, from }));
   };
   const pages = async function* () {
     for (const page of inPages(names, PAGE)) yield await orUnavailable(() => read(page));
@@ -98,17 +93,16 @@ export async function readTimeline(redis: Redis, keys: Keys, { minutes, most }: 
 /** Lines of a list that are read at a time; the last minute needs only a few. */
 const STEP = 60;
 
-/** Reads executions that ended after `from`, the newest first, and the rest of the same step; at most `most`. */
-async function readPast(redis: Redis, list: string, from: number, most: number): Promise<Execution[]> {
+/** Reads executions that ended after `from`, the newest first, and the rest of the same step. */
+async function readPast(redis: Redis, list: string, from: number): Promise<Execution[]> {
   // New lines shift the others meanwhile, so a line may be read twice.
   const past = new Map<string, Execution>();
-  for (let start = 0; start < most; start += STEP) {
-    const lines = await redis.lrange(list, start, Math.min(start + STEP, most) - 1);
+  for (let start = 0; ; start += STEP) {
+    const lines = await redis.lrange(list, start, start + STEP - 1);
     for (const line of lines) past.set(line, parseExecution(line));
     const oldest = past.get(lines.at(-1) ?? '');
-    if (lines.length < STEP || oldest === undefined || oldest.till <= from) break;
+    if (lines.length < STEP || oldest === undefined || oldest.till <= from) return [...past.values()];
   }
-  return [...past.values()];
 }
 
 interface Found {
@@ -116,10 +110,9 @@ interface Found {
   readonly past: readonly Execution[];
   readonly running: readonly RunningExecution[];
   readonly from: number;
-  readonly most: number;
 }
 
-function assemble(instance: string, { past, running, from, most }: Found): InstanceTimeline {
+function assemble(instance: string, { past, running, from }: Found): InstanceTimeline {
   // An execution that ended between the two reads is in both.
   const isOver = (one: Execution) =>
     past.some(({ job, till, outcome }) => job === one.job && outcome !== 'encoded' && till > one.from);
@@ -133,7 +126,7 @@ function assemble(instance: string, { past, running, from, most }: Found): Insta
     executions: withoutOverlap(executions)
       .filter(({ till }) => till > from)
       .map((execution) => (execution.from >= from ? execution : { ...execution, from })),
-    isCut: past.length >= most && first > from,
+    isCut: past.length >= LUA_CONSTANTS.TIMELINE_ENTRIES && first > from,
   };
 }
 

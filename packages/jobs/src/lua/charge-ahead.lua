@@ -6,7 +6,6 @@ Input:
   KEYS[1] the record of the first job
   `id` of that job
   `execution`, if it was a prompt: `instance`; `ms` that it took, `loadedMs` of them to load models
-  `timeline`: how many executions of an instance are kept
   `shares`: for each job its id, its key, its pool, and its part of the time in ms
 
 Output:
@@ -18,7 +17,7 @@ Output:
 local execution = args.execution
 if execution then
   local began = now_ms() - execution.ms
-  add_to_timeline(execution.instance, 'ahead', began, now_ms(), execution.loadedMs, args.timeline)
+  add_to_timeline(execution.instance, 'ahead', began, now_ms(), execution.loadedMs)
 end
 for _, share in ipairs(args.shares) do
   id, record = share.id, job_key(share.id)

@@ -21,6 +21,8 @@ export const LUA_CONSTANTS = {
   LEVEL: 1e12,
   /** The score of ended jobs in the list of their key is above this, that of open jobs below. */
   ENDED_AFTER: 1e15,
+  /** How many executions of an instance are kept: one every five seconds for an hour. */
+  TIMELINE_ENTRIES: 720,
   USAGE_LIFE_MS: 100 * DAY_MS,
   HOUR_MS,
   /** Longer than an hour and a minute. */

@@ -9,7 +9,7 @@ Input:
   the outputs
   `executed`: the prompt id that began executing, in case the ledger does not know yet; `executed_ms`: how long it executed;
   `loaded_ms`: how much of that was spent loading models, which similar jobs may find in memory
-  `in_doubt`: ComfyUI may still have the submission; `timeline`: how many executions of an instance are kept
+  `in_doubt`: ComfyUI may still have the submission
 
 Output:
   the final status of the job, or 'superseded'
@@ -42,6 +42,6 @@ if outcome == FAILED then
 end
 if args.in_doubt then abandon_submission() end
 hold_more(get('key'), id, #(args.outputs or '') + #(args.error or '') + #(args.timings or ''))
-record_execution(outcome, args.timeline, executed_ms, loaded_ms)
+record_execution(outcome, executed_ms, loaded_ms)
 close_job(outcome, executed_ms, args.pictures)
 return outcome

@@ -11,7 +11,7 @@ If the reason is `lost`, `silent` or `bystander`, the submission may still be in
 Input:
   KEYS[1] the record
   `id` of the job; `ended_life`: how long an ended record lives, in ms; `claim`; `prompt_id`; `reason`;
-  `faults`: where the job has failed so far (JSON); `timeline`: how many executions of an instance are kept
+  `faults`: where the job has failed so far (JSON)
 
 Output:
   'ok'; 'canceling': stop the job; 'superseded': there is a newer claim
@@ -39,7 +39,7 @@ if get('prompt_id') == prompt_id then
     end
     count_attempt(get('pool'), id)
     local failed = reason == 'faulty' or reason == 'out_of_memory'
-    record_execution(failed and FAILED or 'stopped', args.timeline)
+    record_execution(failed and FAILED or 'stopped')
   end
   if reason == 'out_of_memory' then redis.call('HINCRBY', record, 'ooms', 1) end
   if reason == 'lost' and get('started_prompt') ~= prompt_id then redis.call('HINCRBY', record, 'refusals', 1) end

@@ -43,14 +43,7 @@ export function markOf(instance: string): string {
   return `${MARK}${hash('sha1', instance, 'base64url')}`.slice(0, MARK_LENGTH);
 }
 
-interface Options {
-  readonly redis: Redis;
-  readonly keys: Keys;
-  readonly worker: string;
-  readonly timelineEntries: number;
-}
-
-export function createEncodeAheadLedger({ redis, keys, worker, timelineEntries }: Options) {
+export function createEncodeAheadLedger(redis: Redis, keys: Keys, worker: string) {
   return {
     /**
      * At most `most` of the next jobs that need the same models as this one, without jobs with a comfy.org key, and
@@ -84,7 +77,7 @@ export function createEncodeAheadLedger({ redis, keys, worker, timelineEntries }
     charge: async (shares: readonly JobShare[], execution?: ExecutionAhead): Promise<void> => {
       const [first] = shares;
       if (first === undefined) return;
-      const args = { id: first.id, execution, timeline: timelineEntries, shares };
+      const args = { id: first.id, execution, shares };
       await orUnavailable(() => runScript(redis, 'chargeAhead', keys.job(first.id), keys.prefix, args));
     },
   };

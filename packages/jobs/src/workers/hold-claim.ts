@@ -56,13 +56,11 @@ export interface ClaimHolderOptions {
   readonly payloads: Pick<Payloads, 'read'>;
   readonly transition: Transitions;
   readonly clock: RedisClock;
-  /** How many executions of an instance are kept. */
-  readonly timelineEntries: number;
 }
 
 /** Returns a function that makes a claim from a record and its work item. */
 export function createClaimHolder(options: ClaimHolderOptions) {
-  const { redis, keys, payloads, transition, clock, timelineEntries: timeline } = options;
+  const { redis, keys, payloads, transition, clock } = options;
   // Other hosts compare this time with theirs, so it must be by Redis' clock.
   const toRedisTime = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(clock.at(ms)));
   const isHeardOn = async (...channels: string[]) => {
@@ -103,7 +101,7 @@ export function createClaimHolder(options: ClaimHolderOptions) {
       collect: () => report('collect'),
       /** ComfyUI does not have the submission any more. `faults`: the new list of faults for the record. */
       lose: (promptId: string, reason: Loss, faults?: readonly InstanceFault[]) =>
-        run('lose', { prompt_id: promptId, reason, faults: faults && JSON.stringify(faults), timeline }),
+        run('lose', { prompt_id: promptId, reason, faults: faults && JSON.stringify(faults) }),
       /** The submission killed its instance, or ignores its interrupt. This counts as a kill by the key; see readKills. */
       kill: (promptId: string) => report('kill', { prompt_id: promptId }),
       /**
@@ -117,7 +115,7 @@ export function createClaimHolder(options: ClaimHolderOptions) {
        * time was spent. Returns the job's final status, which is `canceled` if that was requested meanwhile.
        */
       finish: async (outcome: Outcome, executed?: string, timings?: Timings | null) => {
-        const args = { ...outcomeArguments(outcome, timings), executed, timeline };
+        const args = { ...outcomeArguments(outcome, timings), executed };
         const became = await run<TerminalStatus | 'superseded'>('finish', args);
         if (became === 'superseded') item.abandon();
         else item.end(endOf(became, outcome));

@@ -37,8 +37,6 @@ export interface WorkerLedgerOptions {
   readonly maxOvertakes: number;
   /** How long a job may be passed over for jobs that need less loading. */
   readonly modelPatienceMs: number;
-  /** How many executions of an instance are kept for an hour. */
-  readonly timelineEntries: number;
   readonly lockMs: number;
   readonly stalledCheckMs: number;
   /** Interval of announcements. After three missed ones, the worker counts as gone. */
@@ -49,7 +47,7 @@ export interface WorkerLedgerOptions {
 }
 
 export function createWorkerLedger(options: WorkerLedgerOptions) {
-  const { log, worker, jobTtlSeconds, timelineEntries, now = Date.now } = options;
+  const { log, worker, jobTtlSeconds, now = Date.now } = options;
   const keys = createKeys(options.redis.prefix);
   const redis = withScripts(workerConnection(options.redis, log));
   const subscriptions = createSubscriptions(workerConnection(options.redis, log), keys.pools, log);
@@ -84,7 +82,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions) {
     loadTimes: createSharedLoadTimes(redis, keys),
     nodeTimes: createNodeTimes(redis, keys),
     crossChecks: createCrossChecks(redis, keys, worker, subscriptions),
-    encodeAhead: createEncodeAheadLedger({ redis, keys, worker, timelineEntries }),
+    encodeAhead: createEncodeAheadLedger(redis, keys, worker),
     kills: () => readKills(redis, keys),
     prompts: createUnwantedPrompts(redis, keys, worker),
     /** Names of files on instances. The first worker that calls this creates the secret for them. */

@@ -46,8 +46,7 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
       query: fleetHistoryQuerySchema,
       answers: { 200: { description: 'The timeline.', json: fleetTimelineSchema } },
       handler: async (_request, { minutes = MOST_HISTORY_MINUTES }) => {
-        const asked = { minutes, most: config.past.timelineEntries };
-        const { from, till, size, pages } = await ledger.fleet.timeline(asked);
+        const { from, till, size, pages } = await ledger.fleet.timeline(minutes);
         const most = Math.max(1, Math.min(MOST_STRETCHES, Math.floor(MOST_STRETCHES_IN_ALL / Math.max(1, size))));
         const instances: FleetTimeline['instances'] = [];
         for await (const page of pages) {

@@ -144,7 +144,6 @@ export async function publishCatalogue({ redisUrl: url, prefix }: ApiStack): Pro
     maxWorkerDeaths: 10,
     maxOvertakes: 100,
     modelPatienceMs: 30_000,
-    timelineEntries: 720,
     lockMs: 60_000,
     stalledCheckMs: 60_000,
     announceSeconds: 60,

@@ -96,7 +96,6 @@ export async function openLedgers(scope: Scope, url: string, prefix: string): Pr
     maxWorkerDeaths: 3,
     maxOvertakes: 100,
     modelPatienceMs: 30_000,
-    timelineEntries: 720,
     lockMs: 60_000,
     stalledCheckMs: 30_000,
     announceSeconds: 5,

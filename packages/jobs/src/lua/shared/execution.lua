@@ -59,23 +59,22 @@ local function learn_of_key(ms)
   local known = tonumber(redis.call('HGET', durations_key(get('pool')), kind) or nil)
   learn_as(kind, counted, known and NEWEST * math.min(1, counted / known))
 end
--- Adds a line about the job to the timeline of an instance. At most `most` lines are kept; without `most`, the next call
--- cuts the list. See history/timeline.ts.
-local function add_to_timeline(instance, outcome, from, till, loading_ms, most)
+-- Adds a line about the job to the timeline of an instance, see history/timeline.ts.
+local function add_to_timeline(instance, outcome, from, till, loading_ms)
   local key, signature, workflow = unpack(redis.call('HMGET', record, 'key', 'signature', 'workflow'))
   if not signature then return end
   local line = string.format('%d %d %d %s %s %s %s %s', from, till, loading_ms or 0, outcome, lod_of(signature), key, id,
     workflow)
   local timeline = timeline_key(instance)
   redis.call('LPUSH', timeline, line)
-  if most then redis.call('LTRIM', timeline, 0, most - 1) end
+  redis.call('LTRIM', timeline, 0, TIMELINE_ENTRIES - 1)
   redis.call('PEXPIRE', timeline, HOUR_MS)
 end
 -- Adds the job's last execution, which took `ms`, or until now.
-local function record_execution(outcome, most, ms, loading_ms)
+local function record_execution(outcome, ms, loading_ms)
   local instance, started_at = unpack(redis.call('HMGET', record, 'instance', 'started_at'))
   if not instance or not started_at then return end
   local now = tonumber(now_ms())
   local till = ms and math.min(now, started_at + ms) or now
-  add_to_timeline(instance, outcome, till - (ms or now - started_at), till, loading_ms, most)
+  add_to_timeline(instance, outcome, till - (ms or now - started_at), till, loading_ms)
 end
