@@ -1,13 +1,14 @@
 import { type Fault, FileFault } from './file-fault.js';
 import { describeNode, type Graph, type GraphNode, isLink, linkFault, nodeAt } from './graph.js';
+import { ascii } from './json-text.js';
 
 const HOW_TO_EXPORT = 'open the workflow in ComfyUI, choose Workflow → Export (API), and save that file here';
 
 /**
- * Longest node id. The editor's ids have a few characters; they are repeated in progress, timings and errors of every
- * job.
+ * Longest node id, in JSON that escapes characters beyond ASCII, as ComfyUI sends it: four times for each node whenever one
+ * begins or ends. The editor's ids have a few characters.
  */
-export const MOST_ID_CHARS = 256;
+export const MOST_ID_CHARS = 64;
 /**
  * Most inputs of one node. Classes with a growing number of inputs have up to a hundred; each input is checked against
  * all of them.
@@ -33,7 +34,7 @@ export function readGraph(json: unknown): Graph {
   }
   if (Object.keys(json).length === 0) throw new FileFault(`has no nodes: ${HOW_TO_EXPORT}`);
   const entries = Object.entries(json);
-  const stranger = entries.find(([id, value]) => id.length <= MOST_ID_CHARS && !isNode(value));
+  const stranger = entries.find(([id, value]) => isNodeId(id) && !isNode(value));
   if (stranger !== undefined) {
     throw new FileFault(
       `"${stranger[0]}" is not a node with class_type and inputs, so this is not the API format: ${HOW_TO_EXPORT}`,
@@ -47,12 +48,16 @@ export function readGraph(json: unknown): Graph {
   return graph;
 }
 
+export function isNodeId(id: string): boolean {
+  return ascii(JSON.stringify(id)).length - 2 <= MOST_ID_CHARS;
+}
+
 function isNode(value: unknown): value is GraphNode {
   return isRecord(value) && typeof value.class_type === 'string' && isRecord(value.inputs);
 }
 
 function nodeFaults(id: string, node: GraphNode): string[] {
-  if (id.length > MOST_ID_CHARS) return [`has a node id of ${id.length} characters; ${MOST_ID_CHARS} are the most`];
+  if (!isNodeId(id)) return [`has a node id of more than ${MOST_ID_CHARS} characters in escaped JSON`];
   const meta: unknown = node._meta;
   const title: unknown = isRecord(meta) ? (meta.title ?? undefined) : undefined;
   if ((meta !== undefined && !isRecord(meta)) || (title !== undefined && typeof title !== 'string')) {

@@ -49,6 +49,13 @@ it('shortens a long title and class in errors of a node', () => {
   expect(() => openGraph({ 1: shows }, { catalogue: undefined })).toThrow(`"${cut}" (node 1, ${cut}) takes its i199`);
 });
 
+it.each(['x', 'é', '\n'])('refuses a long id of a node of %j', (char) => {
+  const most = 64 / ({ x: 1, é: 6, '\n': 2 }[char] ?? 1);
+  const open = (id: string) => openGraph({ [id]: { class_type: 'EmptyImage', inputs: {} } }, { catalogue: undefined });
+  expect(() => open(char.repeat(Math.floor(most) + 1))).toThrow('more than 64 characters');
+  expect(() => open(char.repeat(Math.floor(most)))).not.toThrow('more than 64 characters');
+});
+
 it.each([{ title: { a: 1 } }, { title: 7 }, 'a title', null])('refuses a node whose _meta is %j', (meta) => {
   const nodes = { ...graph('a.png'), 3: { class_type: 'EmptyImage', inputs: {}, _meta: meta } };
   expect(() => openGraph(nodes, { catalogue: undefined })).toThrow('_meta at node "3"');

@@ -78,7 +78,7 @@ it.each(['/prompt', '/api/v2/jobs'])(
   '%s lists at most 50 errors of a graph, and says how many more there are',
   async (path) => {
     const { api, anna } = await openComfyui();
-    const id = (n: number) => `${n}`.padEnd(200, 'x');
+    const id = (n: number) => `${n}`.padEnd(64, 'x');
     const bad = Object.fromEntries(Array.from({ length: 400 }, (_, n) => [id(n), save(['y'.repeat(900), 0])]));
     const wide = {
       ...good,

@@ -1,5 +1,5 @@
 import { type Catalogue, hasClass } from '../describe/catalogue.js';
-import { isRecord, MOST_ID_CHARS } from '../read-graph.js';
+import { isNodeId, isRecord, MOST_ID_CHARS } from '../read-graph.js';
 import { Float, pythonText } from './python.js';
 import { type Refusal, refused, type ServerTraits } from './refusal.js';
 
@@ -26,7 +26,7 @@ function check(
 ): Refusal | undefined {
   const details = `Node ID '#${id.slice(0, MOST_ID_CHARS)}'`;
   const malformed = (message: string) => server?.crash(message) ?? refused('invalid_prompt', message, details);
-  if (server === undefined && id.length > MOST_ID_CHARS) return malformed('The id of a node is too long.');
+  if (server === undefined && !isNodeId(id)) return malformed('The id of a node is too long.');
   if (!isObject(node)) return malformed('A node is no object.');
   if (node.inputs !== undefined && !isObject(node.inputs)) return malformed('The inputs of a node are no object.');
   const { class_type: className, _meta: meta } = node;
