@@ -28,7 +28,7 @@ import type { Deps } from './deps.js';
 import { COMFYUI_PREFIX } from './facades/comfyui/dialect.js';
 import { createDerived } from './files/derived.js';
 import { createFileMeasures } from './files/measure-file.js';
-import { createQueueSpace, createSpaceCheck, createStorageWatch } from './files/storage.js';
+import { createDerivedRoom, createQueueSpace, createSpaceCheck, createStorageWatch } from './files/storage.js';
 import { createOffers } from './models/offers.js';
 import { createInputsCheck } from './orders/inputs-check.js';
 import { createLongJobs } from './orders/long-jobs.js';
@@ -135,7 +135,13 @@ async function main(): Promise<void> {
     inputs,
     decoder,
     measureFile: createFileMeasures({ decoder, decoding, maxBytes: config.images.maxBytes }),
-    derived: createDerived({ ...stores, decoder, decoding, ...config.images }),
+    derived: createDerived({
+      ...stores,
+      decoder,
+      decoding,
+      ...config.images,
+      room: createDerivedRoom({ ledger }, requireDiskSpace),
+    }),
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
     modelUrlRefusal: (url) => modelHttp.refusal(url),

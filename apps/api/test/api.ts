@@ -23,7 +23,7 @@ import { createTasks } from '../src/decoding/tasks.js';
 import type { Deps } from '../src/deps.js';
 import { createDerived } from '../src/files/derived.js';
 import { createFileMeasures } from '../src/files/measure-file.js';
-import { createSpaceCheck, createStorageWatch } from '../src/files/storage.js';
+import { createDerivedRoom, createSpaceCheck, createStorageWatch } from '../src/files/storage.js';
 import { createOffers } from '../src/models/offers.js';
 import { createInputsCheck } from '../src/orders/inputs-check.js';
 import { createLongJobs } from '../src/orders/long-jobs.js';
@@ -178,6 +178,8 @@ export async function startApi(
   const decoder = createTasks(stores); // in this process
   const instruments = createInstruments(metrics);
   const fleet = createFleetView(ledger, log);
+  const requireDiskSpace =
+    requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log });
   const deps = {
     config,
     keys,
@@ -190,7 +192,13 @@ export async function startApi(
     inputs,
     decoder,
     measureFile: createFileMeasures({ decoder, decoding, maxBytes: config.images.maxBytes }),
-    derived: createDerived({ ...stores, decoder, decoding, ...config.images }),
+    derived: createDerived({
+      ...stores,
+      decoder,
+      decoding,
+      ...config.images,
+      room: createDerivedRoom({ ledger }, requireDiskSpace),
+    }),
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
     modelUrlRefusal: (url: string) => createSafeHttp({ allow: config.models.sourceAllow }).refusal(url),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
@@ -200,7 +208,7 @@ export async function startApi(
     longJobs: createLongJobs(),
     // The folder may respond late on a busy machine.
     storage: createStorageWatch({ fault: () => stores.fault(new AbortController().signal) }, log),
-    requireSpace: requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
+    requireSpace: requireDiskSpace,
     streams: createOpenStreams(config.http.streams, instruments.streams),
     downloads: createOpenStreams(config.http.downloads, undefined, 'downloads'),
     previews: createOpenStreams(config.http.previews),

@@ -22,9 +22,13 @@ const LIMITS = {
   decoding: createAllTurns().decoding,
 };
 
-type Options = Omit<Parameters<typeof createDerived>[0], 'decoder'>;
+type Options = Omit<Parameters<typeof createDerived>[0], 'decoder' | 'room'>;
 const deriving = (options: Options) =>
-  createDerived({ ...options, decoder: createTasks({ frames: options.frames, inputs: options.frames }) });
+  createDerived({
+    ...options,
+    room: async () => {},
+    decoder: createTasks({ frames: options.frames, inputs: options.frames }),
+  });
 
 let dir: string;
 let frames: FrameStore;

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import type { ApiKey, Job, JobList, Usage } from '@comfy-fleet/contracts';
 import { newId } from '@comfy-fleet/contracts';
+import { frameName } from '@comfy-fleet/frames';
 import { claimNext, PICTURE, until } from '@comfy-fleet/testing';
 import sharp from 'sharp';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
@@ -537,6 +538,24 @@ describe('the share of a key in full storage', () => {
       await api.post(`/jobs/${id}/retry`, undefined, as('ben')),
     ];
     for (const answer of refused) expect((await problemOf(answer)).code).toBe('storage_share_exceeded');
+  });
+
+  it('refuses to make pictures of its outputs, and counts those that it makes', async () => {
+    const { api } = await fullStorage({ anna: 400_000, ben: 600_000 });
+    const urls: string[] = [];
+    for (const key of ['anna', 'ben']) {
+      const job = (await (await api.post('/generate', { prompt: 'x' }, as(key))).json()) as Job;
+      const name = frameName(job.id, 1);
+      await api.frames.put(name, [await png()], { signal: new AbortController().signal });
+      urls.push(`/images/${name}`);
+    }
+    const [annas, bens] = urls;
+    const refused = await api.get(`${bens}?format=webp`, as('ben'));
+    expect([refused.status, (await problemOf(refused)).code]).toEqual([507, 'storage_share_exceeded']);
+    expect((await api.get(`${bens}`, as('ben'))).status).toBe(200);
+    const made = await api.get(`${annas}?format=webp`, as('anna'));
+    const { bytes } = await api.ledger.storage.use('anna');
+    expect([made.status, bytes]).toEqual([200, 400_000 + (await made.arrayBuffer()).byteLength]);
   });
 
   it('accepts its jobs, which wait for storage_share', async () => {

@@ -44,6 +44,22 @@ describe('what a key has stored', () => {
     expect(await bytesOf('a')).toBe(0);
   });
 
+  it('grows by the pictures that are made of outputs unless it is over its share, and shrinks with their job', async () => {
+    const { storage, jobs } = fleet.ledger;
+    const { record } = await fleet.submit({ key: 'a' });
+    await (await nextClaim(await fleet.claims())).finish({ status: 'succeeded', outputs: [aFrame(record.id)] });
+    await storage.derive(record.id, 100);
+    await storage.derive(record.id, 10);
+    expect(await bytesOf('a')).toBe(1344);
+    await found(2000, { a: [1344, 0], b: [600, 0] });
+    expect(await storage.derive(record.id, 100)).toMatchObject({ bytes: 1344, isOver: true });
+    expect(await bytesOf('a')).toBe(1344);
+    expect(await jobs.forget(record.id)).toBe(true);
+    expect(await bytesOf('a')).toBe(0);
+    expect(await storage.derive(record.id, 100)).toMatchObject({ bytes: 0, isOver: false });
+    expect(await bytesOf('')).toBe(0);
+  });
+
   it('grows by the outputs of a failed job, which the job keeps', async () => {
     const { record } = await fleet.submit({ key: 'a' });
     const claim = await nextClaim(await fleet.claims());

@@ -34,16 +34,16 @@ interface Visit {
  * not exist.
  */
 export interface Derived {
-  /** The frame in this size and format, never enlarged. Throws invalid_image, storage_failed and the signal's reason. */
+  /**
+   * The frame in this size and format, never enlarged. Throws invalid_image, storage_failed, storage_full,
+   * storage_share_exceeded and the signal's reason.
+   */
   picture(filename: string, form: Form, visit: Visit): Promise<StoredPicture | undefined>;
   /** Deletes the output and everything that was made of it, or is being made. */
   deleteFrame(filename: string): Promise<void>;
 }
 
-/**
- * Only `widths` are allowed, so that derived pictures take at most a small multiple of the frames' disk space. Frames of more
- * than `maxBytes` are not converted.
- */
+/** Only `widths` are allowed, so that few pictures are made of a frame. Frames of more than `maxBytes` are not converted. */
 export function createDerived({
   frames,
   derived,
@@ -52,10 +52,13 @@ export function createDerived({
   decoding,
   maxBytes,
   maxPixels,
+  room,
 }: Pick<FrameStores, 'frames' | 'derived'> &
   Pick<Config['images'], 'widths' | 'maxBytes' | 'maxPixels'> & {
     readonly decoder: Pick<Decoder, 'convert'>;
     readonly decoding: Turns;
+    /** Counts a picture that is about to be stored. Throws storage_full and storage_share_exceeded. */
+    readonly room: (filename: string, bytes: number) => Promise<void>;
   }): Derived {
   return {
     picture: async (filename, { width, format }, { key, signal }) => {
@@ -83,6 +86,7 @@ export function createDerived({
           if ((await frames.stat(filename)) === undefined) return undefined;
           throw picture;
         }
+        await room(filename, picture.length);
         await withStorageDeadline(signal, (inTime) => derived.put(name, pieces(picture), { signal: inTime }));
         if ((await frames.stat(filename)) !== undefined) return copy;
         // The output was deleted meanwhile, possibly before the copy was stored.

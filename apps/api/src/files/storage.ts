@@ -1,6 +1,6 @@
 import { FleetError, fresh, joinSignals } from '@comfy-fleet/contracts';
-import type { FrameStores } from '@comfy-fleet/frames';
-import type { Ledger } from '@comfy-fleet/jobs';
+import { type FrameStores, jobOfPicture } from '@comfy-fleet/frames';
+import type { Ledger, StorageUse } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Caller } from '../server/gate.js';
 import { secondsToMidnight } from '../server/key-limits.js';
@@ -93,12 +93,29 @@ const SHARE_RETRY_SECONDS = 60;
 
 /** Throws storage_share_exceeded while the caller may store no more files. */
 export async function requireStorageShare({ ledger }: WithLedger, { id }: Pick<Caller, 'id'>): Promise<void> {
-  const { bytes, shareBytes, isOver } = await ledger.storage.use(id);
+  refuseOver(await ledger.storage.use(id));
+}
+
+function refuseOver({ bytes, shareBytes, isOver }: StorageUse): void {
   if (!isOver) return;
   const detail =
     `The storage is full, and the files of this API key have ${bytes} bytes; its share is ${shareBytes}. ` +
     'Delete jobs or assets that are no longer needed, or try again later: files older than an hour are deleted, oldest first.';
   throw new FleetError('storage_share_exceeded', detail, { retryAfterSeconds: SHARE_RETRY_SECONDS });
+}
+
+/**
+ * Counts a picture that is about to be stored and was made of an output. Throws storage_full, and storage_share_exceeded while the
+ * key of the output may store no more files.
+ */
+export function createDerivedRoom(
+  { ledger }: WithLedger,
+  requireSpace: () => Promise<void>,
+): (filename: string, bytes: number) => Promise<void> {
+  return async (filename, bytes) => {
+    await requireSpace();
+    refuseOver(await ledger.storage.derive(jobOfPicture(filename) ?? '', bytes));
+  };
 }
 
 /** Counts bytes that the caller sent today. Throws upload_limit_reached. */

@@ -5,24 +5,32 @@ import { inPages } from '../record/indexes.js';
 
 const DAY_MS = 86_400_000;
 
+/** What a key has stored. */
+export interface StorageUse {
+  readonly bytes: number;
+  /** Its share; null until the housekeeping has measured the store. */
+  readonly shareBytes: number | null;
+  /** The store is nearly full, and the key's files that cannot be deleted fill its share: it may store no more now. */
+  readonly isOver: boolean;
+}
+
 /** What keys have stored. Every method fails with `queue_unavailable` while Redis is away. */
 export function createStorage(redis: Redis, keys: Keys, { assetTtlSeconds }: { readonly assetTtlSeconds: number }) {
-  const run = (key: string, verb: 'use' | 'add', args: NamedArguments = {}) =>
-    orUnavailable(() => runScript(redis, 'storage', keys.storage, keys.prefix, { key, verb, ...args }));
+  const run = (args: NamedArguments) =>
+    orUnavailable(() => runScript(redis, 'storage', keys.storage, keys.prefix, args));
+  const use = async (args: NamedArguments): Promise<StorageUse> => {
+    const [bytes, share, isOver] = (await run(args)) as [number, number, number];
+    return { bytes, shareBytes: share < 0 ? null : share, isOver: isOver === 1 };
+  };
   return {
-    /**
-     * How much the key has stored. `shareBytes`: null until the housekeeping has measured the store; `isOver`: the store
-     * is nearly full, and the key's files that cannot be deleted fill its share, so that it may store no more now.
-     */
-    use: async (key: string) => {
-      const [bytes, share, isOver] = (await run(key, 'use')) as [number, number, number];
-      return { bytes, shareBytes: share < 0 ? null : share, isOver: isOver === 1 };
-    },
+    use: (key: string) => use({ key, verb: 'use' }),
+    /** Counts a picture that is made of an output of the job until the job is deleted, unless its key is over its share. */
+    derive: (id: string, bytes: number) => use({ id, verb: 'derive', bytes }),
     /**
      * Counts a stored file for the key that sent it, in addition to other keys that have it, until the file is deleted.
      */
     add: async (key: string, file: { readonly digest: string; readonly bytes: number }): Promise<void> => {
-      await run(key, 'add', { ...file, life: assetTtlSeconds * 1000 + DAY_MS });
+      await run({ key, verb: 'add', ...file, life: assetTtlSeconds * 1000 + DAY_MS });
     },
   };
 }

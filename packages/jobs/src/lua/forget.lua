@@ -38,6 +38,6 @@ redis.call('ZREM', jobs_of_key(key), unpack(index_members(id, parent and cjson.d
 redis.call('ZREM', listed_of_key(key), id)
 release_bytes(key, id)
 each_companion(function(companion) redis.call('DEL', companion) end)
-add_stored(key, -bytes_in(get('outputs')))
+add_stored(key, -bytes_in(get('outputs')) - (tonumber(get('derived_bytes')) or 0))
 redis.call('DEL', record, events_key(id), preview_key(id))
 return 'forgotten'

@@ -3,14 +3,14 @@ Counts what an API key has stored.
 
 Input:
   KEYS[1] any key
-  `key`: the API key; `verb` and its own arguments, see below
+  `key`: the API key, or `id`: one of its jobs; `verb` and its own arguments, see below
 
 Output:
   see below
 ]]
 --- @include "shared/storage"
 
-local key = args.key
+local key = args.key or redis.call('HGET', job_key(args.id), 'key') or ''
 
 -- The key sent the file `digest` with `bytes` bytes. The file counts as the key's for `life` ms.
 if args.verb == 'add' then
@@ -22,6 +22,12 @@ local stored, share, is_over, lasting = use_of_storage(key)
 
 -- Returns 1 if the key's files that cannot be deleted, with `bytes` more, are within its share.
 if args.verb == 'fits' then return (not share or lasting + args.bytes <= share) and 1 or 0 end
+
+-- A picture with `bytes` bytes was made of an output of the job, with which it is deleted. Not counted if it may not be stored.
+if args.verb == 'derive' and key ~= '' and not is_over then
+  redis.call('HINCRBY', job_key(args.id), 'derived_bytes', args.bytes)
+  add_stored(key, args.bytes)
+end
 
 -- Returns the key's bytes, its share in bytes (-1 if unknown), and 1 if it may store no more now.
 return {stored, share or -1, is_over and 1 or 0}

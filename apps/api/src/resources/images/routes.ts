@@ -45,7 +45,15 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
           'A redirect to the picture in the bucket, valid for some minutes, if the operator lets a bucket serve pictures. Only a GET of the whole picture is redirected, without an API key, range or entity tag, and not one by a script of a web page. The bucket has its own entity tags.',
         ),
       },
-      errors: ['image_not_found', 'range_not_satisfiable', 'storage_failed', ...STREAM_ERRORS],
+      errors: [
+        'image_not_found',
+        'invalid_image',
+        'range_not_satisfiable',
+        'storage_failed',
+        'storage_full',
+        'storage_share_exceeded',
+        ...STREAM_ERRORS,
+      ],
       handler: (request, form) => getImage(deps, request, form),
     }),
     'GET /files/:filename': {
