@@ -3,6 +3,7 @@ import type { ByteRange } from './frame-store.js';
 import { MediaFault } from './hidden-media.js';
 import { isTag, readTags } from './id3-tag.js';
 import { contentOf, HEADER_BYTES, partOf, type StoredMedia } from './media-facts.js';
+import { type Box, boxesOf, checkTracks, MOST_ENTRIES, Places, requireFewElements } from './mp4-tracks.js';
 
 // Finds what ffmpeg decodes in a container although mediabunny does not show it.
 
@@ -118,55 +119,36 @@ async function* partsOf(media: StoredMedia, range?: ByteRange) {
   }
 }
 
-/** Each is read from the store. A recorded WebM has one for each frame of its video and of its sound. */
-const MOST_ELEMENTS = 30_000;
-
-function requireFewElements(count: number): void {
-  if (count > MOST_ELEMENTS) throw new Error('it has too many elements');
-}
-
 /**
  * Adds the covers of an MP4 or QuickTime file. Refuses edit lists with several entries, because ffmpeg decodes the video once
  * for each, and several sample descriptions, because mediabunny reads only one. ffmpeg finds these boxes at any depth, but not
- * in the media data.
+ * in the media data. Returns how many packets there are in fragments.
  */
-export async function checkMp4(media: StoredMedia, tracks: number, covers: Covers): Promise<void> {
-  let handlers = 0;
-  const [videos, boxes]: [number[], number[]] = [[], []];
-  for (let [at, count] = [0, 1]; at + 8 <= media.bytes; count += 1) {
-    media.signal.throwIfAborted();
-    requireFewElements(count);
-    const header = await partOf(media, at, 16);
-    const stated = header.readUInt32BE(0);
-    const size = stated === 1 ? Number(header.readBigUInt64BE(8)) : stated === 0 ? media.bytes - at : stated;
-    if (size < 8) throw new Error('it has a box that is too small');
-    if (header.toString('latin1', 4, 8) !== 'mdat') {
-      const range = { start: at, end: Math.min(at + size, media.bytes) - 1 };
-      for await (const { part, at: from } of partsOf(media, range)) {
-        refuseBoxes(part);
-        const placeOf = (box: Buffer) => from + box.byteOffset - part.byteOffset;
-        const found = boxesIn(part, 'hdlr').filter((box) => /^(vide|soun|m1a )$/.test(box.toString('latin1', 12, 16)));
-        handlers += found.length;
-        videos.push(...found.filter((box) => box.toString('latin1', 12, 16) === 'vide').map(placeOf));
-        // The content of a cover box begins with a `data` box.
-        const pictures = boxesIn(part, 'covr').filter((box) => box.toString('latin1', 8, 12) === 'data');
-        boxes.push(...pictures.map(placeOf));
-      }
+export async function checkMp4(media: StoredMedia, tracks: number, covers: Covers): Promise<number> {
+  const [top, places]: [Box[], Places] = [[], new Places()];
+  const pictures: number[] = [];
+  for await (const box of boxesOf(media)) {
+    top.push(box);
+    if (box.name === 'mdat') continue;
+    for await (const { part, at: from } of partsOf(media, { start: box.at, end: box.end - 1 })) {
+      refuseBoxes(part);
+      places.add(part, from);
+      // The content of a cover box begins with a `data` box.
+      const found = boxesIn(part, 'covr').filter((cover) => cover.toString('latin1', 8, 12) === 'data');
+      pictures.push(...found.map((cover) => from + cover.byteOffset - part.byteOffset));
     }
-    at += size;
   }
-  if (handlers !== tracks) throw new Error('it has tracks that cannot be measured');
-  const [first = Number.POSITIVE_INFINITY] = videos;
-  for (const box of boxes) {
-    if (box < first && videos.length > 0) throw new MediaFault('has a cover picture before the video');
-    await covers.addBox(media, box);
+  const { video, packets } = await checkTracks(media, { top, places, tracks });
+  for (const place of pictures) {
+    if (place < video && video !== Number.POSITIVE_INFINITY)
+      throw new MediaFault('has a cover picture before the video');
+    await covers.addBox(media, place);
   }
+  return packets;
 }
 
 /** The tables of the index. mediabunny makes an object for each of their entries at once. */
 const TABLES = ['stts', 'ctts', 'stsc', 'stco', 'co64', 'stss'];
-/** A table has at most one entry for each packet. An hour of sound has 180,000 packets. */
-const MOST_ENTRIES = 200_000;
 
 function refuseBoxes(part: Buffer): void {
   if (boxesIn(part, 'stsd').some((box) => box.readUInt32BE(8) > 1))

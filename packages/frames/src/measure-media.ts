@@ -42,7 +42,7 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     if (tracks === 0) throw new Error('it has no tracks');
     const covers = new Covers();
     const tags = await readTags(media, 0, covers);
-    if (format === MP4 || format === QTFF) await checkMp4(media, tracks, covers);
+    const inFragments = format === MP4 || format === QTFF ? await checkMp4(media, tracks, covers) : 0;
     if (format === MATROSKA || format === WEBM) await checkMatroska(media, tracks, covers);
     if (format === WAVE) await checkWave(media, covers);
     if (format === FLAC) await checkFlac(media, (tags.at(-1) ?? 0) + FLAC_SIGNATURE_BYTES, covers);
@@ -58,6 +58,7 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     let sound: Sound | undefined;
     for (const track of sounds)
       sound = most(sound, await soundOf(track, isBare ? contentOf(media) : packets.of(track)));
+    if (packets.count() < inFragments) throw new Error('it has fragments that cannot be measured');
     if (format === OGG) await checkOgg(media, packets.count(), covers);
     // Without a video, ffmpeg presents the covers as the video.
     if (videos.length === 0) picture = covers.size;
@@ -108,6 +109,7 @@ async function pictureOf(track: InputVideoTrack, packets: AsyncIterable<Uint8Arr
     all = { ...most(all, one), frames: all.frames + one.frames };
     if (all.frames > maxFrames) throw new Error('it has too many frames');
   }
+  if (all.frames === 0) throw new Error('it has no frames');
   return all;
 }
 

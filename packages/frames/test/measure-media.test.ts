@@ -1,4 +1,12 @@
-import { type AudioCodec, EncodedAudioPacketSource, EncodedVideoPacketSource, type VideoCodec } from 'mediabunny';
+import {
+  type AudioCodec,
+  EncodedAudioPacketSource,
+  type EncodedPacket,
+  EncodedVideoPacketSource,
+  Mp4OutputFormat,
+  type OutputFormat,
+  type VideoCodec,
+} from 'mediabunny';
 import { describe, expect, it } from 'vitest';
 import { MediaFault } from '../src/hidden-media.js';
 import { oggChecksum } from '../src/hidden-tracks.js';
@@ -12,7 +20,13 @@ async function thousandSamples(content: Buffer): Promise<number> {
 }
 
 /** A video of one second whose container states 16 × 16 pixels. */
-async function videoOf(codec: VideoCodec, name: string, packets: readonly string[], description?: string) {
+async function videoOf(
+  codec: VideoCodec,
+  name: string,
+  packets: readonly string[],
+  description?: string,
+  format?: OutputFormat,
+) {
   const source = new EncodedVideoPacketSource(codec);
   const config = {
     codec: name,
@@ -20,7 +34,7 @@ async function videoOf(codec: VideoCodec, name: string, packets: readonly string
     codedHeight: 16,
     ...(description && { description: hex(description) }),
   };
-  return fileOf(source, packets, config, (output) => output.addVideoTrack(source));
+  return fileOf(source, packets, config, (output) => output.addVideoTrack(source), format);
 }
 
 /** A sound whose container states a duration of a few milliseconds. */
@@ -178,6 +192,91 @@ describe('a video', () => {
   ])('cannot measure %s with a track that only ffmpeg sees', async (name, track) => {
     const content = Buffer.concat([await clip(name), hex(track.replaceAll(' ', ''))]);
     await expect(measured(content)).rejects.toThrow('it has tracks that cannot be measured');
+  });
+
+  it.each([
+    'stsd',
+    'stts',
+    'stsz',
+    'stco',
+    'avcC',
+    'esds',
+    'glbl',
+    'cmov',
+    'sidx',
+    'stz2',
+    'moov',
+    'trak',
+    'moof',
+    'tfhd',
+    'trun',
+  ])('cannot measure an MP4 with a second box %s, which ffmpeg would read wherever it is', async (name) => {
+    const box = Buffer.concat([
+      hex('00000020'),
+      Buffer.from('udta'),
+      hex('00000018'),
+      Buffer.from(name),
+      Buffer.alloc(16),
+    ]);
+    await expect(measured(Buffer.concat([await clip('clip.mp4'), box]))).rejects.toThrow('at an unusual place');
+  });
+
+  it('measures a video that has the names of boxes in its metadata', async () => {
+    const source = new EncodedVideoPacketSource('vp8');
+    const config = { codec: 'vp8', codedWidth: 16, codedHeight: 16 };
+    const file = await fileOf(source, [VP8_LARGE], config, (output) => {
+      output.addVideoTrack(source);
+      output.setMetadataTags({ comment: 'attraktiv', raw: { '\xa9lyr': 'a moov, a moof and an esds' } });
+    });
+    expect(file.includes('attraktiv') && file.includes('esds')).toBe(true);
+    expect(await measured(file)).toEqual({ picture: { width: 640, height: 368, frames: 1 } });
+  });
+
+  it('cannot measure a video with the set-up of another codec, which ffmpeg would use', async () => {
+    const file = await videoOf('vp9', 'vp09.00.10.08', [VP9_SMALL]);
+    file.write('esds', file.indexOf('vpcC'));
+    await expect(measured(file)).rejects.toThrow('a box esds at an unusual place');
+  });
+
+  it.each([
+    ['fewer times than sizes', 'stts', (table: Buffer) => table.writeUInt32BE(1, 12)],
+    ['chunks in another order', 'stsc', (table: Buffer) => table.writeUInt32BE(2, 12)],
+  ])('cannot measure a video whose index has %s', async (_what, name, change) => {
+    const content = await clip('clip.mp4');
+    change(content.subarray(content.indexOf(name)));
+    await expect(measured(content)).rejects.toThrow('its index contradicts itself');
+  });
+
+  it.each([
+    ['of camera data', 'mebx', true],
+    ['that ffmpeg takes for a video', 'png ', false],
+  ])('measures a video beside a track %s: %s, %s', async (_what, format, isMeasured) => {
+    const [source, other] = [new EncodedVideoPacketSource('vp8'), new EncodedVideoPacketSource('vp8')];
+    const decoderConfig = { codec: 'vp8', codedWidth: 16, codedHeight: 16 };
+    const both = {
+      add: async (packet: EncodedPacket) => {
+        for (const one of [source, other]) await one.add(packet, { decoderConfig });
+      },
+    };
+    const file = await fileOf(both, [VP8_LARGE], decoderConfig, (output) => {
+      for (const one of [source, other]) output.addVideoTrack(one);
+    });
+    file.write('meta', file.lastIndexOf('vide'));
+    file.write(format, file.lastIndexOf('vp08'));
+    const size = measured(file);
+    if (isMeasured) expect(await size).toEqual({ picture: { width: 640, height: 368, frames: 1 } });
+    else await expect(size).rejects.toThrow('tracks that cannot be measured');
+  });
+
+  it('measures fragments, if they say where their packets are and the index before them has none', async () => {
+    const format = new Mp4OutputFormat({ fastStart: 'fragmented' });
+    const file = await videoOf('vp8', 'vp8', [VP8_LARGE, VP8_SMALL], undefined, format);
+    expect(await measured(file)).toEqual({ picture: { width: 640, height: 368, frames: 2 } });
+    const flags = file.indexOf('trun') + 7;
+    const indexed = Buffer.from(file);
+    indexed.writeUInt32BE(1, file.indexOf('stsz') + 12);
+    file[flags] = 0xfe & (file[flags] ?? 0);
+    for (const one of [indexed, file]) await expect(measured(one)).rejects.toThrow('its index contradicts itself');
   });
 
   it('cannot measure a video with several sample descriptions', async () => {
@@ -350,6 +449,12 @@ describe('a sound', () => {
     const file = await soundOf('aac', 'mp4a.40.2', ['01232000'.repeat(1000)], '1188');
     // ffmpeg makes so many samples with parametric stereo.
     expect(await thousandSamples(file)).toBe((1000 * 4 * 1024) / 1000);
+  });
+
+  it('cannot measure a sound of packets that last one tick, which ffmpeg reads by chunks', async () => {
+    const aac = await soundOf('aac', 'mp4a.40.2', ['01232000'.repeat(10)], '1188');
+    aac.writeUInt32BE(1, aac.indexOf('stts') + 16);
+    await expect(measured(aac)).rejects.toThrow('its index contradicts itself');
   });
 
   it('cannot measure other codecs, even in a file whose container states AAC', async () => {

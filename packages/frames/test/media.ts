@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { BufferTarget, EncodedPacket, MkvOutputFormat, Mp4OutputFormat, Output } from 'mediabunny';
+import { BufferTarget, EncodedPacket, MkvOutputFormat, Mp4OutputFormat, Output, type OutputFormat } from 'mediabunny';
 import { measureMedia } from '../src/measure-media.js';
 
 const CLIPS = new URL('../../../apps/simulator/src/data/clips/', import.meta.url);
@@ -22,9 +22,10 @@ export async function fileOf<Config>(
   packets: readonly string[],
   decoderConfig: Config,
   addTo: (output: Output) => void,
+  format: OutputFormat = packets.length > 9 ? new MkvOutputFormat() : new Mp4OutputFormat(),
 ) {
   const target = new BufferTarget();
-  const output = new Output({ format: packets.length > 9 ? new MkvOutputFormat() : new Mp4OutputFormat(), target });
+  const output = new Output({ format, target });
   addTo(output);
   await output.start();
   for (const [n, packet] of packets.entries()) {
