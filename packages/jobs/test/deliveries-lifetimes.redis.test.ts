@@ -95,7 +95,7 @@ describe('a job that is deleted', () => {
     const fleet = await openFleet();
     const receiver = recorder(async ({ snapshot }) => {
       await fleet.ledger.jobs.forget(snapshot.record.id);
-      return notTaken(10);
+      return notTaken(86_400_000);
     });
     dispatch(fleet, receiver.handler);
     const id = await endedJob(fleet);
@@ -103,6 +103,18 @@ describe('a job that is deleted', () => {
     await nothingLeft(fleet);
     expect(receiver.dues).toHaveLength(1);
     expect(await fleet.redis.exists(fleet.keys.job(id))).toBe(0);
+  });
+
+  it('while its receiver has postponed its webhook leaves no delivery of it', async () => {
+    const fleet = await openFleet();
+    const receiver = recorder(() => notTaken(86_400_000));
+    dispatch(fleet, receiver.handler);
+    const id = await endedJob(fleet);
+    const delayed = () => fleet.redis.zcard(fleet.keys.webhookPart('delayed'));
+    await until('the delivery is delayed', async () => (await delayed()) === 1);
+    await fleet.ledger.jobs.forget(id);
+    await nothingLeft(fleet);
+    expect(await fleet.redis.exists(fleet.keys.webhookPart(`msg_${id}`))).toBe(0);
   });
 
   it('during a redelivery request is not found, and nothing is sent', async () => {

@@ -66,6 +66,20 @@ it.each([
   expect((await nextClaim(await fleet.claims())).record).toMatchObject({ id, reusedFrom: null });
 });
 
+it('remembers a job no longer than it exists', async () => {
+  const fleet = await openFleet();
+  const { redis, keys, ledger } = fleet;
+  const known = keys.reuse('anonymous', REUSE);
+  const first = await rendered(fleet);
+  expect(await redis.get(known)).toBe(first.id);
+  await ledger.jobs.forget(first.id);
+  expect(await redis.exists(known)).toBe(0);
+  const second = await rendered(fleet);
+  await redis.set(known, first.id);
+  await ledger.jobs.forget(second.id);
+  expect(await redis.get(known)).toBe(first.id);
+});
+
 it('renders a job whose equal one has not succeeded', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();

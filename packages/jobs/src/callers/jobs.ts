@@ -1,11 +1,12 @@
 import { isTerminal, joinSignals } from '@comfy-fleet/contracts';
 import type { Subscriptions } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
-import { orUnavailable, runScript } from '../connection.js';
+import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { Payloads } from '../record/payloads.js';
 import { parseSnapshot } from '../record/record.js';
 import { readSource, type SourceOwner } from '../record/workflows.js';
+import { webhookId } from '../webhooks/delivery-queue.js';
 import { type BatchedReads, createBatchedReads } from './batched-reads.js';
 import { type JobQuery, listJobs } from './job-list.js';
 import { type JobStreamItem, type JobStreamOptions, jobStream } from './job-stream.js';
@@ -25,11 +26,8 @@ interface JobSources {
 export function createJobs({ redis, listing, keys, subscriptions, reads, payloads, jobTtlSeconds }: JobSources) {
   const { job: read, aliased } = reads;
   const { job: readListed } = createBatchedReads(listing, keys);
-  const run = (name: 'cancel' | 'forget', id: string) =>
-    runScript(redis, name, keys.job(id), keys.prefix, {
-      id,
-      ended_life: jobTtlSeconds * 1000,
-    });
+  const run = (name: 'cancel' | 'forget', id: string, args: NamedArguments = {}) =>
+    runScript(redis, name, keys.job(id), keys.prefix, { id, ended_life: jobTtlSeconds * 1000, ...args });
   const get = (id: string) => orUnavailable(() => read(id));
   const events = (id: string, options: JobStreamOptions): AsyncIterable<JobStreamItem> =>
     withTypedErrors(jobStream({ redis, keys, subscriptions, read }, id, options), options.signal);
@@ -66,7 +64,7 @@ export function createJobs({ redis, listing, keys, subscriptions, reads, payload
      * Deletes an ended job: its record, its events and its delivery. Returns false, and changes nothing, if it has not
      * ended.
      */
-    forget: (id: string) => orUnavailable(async () => (await run('forget', id)) !== 'open'),
+    forget: (id: string) => orUnavailable(async () => (await run('forget', id, { webhook: webhookId(id) })) !== 'open'),
   };
 }
 

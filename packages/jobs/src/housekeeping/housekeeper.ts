@@ -55,7 +55,7 @@ export function createHousekeeper({ jobTtlSeconds, log, ...options }: Housekeepe
       ...args,
     });
   const forget = async (id: string, { spare }: { spare: boolean }) =>
-    (await run('forget', id, { delivery: spare ? keys.webhookPart(webhookId(id)) : undefined })) as Forgotten;
+    (await run('forget', id, { webhook: webhookId(id), spare })) as Forgotten;
 
   return {
     /** Expires jobs that waited too long, adds missing work items, and removes items without an open job. */
@@ -63,9 +63,9 @@ export function createHousekeeper({ jobTtlSeconds, log, ...options }: Housekeepe
       connected(() => sweep({ redis, keys, queues, expire: async (id) => (await run('expire', id)) === 1, log })),
     /**
      * Deletes an ended job: its record, its events, its delivery and its entries in the indexes of its key. `open`: it
-     * has not ended, or its webhook is undelivered, and nothing changed. `absent`: there was no record.
+     * has not ended, or its webhook is undelivered and to be spared, and nothing changed. `absent`: there was no record.
      */
-    forget: (id: string) => connected(() => forget(id, { spare: true })),
+    forget: (id: string, { spare = true } = {}) => connected(() => forget(id, { spare })),
     /** See forgetSurplus, for each API key. */
     async *forgetSurplus(most: KeyBounds) {
       for (const caller of await connected(() => redis.hkeys(keys.callers))) {

@@ -102,9 +102,10 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
     return inTraceOf(due.snapshot.record.traceparent, async () => {
       const { attempt, retryInMs } = await options.handler(due, signal);
       const isLast = retryInMs === undefined;
-      await life.recordAttempt(data.job, { ...attempt, run: data.run, tries: due.failedTries + 1, isLast }, retryInMs);
+      const logged = { ...attempt, run: data.run, tries: due.failedTries + 1, isLast };
+      const isThere = await life.recordAttempt(data.job, logged, retryInMs);
       report(data, attempt, retryInMs);
-      return retryInMs;
+      return isThere ? retryInMs : undefined;
     });
   }
 

@@ -103,10 +103,13 @@ export function createJobLife(redis: Redis, keys: Keys, jobTtlSeconds: number) {
      * if there is no such job.
      */
     prolong: async (id: string) => (await run(id, { life: lifeUntil(0) })) || undefined,
-    /** Logs an attempt. Keeps the job until long after the next one, or starts its lifetime if there is none. */
+    /**
+     * Logs an attempt. Keeps the job until long after the next one, or starts its lifetime if there is none. Resolves to whether
+     * there still is such a job.
+     */
     recordAttempt: async (id: string, attempt: LoggedAttempt, nextTryInMs: number | undefined) => {
       const life = nextTryInMs === undefined ? undefined : lifeUntil(nextTryInMs);
-      await run(id, { try: JSON.stringify(attempt), life });
+      return (await run(id, { try: JSON.stringify(attempt), life })) !== '';
     },
     /** Nothing is left to deliver: the lifetime of the job starts. */
     notified: async (id: string) => {

@@ -51,7 +51,9 @@ local function close_job(status, gpu_ms, pictures)
     redis.call('DEL', backlog_key(pool), schedule_key(pool))
     for _, instance in ipairs(redis.call('ZRANGE', presents_key(pool), 0, -1)) do forget_served(pool, instance) end
   end
-  if reuse and status == SUCCEEDED then redis.call('SET', reuse_key(get('key'), reuse), id, 'PX', REUSE_LIFE_MS) end
+  if reuse and status == SUCCEEDED then
+    redis.call('SET', reuse_key(get('key'), reuse), id, 'PX', math.min(REUSE_LIFE_MS, ended_life))
+  end
   redis.call('DEL', preview_key(id))
   local life, callback = ended_life, get('callback')
   if callback ~= '' and is_callback_due(status) and is_wanted(callback, status) then
