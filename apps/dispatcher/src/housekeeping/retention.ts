@@ -36,8 +36,8 @@ const ABANDONED_MS = 86_400_000;
 /**
  * Deletes the oldest jobs of keys with too many, pictures that are too old, and, while pictures take too much space or the
  * volume has too little, the oldest ones of the keys that exceed their share most, but no recent ones, unless there is too
- * little space for the other keys. A job is deleted with all its pictures, its record first: a crash in between leaves files that age out. Files of open jobs and of undelivered
- * webhooks stay. Safe to run twice, and by several dispatchers at once. Resolves to the number of deleted files.
+ * little space for the other keys. A job is deleted with all its pictures, its record first: a crash in between leaves files that age out. Files of open jobs stay, and
+ * unless space is needed, those of undelivered webhooks. Safe to run twice, and by several dispatchers at once. Resolves to the number of deleted files.
  */
 export async function retain(context: Retention): Promise<Deleted & { readonly failures: number }> {
   const { keeper, frames, inputs, derived, log } = context;
@@ -124,7 +124,9 @@ async function deleteDue(
   const remove = async (holding: Holding, options: { forSpace: boolean }): Promise<boolean> => {
     const before = done.bytes;
     await continueOnFailure(failures, () =>
-      holding.kind === 'job' ? deleteJob(context, holding, done) : deleteInput(context, holding, options, done),
+      holding.kind === 'job'
+        ? deleteJob(context, holding, options, done)
+        : deleteInput(context, holding, options, done),
     );
     return done.bytes > before;
   };
@@ -163,8 +165,14 @@ async function deleteDue(
 /** How much the clocks of the store and of Redis may differ. */
 const CLOCK_SLACK_MS = 10_000;
 
-async function deleteJob(context: Retention, job: JobPictures, done: Deleted): Promise<void> {
-  const verdict = await context.keeper.forget(job.id);
+/** When deleting for space, an undelivered webhook does not protect a job, since its receiver may postpone it for days. */
+async function deleteJob(
+  context: Retention,
+  job: JobPictures,
+  { forSpace }: { readonly forSpace: boolean },
+  done: Deleted,
+): Promise<void> {
+  const verdict = await context.keeper.forget(job.id, { spare: !forSpace });
   if (verdict === 'open') return;
   if (verdict === 'forgotten') done.jobs += 1;
   await deletePictures(context, job, done);
