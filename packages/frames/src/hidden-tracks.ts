@@ -3,7 +3,7 @@ import type { ByteRange } from './frame-store.js';
 import { MediaFault } from './hidden-media.js';
 import { isTag, readTags } from './id3-tag.js';
 import { contentOf, HEADER_BYTES, partOf, type StoredMedia } from './media-facts.js';
-import { type Box, boxesOf, checkTracks, MOST_ENTRIES, Places, requireFewElements } from './mp4-tracks.js';
+import { type Box, boxesOf, checkTracks, MOST_ENTRIES, Places } from './mp4-tracks.js';
 
 // Finds what ffmpeg decodes in a container although mediabunny does not show it.
 
@@ -172,77 +172,4 @@ function boxesIn(part: Buffer, name: string): Buffer[] {
     if (at + HEADER_BYTES < part.length) boxes.push(part.subarray(at, at + HEADER_BYTES));
   }
   return boxes;
-}
-
-const MATROSKA = {
-  segment: 0x18538067,
-  tracks: 0x1654ae6b,
-  entry: 0xae,
-  type: 0x83,
-  attachments: 0x1941a469,
-  attached: 0x61a7,
-  mime: 0x4660,
-  data: 0x465c,
-};
-const [VIDEO, AUDIO] = [1, 2];
-/** Limit for the description of all tracks. */
-const MOST_BYTES = 8 * 1024 * 1024;
-
-/** Adds the covers of a Matroska file, and counts tracks: mediabunny omits compressed, disabled and incomplete tracks, ffmpeg does not. */
-export async function checkMatroska(media: StoredMedia, tracks: number, covers: Covers): Promise<void> {
-  let all = 0;
-  const attached: { isPicture: boolean; places: { start: number; bytes: number }[] }[] = [];
-  for (let [at, count] = [0, 1]; at < media.bytes; count += 1) {
-    media.signal.throwIfAborted();
-    requireFewElements(count);
-    const { id, start, size } = elementAt(await partOf(media, at, 16), 0);
-    const content = at + start;
-    const file = attached.at(-1);
-    if (id === MATROSKA.attached) attached.push({ isPicture: false, places: [] });
-    if (id === MATROSKA.data) file?.places.push({ start: content, bytes: size ?? media.bytes });
-    if (id === MATROSKA.mime && file !== undefined)
-      file.isPicture ||= (await partOf(media, content, Math.min(size ?? 0, 6))).toString('latin1').startsWith('image/');
-    // Enter parents, and clusters of a live stream, whose size is unknown.
-    if (PARENTS.has(id) || size === undefined) at = content;
-    else {
-      if (id === MATROSKA.tracks) all += tracksIn(await partOf(media, content, Math.min(size, MOST_BYTES)));
-      at = content + size;
-    }
-  }
-  if (all !== tracks) throw new Error('it has tracks that cannot be measured');
-  const pictures = attached.flatMap(({ isPicture, places }) => (isPicture ? places : []));
-  for (const { start, bytes } of pictures) await covers.add(bytes, () => partOf(media, start, bytes));
-}
-
-const PARENTS: ReadonlySet<number> = new Set([MATROSKA.segment, MATROSKA.attachments, MATROSKA.attached]);
-
-function tracksIn(bytes: Buffer): number {
-  let count = 0;
-  for (const [id, entry] of elementsIn(bytes)) {
-    if (id !== MATROSKA.entry) continue;
-    for (const [name, value] of elementsIn(entry)) {
-      const type = name === MATROSKA.type ? value.at(-1) : undefined;
-      if (type === VIDEO || type === AUDIO) count += 1;
-    }
-  }
-  return count;
-}
-
-function* elementsIn(bytes: Buffer): Generator<readonly [id: number, content: Buffer]> {
-  for (let at = 0; at < bytes.length; ) {
-    const { id, start, size = bytes.length } = elementAt(bytes, at);
-    yield [id, bytes.subarray(start, start + size)];
-    at = start + size;
-  }
-}
-
-/** Reads the header of an element (RFC 8794, 4 to 6); `size` is undefined if it is unknown. */
-function elementAt(bytes: Buffer, at: number) {
-  const idBytes = Math.clz32((bytes[at] ?? 0) << 24) + 1;
-  const sizeBytes = Math.clz32((bytes[at + idBytes] ?? 0) << 24) + 1;
-  const start = at + idBytes + sizeBytes;
-  if (idBytes > 4 || sizeBytes > 8 || start > bytes.length) throw new Error('it has data outside its elements');
-  const [first = 0, ...others] = bytes.subarray(at + idBytes, start);
-  const size = others.reduce((sum, byte) => sum * 256 + byte, first - 2 ** (8 - sizeBytes));
-  return { id: bytes.readUIntBE(at, idBytes), start, size: size >= 2 ** (7 * sizeBytes) - 1 ? undefined : size };
 }

@@ -2,8 +2,9 @@ import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { InputAudioTrack, InputTrack, InputVideoTrack } from 'mediabunny';
 import { Covers } from './covers.js';
 import { type PictureSize, withUnclearShape } from './exif.js';
-import { checkFlac, checkMatroska, checkMp4, checkOgg, checkWave } from './hidden-tracks.js';
+import { checkFlac, checkMp4, checkOgg, checkWave } from './hidden-tracks.js';
 import { readTags } from './id3-tag.js';
+import { checkMatroska } from './matroska.js';
 import { contentOf, HEADER_BYTES, loadMediabunny, openMedia, type StoredMedia } from './media-facts.js';
 import { checkMp3 } from './mp3-start.js';
 import { packetReader } from './packet-reader.js';
@@ -42,8 +43,9 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     if (tracks === 0) throw new Error('it has no tracks');
     const covers = new Covers();
     const tags = await readTags(media, 0, covers);
-    const inFragments = format === MP4 || format === QTFF ? await checkMp4(media, tracks, covers) : 0;
-    if (format === MATROSKA || format === WEBM) await checkMatroska(media, tracks, covers);
+    let stated = 0;
+    if (format === MP4 || format === QTFF) stated = await checkMp4(media, tracks, covers);
+    if (format === MATROSKA || format === WEBM) stated = await checkMatroska(media, tracks, covers);
     if (format === WAVE) await checkWave(media, covers);
     if (format === FLAC) await checkFlac(media, (tags.at(-1) ?? 0) + FLAC_SIGNATURE_BYTES, covers);
     if (format === MP3) await checkMp3(media, tags);
@@ -58,7 +60,7 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     let sound: Sound | undefined;
     for (const track of sounds)
       sound = most(sound, await soundOf(track, isBare ? contentOf(media) : packets.of(track)));
-    if (packets.count() < inFragments) throw new Error('it has fragments that cannot be measured');
+    if (packets.count() < stated) throw new Error('it has packets that cannot be measured');
     if (format === OGG) await checkOgg(media, packets.count(), covers);
     // Without a video, ffmpeg presents the covers as the video.
     if (videos.length === 0) picture = covers.size;

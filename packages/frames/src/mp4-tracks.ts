@@ -3,10 +3,10 @@ import { partOf, type StoredMedia } from './media-facts.js';
 // ffmpeg applies a box to the last track wherever it finds it, mediabunny only at its place. So a file in which a box is
 // repeated or at another place could show ffmpeg other frames than those that were measured.
 
-/** Each is read from the store. A recorded WebM has one for each frame of its video and of its sound. */
+/** Each is read from the store. A recorded video has two for each fragment. */
 const MOST_ELEMENTS = 30_000;
 
-export function requireFewElements(count: number): void {
+function requireFewElements(count: number): void {
   if (count > MOST_ELEMENTS) throw new Error('it has too many elements');
 }
 

@@ -3,9 +3,11 @@ import {
   EncodedAudioPacketSource,
   type EncodedPacket,
   EncodedVideoPacketSource,
+  MkvOutputFormat,
   Mp4OutputFormat,
   type OutputFormat,
   type VideoCodec,
+  type VideoTrackMetadata,
 } from 'mediabunny';
 import { describe, expect, it } from 'vitest';
 import { MediaFault } from '../src/hidden-media.js';
@@ -65,12 +67,12 @@ it.each([
 });
 
 it.each([
-  ['clip.webm', 'ec80'],
-  ['clip.mp4', '0000000866726565'],
+  ['clip.webm', 1_000_000, 'ec80'],
+  ['clip.mp4', 30_000, '0000000866726565'],
 ])(
   'cannot measure %s with more elements than a recording has',
-  async (name, element) => {
-    const elements = Buffer.concat(Array.from({ length: 30_000 }, () => hex(element)));
+  async (name, length, element) => {
+    const elements = hex(element.repeat(length));
     await expect(measured(Buffer.concat([await clip(name), elements]))).rejects.toThrow('it has too many elements');
   },
   30_000,
@@ -184,14 +186,65 @@ describe('a video', () => {
     },
   );
 
-  it.each([
-    // Video tracks: a compressed one, a disabled one, and one with only a handler.
-    ['clip.mkv', '1654ae6b8e ae8c 838101 6d8086 624083 503480'],
-    ['clip.webm', '1654ae6b88 ae86 838101 b98100'],
-    ['clip.mp4', `00000020 68646c72 00000000 00000000 76696465 ${'00'.repeat(12)}`],
-  ])('cannot measure %s with a track that only ffmpeg sees', async (name, track) => {
-    const content = Buffer.concat([await clip(name), hex(track.replaceAll(' ', ''))]);
+  /** A file with two videos. */
+  async function twoVideos(packets: readonly string[], second: VideoTrackMetadata = {}) {
+    const [source, other] = [new EncodedVideoPacketSource('vp8'), new EncodedVideoPacketSource('vp8')];
+    const decoderConfig = { codec: 'vp8', codedWidth: 16, codedHeight: 16 };
+    const both = {
+      add: async (packet: EncodedPacket) => {
+        for (const one of [source, other]) await one.add(packet, { decoderConfig });
+      },
+    };
+    return fileOf(both, packets, decoderConfig, (output) => {
+      output.addVideoTrack(source);
+      output.addVideoTrack(other, second);
+    });
+  }
+
+  it('cannot measure an MP4 with a handler that only ffmpeg sees', async () => {
+    const handler = hex(`00000020 68646c72 00000000 00000000 76696465 ${'00'.repeat(12)}`.replaceAll(' ', ''));
+    const content = Buffer.concat([await clip('clip.mp4'), handler]);
     await expect(measured(content)).rejects.toThrow('it has tracks that cannot be measured');
+  });
+
+  it('cannot measure a Matroska with a disabled track, which ffmpeg plays', async () => {
+    const file = await twoVideos(
+      Array.from({ length: 10 }, () => VP8_SMALL),
+      { disposition: { default: false } },
+    );
+    expect(await measured(file)).toMatchObject({ picture: { frames: 10 } });
+    file.write('b9', file.lastIndexOf('888100', 'hex'), 'hex');
+    await expect(measured(file)).rejects.toThrow('it has tracks that cannot be measured');
+  });
+
+  describe('in a live Matroska', () => {
+    const live = () =>
+      videoOf('vp8', 'vp8', [VP8_SMALL, VP8_SMALL], undefined, new MkvOutputFormat({ appendOnly: true }));
+
+    it.each([
+      ['another segment', '18538067 80'],
+      ['a block that is longer than its cluster', '1f43b675 85 e78100 a390'],
+      ['a cluster in a group of blocks', '1f43b675 8a e78100 a085 1f43b67580'],
+      ['two blocks in a group', '1f43b675 91 e78100 a08c a184 81000080 a184 81000080'],
+      ['an unknown element', '1f43b675 85 e78100 fb80'],
+      ['tracks of unknown size', '1654ae6b ff'],
+      ['a cluster in an empty element', 'ec 8e 1f43b675 89 e78100 a384 81000080'],
+      ['a cluster in a block', '1f43b675 97 e78100 a392 8100008031 1f43b675 88 bf80 a084 a182 8180'],
+      ['a file attached in an empty element', 'ec 8a 1941a469 85 ec80 61a780'],
+      ['a track in an empty element', 'ec 87 1654ae6b 82 ae80'],
+    ])('cannot be measured with %s, where ffmpeg may look for other frames', async (_what, elements) => {
+      const content = Buffer.concat([await live(), hex(elements.replaceAll(' ', ''))]);
+      await expect(measured(content)).rejects.toThrow('it has an element at an unusual place');
+    });
+
+    it.each([
+      ['another cluster', '1f43b675 8d e78100 a388 81000080 31020100'],
+      ['a cluster of unknown size', '1f43b675 ff e78100 a388 81000080 31020100'],
+      ['a frame that has the id of a cluster', '1f43b675 92 e78100 a38d 81000080 31 1f43b675 a312 0000'],
+    ])('can be measured with %s', async (_what, elements) => {
+      const content = Buffer.concat([await live(), hex(elements.replaceAll(' ', ''))]);
+      expect(await measured(content)).toMatchObject({ picture: { frames: 3 } });
+    });
   });
 
   it.each([
@@ -251,16 +304,7 @@ describe('a video', () => {
     ['of camera data', 'mebx', true],
     ['that ffmpeg takes for a video', 'png ', false],
   ])('measures a video beside a track %s: %s, %s', async (_what, format, isMeasured) => {
-    const [source, other] = [new EncodedVideoPacketSource('vp8'), new EncodedVideoPacketSource('vp8')];
-    const decoderConfig = { codec: 'vp8', codedWidth: 16, codedHeight: 16 };
-    const both = {
-      add: async (packet: EncodedPacket) => {
-        for (const one of [source, other]) await one.add(packet, { decoderConfig });
-      },
-    };
-    const file = await fileOf(both, [VP8_LARGE], decoderConfig, (output) => {
-      for (const one of [source, other]) output.addVideoTrack(one);
-    });
+    const file = await twoVideos([VP8_LARGE]);
     file.write('meta', file.lastIndexOf('vide'));
     file.write(format, file.lastIndexOf('vp08'));
     const size = measured(file);
@@ -449,6 +493,14 @@ describe('a sound', () => {
     const file = await soundOf('aac', 'mp4a.40.2', ['01232000'.repeat(1000)], '1188');
     // ffmpeg makes so many samples with parametric stereo.
     expect(await thousandSamples(file)).toBe((1000 * 4 * 1024) / 1000);
+  });
+
+  it('cannot measure a Matroska whose track has two set-ups', async () => {
+    const packets = Array.from({ length: 10 }, () => '1a0000');
+    const file = await soundOf('opus', 'opus', packets, '4f707573486561640102000080bb0000000000');
+    // The number of the track.
+    file.write('63a2', file.indexOf('73c5', 'hex'), 'hex');
+    await expect(measured(file)).rejects.toThrow('at an unusual place');
   });
 
   it('cannot measure a sound of packets that last one tick, which ffmpeg reads by chunks', async () => {
