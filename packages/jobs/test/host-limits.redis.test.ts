@@ -1,7 +1,9 @@
+import { workerConnection } from '@comfy-fleet/redis';
 import { until } from '@comfy-fleet/testing';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { hostOf } from '../src/webhooks/delivery-queue.js';
-import { type Fleet, openFleet, ownRedis } from './builders.js';
+import { moveOutbox } from '../src/webhooks/outbox.js';
+import { type Fleet, openFleet, ownRedis, quietLog } from './builders.js';
 import { deliveryOf, dispatch, endedJob, endedJobs, nothingLeft, recorder, taken } from './deliveries-builders.js';
 
 const never = () => new Promise<never>(() => {});
@@ -73,6 +75,24 @@ it('delivers the first webhook of a key at once, while another key has many to h
   await reaches(await endedJob(fleet, { url: 'https://good.example' }, 'ben'), 'delivered');
   expect(receiver.dues.map(({ snapshot }) => snapshot.record.key)).toEqual([...Array(16).fill('anna'), 'ben']);
   await dispatcher.cutOff();
+});
+
+it('queues the first webhooks of each key first, however many another key has', async () => {
+  const fleet = await openFleet();
+  await Promise.all(Array.from({ length: 150 }, () => endedJob(fleet, undefined, 'anna')));
+  const id = await endedJob(fleet, undefined, 'ben');
+  const blocking = workerConnection(fleet.settings, quietLog());
+  onTestFinished(() => blocking.disconnect());
+  const { redis, keys } = fleet;
+  const stopping = new AbortController();
+  const { queue } = deliveryOf(fleet);
+  const moved = moveOutbox({ redis, blocking, keys, queue, log: quietLog() }, stopping.signal);
+  await until('the outbox is empty', async () => (await redis.xlen(keys.outbox)) === 0);
+  stopping.abort();
+  await moved;
+  // BullMQ's score is priority · 2^32, plus how many were added by then.
+  expect(await redis.zscore(keys.webhookPart('prioritized'), `msg_${id}`)).toBe(`${2 ** 32 + 2}`);
+  expect(await redis.zcard(keys.webhookPart('prioritized'))).toBe(151);
 });
 
 it('delivers the webhook of a key at once to a host that answers nothing to another key', async () => {

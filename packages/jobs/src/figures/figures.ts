@@ -26,7 +26,7 @@ interface JobTotal {
 /** The figures of the whole fleet at one moment. */
 export type FleetFigures = Awaited<ReturnType<typeof readFigures>>;
 
-/** How many due webhooks are read, the first in the queue. Those behind them are younger, except for redeliveries. */
+/** How many due webhooks are read, the first in the queue. */
 const MOST_LOOKED_AT = 100;
 
 /** Costs Redis about a millisecond, no matter how many jobs wait. */
@@ -81,11 +81,13 @@ async function readModelFaults(redis: Redis, keys: Keys): Promise<Map<ModelFault
 
 async function readWebhookFigures(redis: Redis, keys: Keys) {
   const queue = (part: string) => keys.webhookPart(part);
-  const [now, outbox, first, due, waiting, active, delayed] = await Promise.all([
+  const [now, outbox, first, due, ...queued] = await Promise.all([
     redisTime(redis),
     redis.xlen(keys.outbox),
     redis.xrange(keys.outbox, '-', '+', 'COUNT', 1),
-    redis.lrange(queue('wait'), -MOST_LOOKED_AT, -1),
+    redis.zrange(queue('prioritized'), '0', `${MOST_LOOKED_AT - 1}`),
+    redis.zcard(queue('prioritized')),
+    // Those whose process died.
     redis.llen(queue('wait')),
     redis.llen(queue('active')),
     redis.zcard(queue('delayed')),
@@ -107,7 +109,7 @@ async function readWebhookFigures(redis: Redis, keys: Keys) {
     /**
      * Webhooks in the delivery queue: due, being delivered, or waiting for their next attempt or for the host's limit.
      */
-    queued: waiting + active + delayed,
+    queued: queued.reduce((sum, count) => sum + count),
     /** Age of the oldest webhook that is due but was never tried; 0 if there is none. */
     oldestMs: Number.isFinite(oldest) ? Math.max(0, now - oldest) : 0,
   };

@@ -2,6 +2,7 @@ import { type TerminalStatus, WEBHOOK_EVENTS, type Webhook, type WebhookAttempt 
 import type { Logger } from '@comfy-fleet/telemetry';
 import { ErrorCode, Job } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { LRUCache } from 'lru-cache';
 import type { Keys } from '../keys.js';
 import { NO_EVENTS, openQueue } from '../queue/work-queues.js';
 import type { JobSnapshot } from '../record/record.js';
@@ -57,20 +58,37 @@ export function wants(webhook: Webhook, status: TerminalStatus): boolean {
   return eventsOf(webhook).includes(`job.${status}`);
 }
 
+/** For how long the webhooks of a key count against its next ones. */
+const TURNS_MS = 60_000;
+/** How many keys are counted. */
+const MOST_KEYS = 10_000;
+/** BullMQ's lowest priority. */
+const LAST_TURN = 2 ** 21 - 1;
+
 /** BullMQ's queue of webhooks. */
 export type DeliveryQueue = ReturnType<typeof createDeliveryQueue>;
 
 export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger) {
   const queue = openQueue(redis, keys, keys.webhookQueue, log, NO_EVENTS);
+  const added = new LRUCache<string, number>({ max: MOST_KEYS, ttl: TURNS_MS, noUpdateTTL: true });
+  const nextTurn = (key: string) => {
+    const turn = Math.min((added.get(key) ?? 0) + 1, LAST_TURN);
+    added.set(key, turn);
+    return turn;
+  };
   return {
     /** The queue itself, for inspection. */
     queue,
-    /** Queues deliveries. Does nothing for a job whose delivery is queued. */
+    /** Queues deliveries, those of different keys in turn. Does nothing for a job whose delivery is queued. */
     add: async (items: readonly DeliveryItem[]): Promise<void> => {
       // Finished items must be removed; otherwise their ids could never be delivered again.
       const opts = { removeOnComplete: true, removeOnFail: true };
       await queue.addBulk(
-        items.map((data) => ({ name: 'webhook', data, opts: { jobId: webhookId(data.job), ...opts } })),
+        items.map((data) => ({
+          name: 'webhook',
+          data,
+          opts: { jobId: webhookId(data.job), priority: nextTurn(data.key), ...opts },
+        })),
       );
     },
     /** Starts a delayed delivery now. Does nothing if there is none. */
