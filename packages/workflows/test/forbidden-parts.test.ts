@@ -61,13 +61,14 @@ it.each([
   'LatentCutToBatch',
   'LatentRotate',
   'SamplerLCMUpscale',
+  'TorchCompileModel',
   'SeedVR2Preprocess',
   'SeedVR2TemporalChunk',
   'SeedVR2TemporalMerge',
   'StableCascade_EmptyLatentImage',
   'TrainLoraNode',
-])('refuses %s, whose results may be larger than what is counted', (className) => {
-  expect(faults(one(className, {}))[0]).toMatch(/is not an allowed node class \((makes|keeps)/);
+])('refuses %s, whose results are not counted, or reach later jobs', (className) => {
+  expect(faults(one(className, {}))[0]).toMatch(/is not an allowed node class \((makes|keeps|compiles)/);
 });
 
 it.each<[what: string, rights: Rights]>([
