@@ -14,6 +14,7 @@ Output:
 --- @include "shared/job-bytes"
 --- @include "shared/job-index"
 --- @include "shared/storage"
+--- @include "queue/deliveries"
 
 -- How far Redis' clock may have been set back between the end of a job and the oldest entry of the outbox.
 local CLOCK_SLACK_MS = 60000
@@ -26,9 +27,8 @@ local function may_be_in_outbox()
   local oldest = redis.call('XRANGE', outbox_key(), '-', '+', 'COUNT', 1)[1]
   return oldest and string.match(oldest[1], '^%d+') - get('finished_at') <= CLOCK_SLACK_MS
 end
-local delivery = webhook_part_key(args.webhook)
 local function is_to_be_notified()
-  if redis.call('EXISTS', delivery) == 1 then return true end
+  if is_delivery_queued(args.webhook) then return true end
   local callback = get('callback')
   return callback ~= '' and redis.call('HEXISTS', texts_key(id), 'attempts') == 0 and may_be_in_outbox()
     and is_wanted(callback, status)
@@ -42,7 +42,6 @@ each_companion(function(companion) redis.call('DEL', companion) end)
 add_stored(key, -bytes_in(get('outputs')) - (tonumber(get('derived_bytes')) or 0))
 local reuse = get('reuse')
 if reuse ~= '' and redis.call('GET', reuse_key(key, reuse)) == id then redis.call('DEL', reuse_key(key, reuse)) end
--- A receiver may have postponed it for a day. A delivery that is not delayed ends when it finds no record.
-if redis.call('ZREM', webhook_part_key('delayed'), args.webhook) == 1 then redis.call('DEL', delivery) end
+drop_later_delivery(args.webhook) -- a receiver may have postponed it for a day
 redis.call('DEL', record, events_key(id), preview_key(id))
 return 'forgotten'
