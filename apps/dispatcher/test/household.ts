@@ -102,7 +102,7 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     kind: 'frames' | 'inputs' | 'derived',
     name: string,
     ageSeconds: number,
-    bytes = 1000,
+    bytes = 200_000,
     key = 'anonymous',
   ) => {
     if (kind === 'inputs') await ledger.storage.add(key, { digest: inputDigest(name), bytes });
@@ -131,7 +131,14 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
   const finish = async (held: Claim) => {
     const { id } = held.record;
     const about = { name: 'image', nodeId: '7', kind: 'image', filename: 'a.png' } as const;
-    const image = { ...about, width: 64, height: 64, contentType: 'image/png', bytes: 1000, sha256: 'ab'.repeat(32) };
+    const image = {
+      ...about,
+      width: 64,
+      height: 64,
+      contentType: 'image/png',
+      bytes: 200_000,
+      sha256: 'ab'.repeat(32),
+    };
     await held.finish({ status: 'succeeded', outputs: [{ ...image, file: frameName(id, 1) }] });
     return id;
   };
@@ -152,7 +159,7 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     claim,
     finish,
     /** Creates a job that has ended, with pictures of this age. */
-    ended: async (ageSeconds: number, { pictures = 1, bytes = 1000, ...order }: EndedJob = {}) => {
+    ended: async (ageSeconds: number, { pictures = 1, bytes = 200_000, ...order }: EndedJob = {}) => {
       await create(undefined, undefined, order);
       const id = await finish(await claim());
       for (let n = 1; n <= pictures; n++) await put('frames', frameName(id, n), ageSeconds, bytes);

@@ -9,17 +9,17 @@ import { DAY, HOUR, openHousehold } from './household.js';
 const sha = (letter: string) => letter.repeat(64);
 
 const assetOf = (digest: string) =>
-  ({ digest, name: inputName(digest), kind: 'image', contentType: 'image/png', bytes: 1000 }) as const;
+  ({ digest, name: inputName(digest), kind: 'image', contentType: 'image/png', bytes: 200_000 }) as const;
 
 describe('retention with several keys', () => {
   it('deletes no old files of a key within its share when another key uploads', async () => {
     const home = await openHousehold();
     const jobs = [await home.ended(5 * DAY, { key: 'anna' }), await home.ended(4 * DAY, { key: 'anna' })];
-    const sent = await home.put('inputs', inputName(sha('f')), 3 * DAY, 1000, 'anna');
+    const sent = await home.put('inputs', inputName(sha('f')), 3 * DAY, 200_000, 'anna');
     for (const letter of '0123456789ab') {
-      await home.put('inputs', inputName(sha(letter)), 2 * HOUR, 1000, 'ben');
+      await home.put('inputs', inputName(sha(letter)), 2 * HOUR, 200_000, 'ben');
     }
-    await retain(home.retention({ framesMaxBytes: 6000 }));
+    await retain(home.retention({ framesMaxBytes: 1_200_000 }));
     expect(await home.existing(jobs)).toEqual(jobs);
     const files = await home.files();
     expect(files).toContain(`inputs/${sent}`);
@@ -29,14 +29,14 @@ describe('retention with several keys', () => {
   it('records the storage of each key, so that a key is refused when its recent files fill its share', async () => {
     const home = await openHousehold();
     await home.ended(2 * DAY, { key: 'anna' });
-    for (const letter of 'abcdef') await home.put('inputs', inputName(sha(letter)), 600, 1000, 'ben');
-    await home.put('inputs', inputName(sha('0')), 2 * DAY, 500, 'carl');
-    await home.put('derived', `${newId()}_1_w64.png`, 2 * HOUR, 500);
-    await retain(home.retention({ framesMaxBytes: 6000 }));
+    for (const letter of 'abcdef') await home.put('inputs', inputName(sha(letter)), 600, 200_000, 'ben');
+    await home.put('inputs', inputName(sha('0')), 2 * DAY, 100_000, 'carl');
+    await home.put('derived', `${newId()}_1_w64.png`, 2 * HOUR, 100_000);
+    await retain(home.retention({ framesMaxBytes: 1_200_000 }));
     const { storage } = home.ledger;
-    expect(await storage.use('anna')).toEqual({ bytes: 1000, shareBytes: 2000, isOver: false });
-    expect(await storage.use('ben')).toEqual({ bytes: 6000, shareBytes: 2000, isOver: true });
-    expect(await storage.use('carl')).toEqual({ bytes: 500, shareBytes: 2000, isOver: false });
+    expect(await storage.use('anna')).toEqual({ bytes: 200_000, shareBytes: 400_000, isOver: false });
+    expect(await storage.use('ben')).toEqual({ bytes: 1_200_000, shareBytes: 400_000, isOver: true });
+    expect(await storage.use('carl')).toEqual({ bytes: 100_000, shareBytes: 400_000, isOver: false });
   });
 
   it('divides the available disk space if it is less than FRAMES_MAX_BYTES', async () => {
@@ -54,14 +54,14 @@ describe('retention with several keys', () => {
       string,
       string,
     ];
-    for (const name of [used, open]) await home.put('inputs', name, 2 * HOUR, 1000, 'ben');
-    await home.put('inputs', other, 3 * HOUR, 1000, 'anna');
+    for (const name of [used, open]) await home.put('inputs', name, 2 * HOUR, 200_000, 'ben');
+    await home.put('inputs', other, 3 * HOUR, 200_000, 'anna');
     await home.create(sha('b'));
     const tenMinutesAgo = new Date(Date.now() - 600_000);
     // Like an order that names the file.
     await home.ledger.assets.keep('ben', { ...assetOf(sha('a')), filename: null });
     await utimes(join(home.dir, 'inputs', used), tenMinutesAgo, tenMinutesAgo);
-    const retention = home.retention({ framesMaxBytes: 2000 });
+    const retention = home.retention({ framesMaxBytes: 400_000 });
     const sentAt = Date.now() - 2 * HOUR * 1000;
     const sendersOf: typeof home.keeper.sendersOf = async (digests) =>
       (await home.keeper.sendersOf(digests)).map((senders) => senders?.map(({ key }) => ({ key, since: sentAt })));
@@ -73,7 +73,7 @@ describe('retention with several keys', () => {
     const home = await openHousehold();
     const kept = await home.ended(3 * DAY, { key: 'anna' });
     const gone = await home.put('frames', frameName(newId(), 1), DAY);
-    await retain(home.retention({ framesMaxBytes: 1000 }));
+    await retain(home.retention({ framesMaxBytes: 200_000 }));
     expect(await home.existing([kept])).toEqual([kept]);
     expect(await home.files()).not.toContain(gone);
   });

@@ -2,6 +2,7 @@ import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newId } from '@comfy-fleet/contracts';
 import { createFileFrames, frameName, inputName } from '@comfy-fleet/frames';
+import { LEAST_FILE_BYTES } from '@comfy-fleet/jobs';
 import { describe, expect, it } from 'vitest';
 import { retain } from '../src/housekeeping/retention.js';
 import { DAY, HOUR, openHousehold } from './household.js';
@@ -13,8 +14,8 @@ describe('retention by age', () => {
     const home = await openHousehold();
     const old = await home.ended(8 * DAY, { pictures: 3 });
     const young = await home.ended(6 * DAY);
-    await home.put('derived', `${old}_1_w512.webp`, HOUR, 100);
-    await home.put('derived', `${young}_1_w512.webp`, HOUR, 100);
+    await home.put('derived', `${old}_1_w512.webp`, HOUR, 20_000);
+    await home.put('derived', `${young}_1_w512.webp`, HOUR, 20_000);
     await retain(home.retention({ framesMaxAgeSeconds: 7 * DAY }));
     expect(await home.files()).toEqual([`${young}_1.png`, `derived/${young}_1_w512.webp`].sort());
     expect(await home.existing([old, young])).toEqual([young]);
@@ -26,7 +27,7 @@ describe('retention by age', () => {
         pictures: 3,
         derived: 1,
         inputs: 0,
-        bytes: 3100,
+        bytes: 620_000,
       }),
     ]);
   });
@@ -157,7 +158,7 @@ describe('retention of assets', () => {
     name: inputName(digest, 'mp4'),
     kind: 'video',
     contentType: 'video/mp4',
-    bytes: 1000,
+    bytes: 200_000,
   } as const;
 
   it('deletes only a file that was not used for the maximum age, with its assets', async () => {
@@ -206,8 +207,8 @@ describe('retention by size', () => {
     await home.put('inputs', inputName(sha('a')), 4 * DAY);
     await home.put('inputs', inputName(sha('b')), 2 * DAY);
     await home.put('derived', `${jobs[2]}_1_w64.png`, HOUR);
-    await retain(home.retention({ framesMaxBytes: 3000 }));
-    // Of 6,000 bytes, the job of 5 days, the input of 4 and the job of 3 are deleted.
+    await retain(home.retention({ framesMaxBytes: 600_000 }));
+    // Of 1,200,000 bytes, the job of 5 days, the input of 4 and the job of 3 are deleted.
     expect(await home.files()).toEqual(
       [`${jobs[2]}_1.png`, `derived/${jobs[2]}_1_w64.png`, `inputs/${inputName(sha('b'))}`].sort(),
     );
@@ -218,7 +219,7 @@ describe('retention by size', () => {
     const home = await openHousehold();
     await home.ended(5 * DAY);
     await home.ended(3 * DAY);
-    await retain(home.retention({ framesMaxBytes: 2000 }));
+    await retain(home.retention({ framesMaxBytes: 400_000 }));
     expect(await home.files()).toHaveLength(2);
   });
 
@@ -228,15 +229,20 @@ describe('retention by size', () => {
     const held = await home.claim();
     await home.put('frames', frameName(open, 1), 5 * DAY);
     const [old, now] = [await home.ended(1.1 * HOUR), await home.ended(0.9 * HOUR)];
-    await retain(home.retention({ framesMaxBytes: 1000 }));
+    await retain(home.retention({ framesMaxBytes: 200_000 }));
     expect(await home.files()).toEqual([`${open}_1.png`, `${now}_1.png`].sort());
     expect(await home.existing([open, old, now])).toEqual([open, now]);
     expect(home.lines).toEqual([expect.objectContaining({ message: 'deleted old pictures' })]);
     await home.finish(held);
-    await retain(home.retention({ framesMaxBytes: 999 }));
+    await retain(home.retention({ framesMaxBytes: 199_999 }));
     expect(await home.files()).toEqual([`${now}_1.png`]);
     expect(home.lines.slice(1)).toEqual([
-      expect.objectContaining({ level: 'warn', bytes: 1000, most: 999, message: expect.stringContaining('last hour') }),
+      expect.objectContaining({
+        level: 'warn',
+        bytes: 200_000,
+        most: 199_999,
+        message: expect.stringContaining('last hour'),
+      }),
       expect.objectContaining({ message: 'deleted old pictures' }),
     ]);
   });
@@ -251,7 +257,7 @@ describe('retention by size', () => {
         await utimes(join(home.dir, name), 1_700_000_000 + n, 1_700_000_000 + n);
       }),
     );
-    await retain(home.retention({ framesMaxBytes: 1000 + 5 * 100 }));
+    await retain(home.retention({ framesMaxBytes: 200_000 + 100 * LEAST_FILE_BYTES }));
     expect((await home.files()).filter((name) => names.includes(name))).toEqual(names.slice(-100).sort());
     expect(await home.files()).toHaveLength(101);
   });
@@ -277,21 +283,21 @@ describe('retention by number', () => {
     const jobs: Record<string, string[]> = { anna: [], ben: [] };
     for (const key of ['anna', 'anna', 'anna', 'ben', 'ben']) jobs[key]?.push(await home.ended(HOUR, { key }));
     const [oldest, ...young] = jobs.anna as [string, ...string[]];
-    await home.put('derived', `${oldest}_1_w64.png`, HOUR, 100);
+    await home.put('derived', `${oldest}_1_w64.png`, HOUR, 20_000);
     const open = [await home.create(undefined, undefined, { key: 'anna' })];
     await retain(home.retention({ jobsKeptPerKey: 2 }));
     const kept = [...young, ...(jobs.ben ?? [])];
     expect(await home.existing([oldest, ...kept, ...open])).toEqual([...kept, ...open]);
     expect(await home.files()).toEqual(kept.map((id) => `${id}_1.png`).sort());
-    expect(home.lines).toEqual([expect.objectContaining({ jobs: 1, pictures: 1, derived: 1, bytes: 1100 })]);
+    expect(home.lines).toEqual([expect.objectContaining({ jobs: 1, pictures: 1, derived: 1, bytes: 220_000 })]);
   });
 
   it('subtracts what it deleted before it deletes by size', async () => {
     const home = await openHousehold();
     const [, second, third] = [await home.ended(4 * HOUR), await home.ended(3 * HOUR), await home.ended(2 * HOUR)];
-    await retain(home.retention({ jobsKeptPerKey: 2, framesMaxBytes: 2000 }));
+    await retain(home.retention({ jobsKeptPerKey: 2, framesMaxBytes: 400_000 }));
     expect(await home.existing([second, third])).toEqual([second, third]);
-    expect(home.lines).toEqual([expect.objectContaining({ jobs: 1, pictures: 1, bytes: 1000 })]);
+    expect(home.lines).toEqual([expect.objectContaining({ jobs: 1, pictures: 1, bytes: 200_000 })]);
   });
 });
 

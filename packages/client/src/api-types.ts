@@ -1709,7 +1709,7 @@ export interface UsageNow {
    */
   upload_bytes: number;
   /**
-   * Size of all files of the key: outputs of its jobs, and uploads.
+   * Size of all files of the key: outputs of its jobs, and uploads. Each counts for at least 16 KiB.
    */
   storage_bytes: number;
   /**

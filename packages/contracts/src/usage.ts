@@ -29,7 +29,9 @@ export const usageSchema = named('Usage', {
         'towards the daily limit.',
     }),
     upload_bytes: Type.Integer({ description: 'Bytes uploaded today (UTC).' }),
-    storage_bytes: Type.Integer({ description: 'Size of all files of the key: outputs of its jobs, and uploads.' }),
+    storage_bytes: Type.Integer({
+      description: 'Size of all files of the key: outputs of its jobs, and uploads. Each counts for at least 16 KiB.',
+    }),
     storage_share_bytes: nullable(
       Type.Integer(),
       'The share of the storage that the key is entitled to; null until the housekeeping has computed it. A key may use ' +

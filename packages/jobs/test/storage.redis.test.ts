@@ -1,6 +1,6 @@
 import { claimNext, pictureFile, until } from '@comfy-fleet/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Housekeeper } from '../src/index.js';
+import { type Housekeeper, LEAST_FILE_BYTES } from '../src/index.js';
 import { aFrame, type Fleet, nextClaim, openFleet, POOL, succeeded } from './builders.js';
 import { openHousekeeper } from './housekeepers.js';
 
@@ -10,7 +10,7 @@ const FILE = {
   name: `${DIGEST}.mp4`,
   kind: 'video',
   contentType: 'video/mp4',
-  bytes: 1000,
+  bytes: 100_000,
   filename: 'a "bytes":7.mp4',
 } as const;
 
@@ -37,9 +37,10 @@ describe('what a key has stored', () => {
     const { record } = await fleet.submit({ key: 'a' });
     const claim = await nextClaim(await fleet.claims());
     const { id } = record;
-    const outputs = [aFrame(id), { ...aFrame(id, 2), bytes: 100, kind: 'text' as const, text: '"bytes":5' }];
+    const outputs = [aFrame(id), { ...aFrame(id, 2), bytes: 100_000, kind: 'text' as const, text: '"bytes":5' }];
     await claim.finish({ status: 'succeeded', outputs });
-    expect(await bytesOf('a')).toBe(1334);
+    // The picture has fewer bytes than a file counts for.
+    expect(await bytesOf('a')).toBe(LEAST_FILE_BYTES + 100_000);
     expect(await fleet.ledger.jobs.forget(id)).toBe(true);
     expect(await bytesOf('a')).toBe(0);
   });
@@ -48,12 +49,13 @@ describe('what a key has stored', () => {
     const { storage, jobs } = fleet.ledger;
     const { record } = await fleet.submit({ key: 'a' });
     await (await nextClaim(await fleet.claims())).finish({ status: 'succeeded', outputs: [aFrame(record.id)] });
-    await storage.derive(record.id, 100);
+    await storage.derive(record.id, 20_000);
     await storage.derive(record.id, 10);
-    expect(await bytesOf('a')).toBe(1344);
-    await found(2000, { a: [1344, 0], b: [600, 0] });
-    expect(await storage.derive(record.id, 100)).toMatchObject({ bytes: 1344, isOver: true });
-    expect(await bytesOf('a')).toBe(1344);
+    const bytes = 20_000 + 2 * LEAST_FILE_BYTES;
+    expect(await bytesOf('a')).toBe(bytes);
+    await found(80_000, { a: [bytes, 0], b: [24_000, 0] });
+    expect(await storage.derive(record.id, 100)).toMatchObject({ bytes, isOver: true });
+    expect(await bytesOf('a')).toBe(bytes);
     expect(await jobs.forget(record.id)).toBe(true);
     expect(await bytesOf('a')).toBe(0);
     expect(await storage.derive(record.id, 100)).toMatchObject({ bytes: 0, isOver: false });
@@ -67,7 +69,7 @@ describe('what a key has stored', () => {
     const outputs = [aFrame(record.id)];
     expect(await claim.finish({ status: 'failed', error, outputs })).toBe('failed');
     expect((await fleet.ledger.jobs.get(record.id))?.record).toMatchObject({ status: 'failed', error, outputs });
-    expect(await bytesOf('a')).toBe(1234);
+    expect(await bytesOf('a')).toBe(LEAST_FILE_BYTES);
     await fleet.ledger.jobs.forget(record.id);
     expect(await bytesOf('a')).toBe(0);
   });
@@ -75,7 +77,7 @@ describe('what a key has stored', () => {
   it('counts each file that it sent once, and for every key that sent it', async () => {
     const { storage } = fleet.ledger;
     for (const key of ['a', 'a', 'b']) await storage.add(key, FILE);
-    expect([await bytesOf('a'), await bytesOf('b'), await bytesOf('c')]).toEqual([1000, 1000, 0]);
+    expect([await bytesOf('a'), await bytesOf('b'), await bytesOf('c')]).toEqual([100_000, 100_000, 0]);
     const [nobody, senders] = await keeper.sendersOf(['cd'.repeat(32), DIGEST]);
     expect([nobody, senders?.map(({ key }) => key).sort()]).toEqual([[], ['a', 'b']]);
   });
@@ -87,9 +89,9 @@ describe('what a key has stored', () => {
     const other = await assets.keep('a', FILE, { path: 'x.mp4' });
     await assets.keep('b', FILE);
     await assets.delete('a', own.asset.id);
-    expect(await bytesOf('a')).toBe(1000);
+    expect(await bytesOf('a')).toBe(100_000);
     await assets.delete('a', other.asset.id);
-    expect([await bytesOf('a'), await bytesOf('b')]).toEqual([0, 1000]);
+    expect([await bytesOf('a'), await bytesOf('b')]).toEqual([0, 100_000]);
     expect(await keeper.sendersOf([DIGEST])).toEqual([[{ key: 'b', since: expect.any(Number) }]]);
   });
 
@@ -100,7 +102,7 @@ describe('what a key has stored', () => {
     await storage.add('a', FILE);
     await assets.delete('a', first.asset.id);
     const second = await assets.keep('a', FILE);
-    expect(await bytesOf('a')).toBe(1000);
+    expect(await bytesOf('a')).toBe(100_000);
     await assets.delete('a', second.asset.id);
     expect(await bytesOf('a')).toBe(0);
   });
@@ -118,11 +120,11 @@ describe('what a key has stored', () => {
     await found(10_000, { a: [300, 0], b: [500, 0] });
     expect([await bytesOf('a'), await bytesOf('b')]).toEqual([300, 500]);
     await fleet.ledger.storage.add('b', { ...FILE, digest: 'cd'.repeat(32) });
-    expect(await bytesOf('b')).toBe(1500);
+    expect(await bytesOf('b')).toBe(100_500);
     expect((await keeper.figures()).storage.stored).toEqual(
       expect.arrayContaining([
         { key: 'a', bytes: 300 },
-        { key: 'b', bytes: 1500 },
+        { key: 'b', bytes: 100_500 },
       ]),
     );
   });

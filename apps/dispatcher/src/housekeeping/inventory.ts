@@ -1,5 +1,5 @@
 import { type FrameStores, inputDigest, isInputName, jobOfPicture } from '@comfy-fleet/frames';
-import type { Housekeeper } from '@comfy-fleet/jobs';
+import { type Housekeeper, LEAST_FILE_BYTES } from '@comfy-fleet/jobs';
 
 /** The stores of all files. */
 export type Stores = Pick<FrameStores, 'frames' | 'inputs' | 'derived'>;
@@ -38,10 +38,15 @@ export interface Inventory {
   readonly orphans: readonly { readonly name: string; readonly bytes: number; readonly modifiedAt: number }[];
   /** Totals of each kind. */
   readonly kinds: Readonly<Record<'frame' | 'derived' | 'input', { files: number; bytes: number }>>;
+  /** The bytes of all files. */
+  readonly size: number;
+  /** What all files count for. */
   readonly bytes: number;
 }
 
-/** Lists all files and the keys that they belong to. Files whose names are not ours are left out. */
+/**
+ * Lists all files and the keys that they belong to. The bytes of a file are what it counts for, at least LEAST_FILE_BYTES. Files whose names are not ours are left out.
+ */
 export async function takeInventory(
   { frames, inputs, derived }: Stores,
   { keysOfJobs, sendersOf }: Pick<Housekeeper, 'keysOfJobs' | 'sendersOf'>,
@@ -50,9 +55,13 @@ export async function takeInventory(
   const files: Listed[] = [];
   const orphans: { name: string; bytes: number; modifiedAt: number }[] = [];
   const kinds = { frame: { files: 0, bytes: 0 }, derived: { files: 0, bytes: 0 }, input: { files: 0, bytes: 0 } };
-  const count = (kind: keyof typeof kinds, bytes: number) => {
+  let all = 0;
+  const count = (kind: keyof typeof kinds, size: number): number => {
     kinds[kind].files += 1;
-    kinds[kind].bytes += bytes;
+    kinds[kind].bytes += size;
+    const bytes = Math.max(LEAST_FILE_BYTES, size);
+    all += bytes;
+    return bytes;
   };
   for await (const { name, bytes, modifiedAt } of frames.list()) {
     const id = jobOfPicture(name);
@@ -60,9 +69,8 @@ export async function takeInventory(
     const job = jobs.get(id) ?? { kind: 'job', id, frames: [], derived: [], bytes: 0, modifiedAt: 0 };
     jobs.set(id, job);
     job.frames.push(name);
-    job.bytes += bytes;
+    job.bytes += count('frame', bytes);
     job.modifiedAt = Math.max(job.modifiedAt, modifiedAt.getTime());
-    count('frame', bytes);
   }
   // Listed after the frames: a picture derived meanwhile is young, so it is never deleted as an orphan.
   for await (const { name, bytes, modifiedAt } of derived.list()) {
@@ -70,14 +78,13 @@ export async function takeInventory(
     if (id === undefined) continue;
     const job = jobs.get(id);
     job?.derived.push(name);
-    if (job === undefined) orphans.push({ name, bytes, modifiedAt: modifiedAt.getTime() });
-    else job.bytes += bytes;
-    count('derived', bytes);
+    const counted = count('derived', bytes);
+    if (job === undefined) orphans.push({ name, bytes: counted, modifiedAt: modifiedAt.getTime() });
+    else job.bytes += counted;
   }
   for await (const { name, bytes, modifiedAt } of inputs.list()) {
     if (!isInputName(name)) continue;
-    files.push({ kind: 'input', name, bytes, modifiedAt: modifiedAt.getTime() });
-    count('input', bytes);
+    files.push({ kind: 'input', name, bytes: count('input', bytes), modifiedAt: modifiedAt.getTime() });
   }
   const owners = await keysOfJobs([...jobs.keys()]);
   const senders = await sendersOf(files.map(({ name }) => inputDigest(name)));
@@ -85,7 +92,8 @@ export async function takeInventory(
     ...[...jobs.values()].map((job, n) => ({ ...job, keys: [owners[n] ?? []].flat() })),
     ...files.map((file, n) => sentBy(file, senders[n])),
   ].sort((a, b) => a.modifiedAt - b.modifiedAt);
-  return { holdings, orphans, kinds, bytes: kinds.frame.bytes + kinds.derived.bytes + kinds.input.bytes };
+  const size = kinds.frame.bytes + kinds.derived.bytes + kinds.input.bytes;
+  return { holdings, orphans, kinds, size, bytes: all };
 }
 
 /** A file before its keys are known. */

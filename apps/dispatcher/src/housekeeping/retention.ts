@@ -47,10 +47,13 @@ export async function retain(context: Retention): Promise<Deleted & { readonly f
     const before = new Date(Date.now() - ABANDONED_MS);
     for (const store of [frames, inputs, derived]) done.half_written += await store.sweepAbandoned(before);
     const inventory = await takeInventory(context, keeper);
+    // A bucket has no limit.
+    const free = (await frames.freeBytes()) ?? Number.POSITIVE_INFINITY;
     const gone = await deleteSurplus(context, inventory, done, failures);
     await deleteDue(
       context,
       { ...inventory, holdings: inventory.holdings.filter((one) => !gone.has(one)) },
+      free,
       done,
       failures,
     );
@@ -91,10 +94,12 @@ async function deleteSurplus(
 async function deleteDue(
   context: Retention,
   inventory: Inventory,
+  /** The free bytes of the volume when the inventory was taken. */
+  free: number,
   done: Deleted,
   failures: FleetError[],
 ): Promise<void> {
-  const { keeper, frames, derived, retention, signal, log } = context;
+  const { keeper, derived, retention, signal, log } = context;
   const { framesMaxAgeSeconds, inputsMaxAgeSeconds, framesMaxBytes, minFreeBytes } = retention;
   const now = Date.now();
   const recent = inventory.holdings.filter(({ modifiedAt }) => now - modifiedAt <= RECENT_MS);
@@ -108,9 +113,8 @@ async function deleteDue(
       },
     );
   }
-  // A bucket has no limit.
-  const spare = ((await frames.freeBytes()) ?? Number.POSITIVE_INFINITY) - minFreeBytes;
-  const capacity = inventory.bytes - done.bytes + spare;
+  const spare = free + done.bytes - minFreeBytes;
+  const capacity = inventory.size + free - minFreeBytes;
   for (const { name, bytes, modifiedAt } of inventory.orphans) {
     if (signal.aborted) return;
     if (now - modifiedAt < YOUNG_MS) continue;

@@ -1,9 +1,12 @@
 import type { Redis } from 'ioredis';
 import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
 import { inPages } from '../record/indexes.js';
 
 const DAY_MS = 86_400_000;
+/** The least that a stored file counts for, in bytes. */
+export const { LEAST_FILE_BYTES } = LUA_CONSTANTS;
 
 /** What a key has stored. */
 export interface StorageUse {

@@ -23,6 +23,8 @@ export const LUA_CONSTANTS = {
   ENDED_AFTER: 1e15,
   /** How many executions of an instance are kept: one every five seconds for an hour. */
   TIMELINE_ENTRIES: 720,
+  /** The least that a stored file counts for: ext4 has an inode for each 16 KiB, and each file needs one. */
+  LEAST_FILE_BYTES: 16_384,
   USAGE_LIFE_MS: 100 * DAY_MS,
   HOUR_MS,
   /** Longer than an hour and a minute. */

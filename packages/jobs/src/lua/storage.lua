@@ -25,8 +25,9 @@ if args.verb == 'fits' then return (not share or lasting + args.bytes <= share) 
 
 -- A picture with `bytes` bytes was made of an output of the job, with which it is deleted. Not counted if it may not be stored.
 if args.verb == 'derive' and key ~= '' and not is_over then
-  redis.call('HINCRBY', job_key(args.id), 'derived_bytes', args.bytes)
-  add_stored(key, args.bytes)
+  local bytes = math.max(LEAST_FILE_BYTES, args.bytes)
+  redis.call('HINCRBY', job_key(args.id), 'derived_bytes', bytes)
+  add_stored(key, bytes)
 end
 
 -- Returns the key's bytes, its share in bytes (-1 if unknown), and 1 if it may store no more now.

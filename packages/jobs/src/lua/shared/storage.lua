@@ -1,6 +1,7 @@
 --[[
 Stored files: which jobs use one, and how many bytes API keys have stored.
 ]]
+--- @include "constants"
 --- @include "keys"
 --- @include "shared/job"
 
@@ -9,10 +10,10 @@ Stored files: which jobs use one, and how many bytes API keys have stored.
 local NEARLY_FULL = 0.9
 
 local function is_counted(bytes) return bytes and tonumber(bytes) ~= 0 end
--- The sum of all `"bytes":<n>` in JSON. Text inside JSON cannot match, because its quotes are escaped.
+-- What the files in JSON count as: the sum of all `"bytes":<n>`. Text inside JSON cannot match, because its quotes are escaped.
 local function bytes_in(json)
   local sum = 0
-  for bytes in string.gmatch(json, '"bytes":(%d+)') do sum = sum + bytes end
+  for bytes in string.gmatch(json, '"bytes":(%d+)') do sum = sum + math.max(LEAST_FILE_BYTES, bytes) end
   return sum
 end
 -- Adds bytes (or removes them, if negative) to what the key has stored. `shared`: other keys have the file as well.
@@ -31,7 +32,9 @@ local UNOWNED = ':unowned'
 local function count_file(key, digest, bytes, life)
   local senders = senders_key(digest)
   redis.call('HDEL', senders, UNOWNED)
-  if redis.call('HSETNX', senders, key, now_ms()) == 1 then add_stored(key, bytes, redis.call('HLEN', senders) > 1) end
+  if redis.call('HSETNX', senders, key, now_ms()) == 1 then
+    add_stored(key, math.max(LEAST_FILE_BYTES, bytes), redis.call('HLEN', senders) > 1)
+  end
   outlive(senders, life)
 end
 -- Returns what the key has stored, its share (false until the housekeeping has measured the store), whether it may store
