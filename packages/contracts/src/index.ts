@@ -204,6 +204,7 @@ export {
   serviceIndexSchema,
 } from './service.js';
 export { type JoinedSignal, joinSignals, orAborted } from './signals.js';
+export { areTooSmall } from './small-chunks.js';
 export {
   type KeyUsageList,
   keyUsageListSchema,

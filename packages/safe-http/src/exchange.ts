@@ -2,7 +2,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
-import { FleetError } from '@comfy-fleet/contracts';
+import { areTooSmall, FleetError } from '@comfy-fleet/contracts';
 import type { AxiosRequestConfig, AxiosResponse } from 'axios';
 import axios from 'axios';
 
@@ -82,10 +82,24 @@ export async function exchange(question: Question): Promise<Answer> {
       const value: unknown = answer.headers[name];
       return typeof value === 'string' ? value : undefined;
     };
+    refuseSmallChunks(answer.data);
     return { status: answer.status, header, body: answer.data };
   } catch (error) {
     throw failureOf(error);
   }
+}
+
+/** Destroys a body that arrives in very small chunks. Its reader may see several as one. */
+function refuseSmallChunks(body: Readable): void {
+  let [chunks, bytes] = [0, 0];
+  const push = body.push.bind(body);
+  body.push = (chunk: Buffer | null) => {
+    chunks += 1;
+    bytes += chunk?.length ?? 0;
+    if (!areTooSmall(chunks, bytes)) return push(chunk);
+    body.destroy(unreachable('The host of the URL sends its content in very small chunks.'));
+    return false;
+  };
 }
 
 export function notAllowed(detail: string): FleetError {

@@ -70,6 +70,10 @@ const BEHAVIOUR: Readonly<Record<string, (socket: Socket, argument: string) => v
     socket.write(`${OK}Transfer-Encoding: chunked\r\n\r\n`);
     forever(socket, chunk(Buffer.alloc(MIB)));
   },
+  'small-chunks': (socket) => {
+    socket.write(`${OK}Transfer-Encoding: chunked\r\n\r\n`);
+    forever(socket, Buffer.concat(Array.from({ length: 1000 }, () => chunk(Buffer.alloc(1)))));
+  },
   'endless-headers': (socket) => {
     socket.write(OK);
     forever(socket, Buffer.from('X-More: more\r\n'.repeat(100)));

@@ -2,6 +2,7 @@ import { getEventListeners, once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createSafeHttp } from '../src/index.js';
@@ -190,6 +191,28 @@ describe('get', () => {
     caller.abort(gone);
     await Promise.all(thrown);
     await until('both connections are closed', () => server.open === 0);
+  });
+});
+
+describe('content in very small chunks', () => {
+  const large = { ...get, maxBytes: 1024 * 1024 * 1024 };
+
+  it('is refused, even if its reader sees several as one', async () => {
+    const server = await hostile();
+    const url = `http://127.0.0.1:${server.port}/small-chunks`;
+    const slowly = async (content: AsyncIterable<Uint8Array>) => {
+      for await (const _ of content) await yieldToEventLoop();
+    };
+    const read = { prepare: (to: URL) => ({ url: to, headers: {} }), idleMs: 10_000, signal };
+    for (const answer of [
+      http.get(url, large),
+      http.stream(url, large, slowly),
+      http.read(url, read, ({ content }) => slowly(content)),
+    ]) {
+      const detail = 'The host of the URL sends its content in very small chunks.';
+      await expect(answer).rejects.toMatchObject({ code: 'url_unreachable', detail });
+    }
+    await until('the connections are closed', () => server.open === 0);
   });
 });
 

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Config } from '@comfy-fleet/config';
-import { FleetError } from '@comfy-fleet/contracts';
+import { areTooSmall, FleetError } from '@comfy-fleet/contracts';
 import { plainName } from '@comfy-fleet/frames';
 import type { AssetFile } from '@comfy-fleet/jobs';
 import { inThisTrace } from '@comfy-fleet/telemetry';
@@ -128,15 +128,8 @@ function namedBy(disposition: string | undefined): string | undefined {
   }
 }
 
-/**
- * A body or file may have this many chunks of any size. With more, they must average at least MIN_CHUNK_BYTES: each takes 400
- * bytes of memory besides its content, and time.
- */
-const SMALL_CHUNKS = 1000;
-const MIN_CHUNK_BYTES = 256;
-
 export function chunksFault(chunks: number, bytes: number): FleetError | undefined {
-  if (chunks <= SMALL_CHUNKS || bytes >= chunks * MIN_CHUNK_BYTES) return undefined;
+  if (!areTooSmall(chunks, bytes)) return undefined;
   return new FleetError('malformed_request', 'The body arrives in very small chunks; send larger ones.');
 }
 
