@@ -138,7 +138,6 @@ async function main(): Promise<void> {
     derived: createDerived({
       ...stores,
       decoder,
-      decoding,
       ...config.images,
       room: createDerivedRoom({ ledger }, requireDiskSpace),
     }),

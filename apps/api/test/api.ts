@@ -195,7 +195,6 @@ export async function startApi(
     derived: createDerived({
       ...stores,
       decoder,
-      decoding,
       ...config.images,
       room: createDerivedRoom({ ledger }, requireDiskSpace),
     }),

@@ -19,7 +19,6 @@ const LIMITS = {
   widths: [64, 128, 512],
   maxPixels: 100_000,
   maxBytes: 1_000_000,
-  decoding: createAllTurns().decoding,
 };
 
 type Options = Omit<Parameters<typeof createDerived>[0], 'decoder' | 'room'>;
@@ -49,7 +48,7 @@ async function putFrame(data: Buffer, type: FrameType = 'png'): Promise<string> 
 }
 
 type Form = Parameters<Derived['picture']>[1];
-const visit = { key: 'anna', signal };
+const visit = { key: 'anna', decoding: createAllTurns().decoding, signal };
 const W64 = { width: 64 };
 
 /** The picture that is served for this form, and its metadata. */
@@ -225,12 +224,7 @@ describe('a derived picture', () => {
     const decoding = pLimit(1);
     let done = (): void => undefined;
     const other = decoding(() => new Promise<void>((resolve) => (done = resolve)));
-    const made = deriving({
-      frames,
-      derived: store,
-      ...LIMITS,
-      decoding: async (_key, work) => decoding(work),
-    }).picture(frame, W64, visit);
+    const made = derived.picture(frame, W64, { ...visit, decoding: async (_key, work) => decoding(work) });
     await until('it waits for its turn', () => decoding.pendingCount === 1);
     expect(await kept()).toEqual([]);
     done();

@@ -26,6 +26,21 @@ it('starts the work of a key right after the running work, no matter how much wo
   expect(begun).toHaveLength(101);
 });
 
+it('leaves a decoder to keys, no matter how many visitors have pictures converted', async () => {
+  const { decoding, decodingForVisitors } = createAllTurns();
+  const held = lasting();
+  const first = decodingForVisitors('links of anna', held.work);
+  const begun: string[] = [];
+  const others = ['links of anna', 'links of ben', 'public pictures of ben'].map((key) =>
+    decodingForVisitors(key, async () => void begun.push(key)),
+  );
+  await decoding('carl', async () => void begun.push('carl'));
+  expect(begun).toEqual(['carl']);
+  held.end();
+  await Promise.all([first, ...others]);
+  expect(begun).toHaveLength(4);
+});
+
 it('limits how much work of all keys runs at a time', async () => {
   const turns = createTurns(2, { ofKey: 2 });
   let [now, most] = [0, 0];

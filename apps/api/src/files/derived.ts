@@ -26,6 +26,7 @@ interface Form {
 interface Visit {
   /** The key whose turn it has to be. */
   readonly key: string;
+  readonly decoding: Turns;
   readonly signal: AbortSignal;
 }
 
@@ -49,19 +50,17 @@ export function createDerived({
   derived,
   widths,
   decoder,
-  decoding,
   maxBytes,
   maxPixels,
   room,
 }: Pick<FrameStores, 'frames' | 'derived'> &
   Pick<Config['images'], 'widths' | 'maxBytes' | 'maxPixels'> & {
     readonly decoder: Pick<Decoder, 'convert'>;
-    readonly decoding: Turns;
     /** Counts a picture that is about to be stored. Throws storage_full and storage_share_exceeded. */
     readonly room: (filename: string, bytes: number) => Promise<void>;
   }): Derived {
   return {
-    picture: async (filename, { width, format }, { key, signal }) => {
+    picture: async (filename, { width, format }, { key, decoding, signal }) => {
       if (!isFrameName(filename)) return undefined;
       const own = frameTypeOfName(filename) ?? 'png';
       if (width === undefined && (format === undefined || format === own)) {

@@ -147,13 +147,18 @@ export function createReadTurns(): Turns {
 export type AllTurns = ReturnType<typeof createAllTurns>;
 
 export function createAllTurns() {
+  const decoding = createTurns(MOST_DECODINGS, { ofKey: MOST_DECODINGS_OF_KEY, restAfterMs: REST_AFTER_MS });
+  const visiting = createTurns(1, { ofKey: 1 });
+  const decodingForVisitors: Turns = (key, work, options) => visiting(key, () => decoding(key, work, options), options);
   return {
     /** Work that blocks the event loop, such as validating a graph. */
     computing: createComputing(),
     /** Reading lists and histories, so that a key with large jobs neither fills the memory nor delays the others. */
     heavyReads: createReadTurns(),
     /** Decoding pictures. */
-    decoding: createTurns(MOST_DECODINGS, { ofKey: MOST_DECODINGS_OF_KEY, restAfterMs: REST_AFTER_MS }),
+    decoding,
+    /** The same for visitors without a key, one at a time, so that a key and its links cannot take all decoders. */
+    decodingForVisitors,
     /** Fetching files by URL. */
     fetching: createTurns(MOST_FETCHES, { ofKey: MOST_FETCHES_OF_KEY }),
     /** Copying outputs. */

@@ -77,7 +77,9 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
 /** Serves a picture that a job made; with `?width=` or `?format=`, a smaller copy or another format. */
 async function getImage(deps: Deps, request: ApiRequest, form: Static<ReturnType<typeof formQuery>>): Promise<Reply> {
   const { filename = '' } = request.params;
-  const visit = { key: await keyOfVisit(deps, request), signal: request.signal };
+  const { visitor, signal } = request;
+  const decoding = visitor === undefined ? deps.decodingForVisitors : deps.decoding;
+  const visit = { key: await keyOfVisit(deps, request), decoding, signal };
   const file = (await maySee(deps, request, filename)) ? await deps.derived.picture(filename, form, visit) : undefined;
   const reply = file && (await serveFile(deps, request, file));
   if (reply !== undefined) return reply;
