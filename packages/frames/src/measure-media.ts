@@ -2,6 +2,7 @@ import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { InputAudioTrack, InputTrack, InputVideoTrack } from 'mediabunny';
 import { Covers } from './covers.js';
 import { type PictureSize, withUnclearShape } from './exif.js';
+import { MediaFault } from './hidden-media.js';
 import { checkFlac, checkMp4, checkOgg, checkWave } from './hidden-tracks.js';
 import { readTags } from './id3-tag.js';
 import { checkMatroska } from './matroska.js';
@@ -79,8 +80,9 @@ function most<Name extends string>(one: Readonly<Record<Name, number>> | undefin
   return Object.fromEntries(numbers) as Record<Name, number>;
 }
 
-function createPackets({ signal }: StoredMedia) {
+function createPackets({ signal, bytes: most }: StoredMedia) {
   let count = 0;
+  let bytes = 0;
   let yieldedAt = performance.now();
   async function* of(track: InputTrack) {
     const { EncodedPacketSink } = await loadMediabunny();
@@ -88,6 +90,9 @@ function createPackets({ signal }: StoredMedia) {
     for (let packet = await sink.getFirstPacket(); packet !== null; packet = await sink.getNextPacket(packet)) {
       count += 1;
       if (count > MOST_PACKETS) throw new Error('it has too many packets');
+      // A copy of packets that overlap would be larger than the file.
+      bytes += packet.data.length;
+      if (bytes > most) throw new MediaFault('has packets that overlap');
       signal.throwIfAborted();
       if (performance.now() - yieldedAt > YIELD_AFTER_MS) {
         await yieldToEventLoop();

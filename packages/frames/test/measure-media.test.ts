@@ -274,6 +274,18 @@ describe('a video', () => {
     await expect(measured(Buffer.concat([await clip('clip.mp4'), box]))).rejects.toThrow('at an unusual place');
   });
 
+  it('refuses an MP4 whose packets overlap, since a copy of them would be larger than the file', async () => {
+    const packet = VP8_LARGE + '00'.repeat(5000);
+    const file = await twoVideos([packet]);
+    expect(await measured(file)).toMatchObject({ picture: { frames: 1 } });
+    // Each video has the packets of both.
+    for (const find of ['indexOf', 'lastIndexOf'] as const) {
+      file.writeUInt32BE(packet.length, file[find]('stsz') + 8);
+      file.writeUInt32BE(file.indexOf(packet, 'hex'), file[find]('stco') + 12);
+    }
+    await expect(measured(file)).rejects.toThrow('has packets that overlap');
+  });
+
   it('measures a video that has the names of boxes in its metadata', async () => {
     const source = new EncodedVideoPacketSource('vp8');
     const config = { codec: 'vp8', codedWidth: 16, codedHeight: 16 };
