@@ -26,6 +26,13 @@ it.each([
   expect(fault?.detail).toContain(advice);
 });
 
+it('counts the entries of a list before it compares them', () => {
+  const events = Array.from({ length: 101 }, (_, n) => ({ n }));
+  const body = { prompt: 'x', webhook: { url: 'https://example.com', events } };
+  const { errors } = createValidator(generateRequestSchema(limits) as TObject)(body, { isForm: false });
+  expect(errors).toEqual([{ pointer: '/webhook/events', detail: 'has 101 entries; at most 100 are allowed' }]);
+});
+
 it('puts no full stop after a question', () => {
   const detail = (text: string) => fieldError('validation_failed', '/promt', text).detail;
   expect(detail('unknown field; did you mean prompt?')).toBe('/promt unknown field; did you mean prompt?');

@@ -24,7 +24,7 @@ export const apiKeySchema = Type.Object(
   {
     id: Type.String({ pattern: '^[a-z0-9][a-z0-9_-]{0,63}$', not: { const: ANONYMOUS } }),
     sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
-    scopes: Type.Array(Type.Enum([...SCOPES]), { minItems: 1, uniqueItems: true }),
+    scopes: Type.Array(Type.Enum([...SCOPES], { type: 'string' }), { minItems: 1, uniqueItems: true }),
     created_at: Type.Optional(Type.String()),
     /** Absent limits have the default of the setting KEY_…. */
     limits: Type.Optional(

@@ -15,8 +15,10 @@ export const webhookUrlSchema = () =>
   Type.String({ minLength: 1, maxLength: MAX_URL_CHARS, description: 'http(s) address that is called.' });
 
 export const webhookEventsSchema = () =>
-  Type.Array(Type.Enum([...WEBHOOK_EVENTS]), {
+  // Without a type, ajv would compare each entry with every other one.
+  Type.Array(Type.Enum([...WEBHOOK_EVENTS], { type: 'string' }), {
     minItems: 1,
+    maxItems: WEBHOOK_EVENTS.length,
     uniqueItems: true,
     description: 'The ends that it is called for; all by default.',
   });

@@ -4,7 +4,7 @@ import { Ajv, type ValidateFunction } from 'ajv';
 import formats from 'ajv-formats';
 import { LRUCache } from 'lru-cache';
 import type { Static, TObject } from 'typebox';
-import { fieldError, fieldErrors, fieldsError, MOST_FAULTS } from './field-errors.js';
+import { escapePointer, fieldError, fieldErrors, fieldsError, MOST_FAULTS } from './field-errors.js';
 import { parseBoundedJson } from './json-body.js';
 import type { ApiRequest, Reply, Route } from './messages.js';
 
@@ -76,18 +76,17 @@ export function refuseFaults(errors: readonly FieldError[]): void {
   if (errors.length > 0) throw fieldsError('validation_failed', errors);
 }
 
-/** Faults for too many fields at the top level of a body or one level below. */
-function excessFields(body: unknown): FieldError[] {
-  const faults: FieldError[] = [];
-  const count = (value: unknown, name?: string) => {
-    const names = typeof value === 'object' && value !== null ? Object.keys(value) : [];
-    if (names.length <= MOST_FIELDS) return names;
-    const detail = `has ${names.length} entries; at most ${MOST_FIELDS} are allowed`;
-    faults.push({ pointer: name === undefined ? '' : `/${name}`, detail });
-    return [];
-  };
-  for (const name of count(body)) count((body as Readonly<Record<string, unknown>>)[name], name);
-  return faults;
+/** How deep bodies are checked for too many fields. Nothing that a schema describes is deeper. */
+const FIELD_LEVELS = 3;
+
+/** Faults for objects and arrays with too many entries. */
+function excessFields(value: unknown, pointer = '', levels = FIELD_LEVELS): FieldError[] {
+  if (levels === 0 || typeof value !== 'object' || value === null) return [];
+  const entries = Object.entries(value);
+  if (entries.length > MOST_FIELDS) {
+    return [{ pointer, detail: `has ${entries.length} entries; at most ${MOST_FIELDS} are allowed` }];
+  }
+  return entries.flatMap(([name, part]) => excessFields(part, `${pointer}/${escapePointer(name)}`, levels - 1));
 }
 
 /** Faults for strings and field names that are not valid Unicode. The schema bounds the depth of the value. */
