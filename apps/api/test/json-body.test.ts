@@ -1,3 +1,4 @@
+import { FleetError } from '@comfy-fleet/contracts';
 import { parseJson } from '@comfy-fleet/workflows';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -34,6 +35,26 @@ describe.each(forms)('a JSON body that is parsed %s', (_how, form) => {
       expect(await read(form(text))).toEqual(parseJson(text));
     },
   );
+
+  it('is counted by what its values take in memory, not by its text', async () => {
+    const count = 10_000;
+    const text = `[${'{},'.repeat(count)}0]`;
+    const taken = async (body: string) => {
+      let sum = 0;
+      await parseJsonBody(Buffer.from(form(body)), { limits: ROOMY, holds: (bytes) => (sum += bytes) });
+      return sum;
+    };
+    expect(await taken(text)).toBeGreaterThan(48 * count);
+    expect(await taken(JSON.stringify(text))).toBeLessThan(200);
+  });
+
+  it('is refused as soon as it takes too much memory', async () => {
+    const holds = () => {
+      throw new FleetError('overloaded', 'no memory');
+    };
+    const body = Buffer.from(form('[{}]'));
+    await expect(parseJsonBody(body, { limits: ROOMY, holds })).rejects.toMatchObject({ code: 'overloaded' });
+  });
 
   it('may begin with a byte order mark, may be nested and may have a field named __proto__', async () => {
     expect(await read(form('\ufeff{"a":1}'))).toEqual({ a: 1 });

@@ -26,6 +26,17 @@ it('starts the work of a key right after the running work, no matter how much wo
   expect(begun).toHaveLength(101);
 });
 
+it.each(['decoding', 'fetching', 'copying'] as const)('lets 500 requests of a key wait for %s', async (kind) => {
+  const turns = createAllTurns()[kind];
+  const held = lasting();
+  const all = Array.from({ length: 600 }, () => turns('anna', held.work));
+  const results = Promise.allSettled(all);
+  await turns('ben', async () => held.end());
+  const refused = (await results).filter(({ status }) => status === 'rejected');
+  expect(refused.length).toBeGreaterThan(90);
+  expect(refused[0]).toMatchObject({ reason: { code: 'rate_limited' } });
+});
+
 it('leaves a decoder to keys, no matter how many visitors have pictures converted', async () => {
   const { decoding, decodingForVisitors } = createAllTurns();
   const held = lasting();

@@ -11,6 +11,8 @@ interface JsonOptions {
   readonly limits: JsonLimits;
   /** Runs each step of the work, so that other requests are served between steps. */
   readonly inTurn?: <T>(work: () => T) => Promise<T> | T;
+  /** Counts bytes of memory that the parsed body takes. Throws if they are too many. */
+  readonly holds?: (bytes: number) => void;
 }
 
 /** JSON.parse takes less than 100 ms for any body of this size. */
@@ -21,6 +23,9 @@ export const STEP_BYTES = 16 * 1024;
 const STRING_BYTES = 64 * 1024;
 /** An object's field takes at most four tokens: name, colon, value, comma. */
 const TOKENS_OF_VALUE = 4;
+/** What an empty object takes, which is written with two bytes, and its part of each of its three tokens. */
+const BYTES_OF_VALUE = 64;
+const BYTES_OF_TOKEN = 22;
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
@@ -30,15 +35,19 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true });
  */
 export async function parseJsonBody(
   body: Buffer,
-  { limits, inTurn = (work) => work() }: JsonOptions,
+  { limits, inTurn = (work) => work(), holds = () => {} }: JsonOptions,
 ): Promise<unknown> {
   try {
-    const value =
-      body.length > AT_ONCE_BYTES
-        ? await parseInSteps(body, { limits, inTurn })
-        : await inTurn(() => parseJson(UTF8.decode(body)));
-    await inTurn(() => limitStructure(value, limits));
-    return value;
+    if (body.length > AT_ONCE_BYTES) {
+      const value = await parseInSteps(body, { limits, inTurn, holds });
+      await inTurn(() => limitStructure(value, limits));
+      return value;
+    }
+    return await inTurn(() => {
+      const value = parseJson(UTF8.decode(body));
+      holds(limitStructure(value, limits) * BYTES_OF_VALUE);
+      return value;
+    });
   } catch (cause) {
     if (cause instanceof FleetError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
@@ -55,7 +64,7 @@ export function parseBoundedJson(text: string, limits: JsonLimits): unknown {
   return value;
 }
 
-async function parseInSteps(body: Buffer, { limits, inTurn }: Required<JsonOptions>): Promise<unknown> {
+async function parseInSteps(body: Buffer, { limits, inTurn, holds }: Required<JsonOptions>): Promise<unknown> {
   const parser = new TokenParser({ paths: ['$'] });
   const tokenizer = new BodyTokenizer({ stringBufferSize: STRING_BYTES });
   let whole: unknown;
@@ -75,7 +84,11 @@ async function parseInSteps(body: Buffer, { limits, inTurn }: Required<JsonOptio
     parser.write(token);
   };
   for (let at = 0; at < body.length; at += STEP_BYTES) {
-    await inTurn(() => tokenizer.write(body.subarray(at, at + STEP_BYTES)));
+    await inTurn(() => {
+      const before = tokens;
+      tokenizer.write(body.subarray(at, at + STEP_BYTES));
+      holds((tokens - before) * BYTES_OF_TOKEN);
+    });
     await yieldToEventLoop();
   }
   tokenizer.end();
@@ -90,8 +103,8 @@ class BodyTokenizer extends Tokenizer {
   }
 }
 
-/** Throws body_too_large for a value with too much structure. */
-function limitStructure(whole: unknown, limits: JsonLimits): void {
+/** How many values there are. Throws body_too_large for too much structure. */
+function limitStructure(whole: unknown, limits: JsonLimits): number {
   const names = new Set<string>();
   let values = 0;
   const walk = (value: unknown, depth: number): void => {
@@ -113,6 +126,7 @@ function limitStructure(whole: unknown, limits: JsonLimits): void {
     }
   };
   walk(whole, 0);
+  return values;
 }
 
 function tooManyValues({ values }: JsonLimits): FleetError {

@@ -121,9 +121,9 @@ export function bodyReader(
   const parse: RequestHandler = async (request, response, next) => {
     const body: unknown = request.body;
     if (!Buffer.isBuffer(body)) return next();
-    const { caller, signal } = localsOf(response);
+    const { caller, signal, holds = () => {} } = localsOf(response);
     const inTurn = <T>(work: () => T) => computing(caller?.id ?? '', work, { signal });
-    const options = { limits: limits.json, ...(body.length > STEP_BYTES ? { inTurn } : {}) };
+    const options = { limits: limits.json, holds, ...(body.length > STEP_BYTES ? { inTurn } : {}) };
     if (isJson) request.body = body.length === 0 ? {} : await parseJsonBody(body, options);
     next();
   };

@@ -13,8 +13,8 @@ interface TurnOptions<T> {
 export type Turns = <T>(key: string, work: () => Promise<T> | T, options?: TurnOptions<T>) => Promise<T>;
 
 const RETRY_AFTER_SECONDS = 1;
-/** How many bodies and graphs of one key may wait to be parsed or validated. Bodies of graphs also count as uploads. */
-const MOST_GRAPHS_WAITING = 500;
+/** How much work of one key may wait, but for lists: each is a request, whose body also counts as an upload. */
+const MOST_WAITING = 500;
 /** Shorter work does not noticeably delay other requests. */
 const LONG_MS = 1;
 /** How many lists and histories one process reads at a time, for all keys. */
@@ -107,7 +107,7 @@ export function createComputing(): Turns {
   let held: Promise<void> | undefined;
   const count = (key: string, one: 1 | -1) => waiting.set(key, (waiting.get(key) ?? 0) + one);
   return async (key, work, { signal } = {}) => {
-    if ((waiting.get(key) ?? 0) >= MOST_GRAPHS_WAITING) throw tooManyWaiting(MOST_GRAPHS_WAITING);
+    if ((waiting.get(key) ?? 0) >= MOST_WAITING) throw tooManyWaiting(MOST_WAITING);
     for (let pause = pauses.get(key) ?? held; pause !== undefined; pause = pauses.get(key) ?? held) {
       count(key, 1);
       await pause;
@@ -147,8 +147,9 @@ export function createReadTurns(): Turns {
 export type AllTurns = ReturnType<typeof createAllTurns>;
 
 export function createAllTurns() {
-  const decoding = createTurns(MOST_DECODINGS, { ofKey: MOST_DECODINGS_OF_KEY, restAfterMs: REST_AFTER_MS });
-  const visiting = createTurns(1, { ofKey: 1 });
+  const waiting = MOST_WAITING;
+  const decoding = createTurns(MOST_DECODINGS, { ofKey: MOST_DECODINGS_OF_KEY, waiting, restAfterMs: REST_AFTER_MS });
+  const visiting = createTurns(1, { ofKey: 1, waiting });
   const decodingForVisitors: Turns = (key, work, options) => visiting(key, () => decoding(key, work, options), options);
   return {
     /** Work that blocks the event loop, such as validating a graph. */
@@ -160,9 +161,9 @@ export function createAllTurns() {
     /** The same for visitors without a key, one at a time, so that a key and its links cannot take all decoders. */
     decodingForVisitors,
     /** Fetching files by URL. */
-    fetching: createTurns(MOST_FETCHES, { ofKey: MOST_FETCHES_OF_KEY }),
+    fetching: createTurns(MOST_FETCHES, { ofKey: MOST_FETCHES_OF_KEY, waiting }),
     /** Copying outputs. */
-    copying: createTurns(MOST_COPIES, { ofKey: MOST_COPIES_OF_KEY }),
+    copying: createTurns(MOST_COPIES, { ofKey: MOST_COPIES_OF_KEY, waiting }),
   };
 }
 
