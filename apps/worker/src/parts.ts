@@ -33,7 +33,7 @@ import { createRestarter, type RestartRules } from './upkeep/restarter.js';
 import { createKillWatch } from './upkeep/rests-after-kills.js';
 import { createWarmUp } from './upkeep/warm-up.js';
 import type { WarmUpOrder } from './upkeep/warm-up-order.js';
-import { WakeUp } from './waiting.js';
+import { WakeUps } from './waiting.js';
 
 export interface WorkerOptions {
   readonly name: string;
@@ -189,10 +189,8 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
   );
 
   // Claims
-  const wakeUps = pools.map(() => new WakeUp());
-  const changed = () => {
-    for (const wakeUp of wakeUps) wakeUp.trigger();
-  };
+  const wakeUps = new WakeUps(pools);
+  const changed = () => wakeUps.trigger();
   for (const { events } of instances) {
     events.on('health', changed);
     events.on('rests', changed);

@@ -54,6 +54,31 @@ export class WakeUp {
   }
 }
 
+/** Wake-ups by name. One that had its turn is triggered last, so that loops that need the same thing take turns. */
+export class WakeUps {
+  /** In the order in which they are triggered. */
+  readonly #wakeUps: Map<string, WakeUp>;
+
+  constructor(names: readonly string[]) {
+    this.#wakeUps = new Map(names.map((name) => [name, new WakeUp()]));
+  }
+
+  of(name: string): WakeUp {
+    return this.#wakeUps.get(name) as WakeUp;
+  }
+
+  trigger(): void {
+    // Each loop goes as far as it can before the next one wakes up.
+    for (const wakeUp of this.#wakeUps.values()) setImmediate(() => wakeUp.trigger());
+  }
+
+  hadTurn(name: string): void {
+    const wakeUp = this.of(name);
+    this.#wakeUps.delete(name);
+    this.#wakeUps.set(name, wakeUp);
+  }
+}
+
 /** Waits `ms`, or throws the signal's reason when it aborts. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await delay(ms, undefined, { signal }).catch(() => signal.throwIfAborted());

@@ -10,7 +10,6 @@ import { createLeftBehind } from './claiming/placer.js';
 import { Stopping } from './job/signals.js';
 import { createParts, type Parts, type WorkerOptions } from './parts.js';
 import type { Slots } from './slots/slots.js';
-import type { WakeUp } from './waiting.js';
 
 export interface Worker {
   /** Why the worker cannot work now; empty when it can. */
@@ -31,7 +30,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   setMaxListeners(0, stopping.signal, ending.signal);
   const lifetimes = { stopping: stopping.signal, ending: ending.signal };
   const parts = createParts(options, await ledger.instanceNames(), lifetimes);
-  const { instances, allSlots, store, presence, pauses, fitting, modelFolders, placer } = parts;
+  const { instances, allSlots, store, presence, pauses, fitting, modelFolders, placer, wakeUps } = parts;
 
   await presence.takeName(stopping.signal);
   await fitting.forget();
@@ -69,7 +68,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     fitting.assigned(chosenFor.instance, claim.record);
     modelFolders.assigned(chosenFor.instance, claim.record.request);
     try {
-      return await placer.place(claim, chosenFor);
+      const placed = await placer.place(claim, chosenFor);
+      if (placed === 'begun') wakeUps.hadTurn(claim.record.pool);
+      return placed;
     } finally {
       // The placer may have chosen another instance.
       fitting.changed(chosenFor.instance);
@@ -81,7 +82,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       source,
       pool,
       allSlots: allSlots.filter(({ instance }) => instance.pools.includes(pool)),
-      slotsChanged: parts.wakeUps[index] as WakeUp,
+      slotsChanged: wakeUps.of(pool),
       mutex,
       able,
       loadMs,

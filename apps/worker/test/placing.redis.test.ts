@@ -29,6 +29,18 @@ it('runs jobs with the text of the last one before others, so that it is encoded
   expect(inOrder.filter((prompt, n) => n > 0 && prompt !== inOrder[n - 1]).length).toBeLessThanOrEqual(3);
 });
 
+it('serves the pools of a worker in turn, however many jobs wait in the first one', async () => {
+  const stack = await openStack();
+  const ids: string[] = [];
+  for (let n = 0; n < 10; n++) ids.push(await stack.submit());
+  for (let n = 0; n < 2; n++) ids.push(await stack.submit({}, 'small'));
+  // Steps that take time, so that no two jobs begin in the same millisecond.
+  await stack.startWorker('w', [(await aGpu(5)).url], { pools: ['default', 'small'] });
+  const ended = await Promise.all(ids.map(stack.ended));
+  const inOrder = ended.sort((a, b) => (a.startedAt ?? 0) - (b.startedAt ?? 0)).map(({ pool }) => pool);
+  expect(inOrder.lastIndexOf('small')).toBeLessThan(8);
+});
+
 describe('the instance that gets a job', () => {
   it('is the busy one, for one prompt behind the running one and no more', async () => {
     const stack = await openStack();
