@@ -1,4 +1,5 @@
 import { type ErrorCode, FleetError, type FleetErrorOptions } from '@comfy-fleet/contracts';
+import { cut } from '@comfy-fleet/workflows';
 import { errors } from 'undici';
 
 /** The instance could not be reached, or it fell silent. `mayHaveArrived`: it may have received the request. */
@@ -154,18 +155,14 @@ const BARE_PATH = /(?<![\w:/.\\])(?:[A-Za-z]:)?[\\/](?:[^\s'"\\/]+[\\/])+([^\s'"
 
 /** A text of ComfyUI for callers: on one line, shortened, and with only the last part of absolute paths. */
 export function plainText(text: string): string {
-  return bounded(withoutPaths(text).replace(/\s+/g, ' ').trim());
+  return cut(withoutPaths(text).replace(/\s+/g, ' ').trim(), MAX_CHARS);
 }
 
 /** The same with its line breaks. */
 export function plainLines(text: string): string {
-  return bounded(withoutPaths(text));
+  return cut(withoutPaths(text), MAX_CHARS);
 }
 
 function withoutPaths(text: string): string {
   return text.replace(QUOTED_PATH, '$1$2$1').replace(BARE_PATH, '$1');
-}
-
-function bounded(text: string): string {
-  return text.length > MAX_CHARS ? `${text.slice(0, MAX_CHARS)}…` : text;
 }

@@ -64,6 +64,7 @@ describe('plainText', () => {
     ['see https://example.org/a/b', 'see https://example.org/a/b'],
     ['sub/one/up.png is 3/4 of a/b', 'sub/one/up.png is 3/4 of a/b'],
     ['two\n  lines\n', 'two lines'],
+    [`x${'😀'.repeat(300)}`, `x${'😀'.repeat(199)}…`],
   ])('%j becomes %j', (text, plain) => {
     expect(plainText(text)).toBe(plain);
   });

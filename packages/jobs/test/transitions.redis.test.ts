@@ -60,6 +60,15 @@ it('ends a job as failed with its error when the holder says so', async () => {
   expect(await fleet.events(id)).toEqual([status('running'), status('failed')]);
 });
 
+it('ends a job whose error quotes half of a surrogate pair', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  const error = { code: 'node_execution_error', detail: 'not a number: \ud83d', nodeId: '3' } as const;
+  expect(await claim.finish({ status: 'failed', error })).toBe('failed');
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'failed', error });
+});
+
 it('ends a job whose start was not seen with both steps, running and succeeded, and counts one attempt', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;

@@ -9,7 +9,7 @@ Input:
   the outputs
   `executed`: the prompt id that began executing, in case the ledger does not know yet; `executed_ms`: how long it executed;
   `loaded_ms`: how much of that was spent loading models, which similar jobs may find in memory
-  `in_doubt`: ComfyUI may still have the submission
+  `in_doubt`: ComfyUI may still have the submission; `has_killed`: the submission killed its instance
 
 Output:
   the final status of the job, or 'superseded'
@@ -38,7 +38,7 @@ end
 if args.timings then set('timings', args.timings) end
 if outcome == FAILED then
   set('error', args.error)
-  if cjson.decode(args.error).code == 'instance_killed' then record_kill(get('prompt_id')) end
+  if args.has_killed then record_kill(get('prompt_id')) end
 end
 if args.in_doubt then abandon_submission() end
 hold_more(get('key'), id, #(args.outputs or '') + #(args.error or '') + #(args.timings or ''))

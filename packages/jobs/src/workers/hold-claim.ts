@@ -157,7 +157,9 @@ function outcomeArguments(outcome: Outcome, timings: Timings | null | undefined)
     case 'failed': {
       const { outputs, error, inDoubt } = outcome;
       const texts = { outputs: outputs && JSON.stringify(outputs), error: JSON.stringify(error) };
-      return { ...common, ...texts, loaded_ms: loadedMs, in_doubt: inDoubt || undefined };
+      // The script must not parse the error, which may quote half of a surrogate pair.
+      const hasKilled = error.code === 'instance_killed';
+      return { ...common, ...texts, loaded_ms: loadedMs, in_doubt: inDoubt || undefined, has_killed: hasKilled };
     }
     case 'canceled':
       return { ...common, loaded_ms: loadedMs, in_doubt: outcome.inDoubt || undefined };
