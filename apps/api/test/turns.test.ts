@@ -37,19 +37,24 @@ it.each(['decoding', 'fetching', 'copying'] as const)('lets 500 requests of a ke
   expect(refused[0]).toMatchObject({ reason: { code: 'rate_limited' } });
 });
 
-it('leaves a decoder to keys, no matter how many visitors have pictures converted', async () => {
+it('gives a key and the visitors of its pictures one decoder together, and the key the next turn', async () => {
   const { decoding, decodingForVisitors } = createAllTurns();
   const held = lasting();
-  const first = decodingForVisitors('links of anna', held.work);
   const begun: string[] = [];
-  const others = ['links of anna', 'links of ben', 'public pictures of ben'].map((key) =>
-    decodingForVisitors(key, async () => void begun.push(key)),
-  );
-  await decoding('carl', async () => void begun.push('carl'));
-  expect(begun).toEqual(['carl']);
+  let visit: Promise<void> = Promise.resolve();
+  await new Promise<void>((begin) => {
+    visit = decodingForVisitors('anna', () => {
+      begin();
+      return held.work();
+    });
+  });
+  const visits = ['one', 'two'].map((visitor) => decodingForVisitors('anna', async () => void begun.push(visitor)));
+  const own = decoding('anna', async () => void begun.push('anna'));
+  await decoding('ben', async () => void begun.push('ben'));
+  expect(begun).toEqual(['ben']);
   held.end();
-  await Promise.all([first, ...others]);
-  expect(begun).toHaveLength(4);
+  await Promise.all([visit, own, ...visits]);
+  expect(begun).toEqual(['ben', 'anna', 'one', 'two']);
 });
 
 it('limits how much work of all keys runs at a time', async () => {

@@ -49,10 +49,15 @@ export async function keyOfVisit(
   if (visitor !== undefined) return visitor.id;
   const signer = await ledger.urls.verify(path, query, keys?.all() ?? []);
   if (signer !== undefined) return linksOf(signer);
-  const job = jobOfPicture(params.filename ?? '');
-  // Public pictures are served without Redis, too.
+  const key = await keyOfOutput({ ledger }, params.filename ?? '');
+  return key === ANONYMOUS ? key : `public pictures of ${key}`;
+}
+
+/** The key whose job made the output; ANONYMOUS if that is unknown: public pictures are served without Redis, too. */
+export async function keyOfOutput({ ledger }: Pick<Deps, 'ledger'>, filename: string): Promise<string> {
+  const job = jobOfPicture(filename);
   const snapshot = job === undefined ? undefined : await ledger.jobs.get(job).catch(() => undefined);
-  return snapshot === undefined ? ANONYMOUS : `public pictures of ${snapshot.record.key}`;
+  return snapshot?.record.key ?? ANONYMOUS;
 }
 
 /** Counted apart, so that visitors with a link cannot keep its key from its own files and streams. */

@@ -149,7 +149,7 @@ export type AllTurns = ReturnType<typeof createAllTurns>;
 export function createAllTurns() {
   const waiting = MOST_WAITING;
   const decoding = createTurns(MOST_DECODINGS, { ofKey: MOST_DECODINGS_OF_KEY, waiting, restAfterMs: REST_AFTER_MS });
-  const visiting = createTurns(1, { ofKey: 1, waiting });
+  const visiting = createTurns(Infinity, { ofKey: 1, waiting });
   const decodingForVisitors: Turns = (key, work, options) => visiting(key, () => decoding(key, work, options), options);
   return {
     /** Work that blocks the event loop, such as validating a graph. */
@@ -158,7 +158,10 @@ export function createAllTurns() {
     heavyReads: createReadTurns(),
     /** Decoding pictures. */
     decoding,
-    /** The same for visitors without a key, one at a time, so that a key and its links cannot take all decoders. */
+    /**
+     * The same for visitors without a key, who take the turns of the file's key one at a time: so a key and its links have one
+     * decoder together, and visitors do not keep the key from it.
+     */
     decodingForVisitors,
     /** Fetching files by URL. */
     fetching: createTurns(MOST_FETCHES, { ofKey: MOST_FETCHES_OF_KEY, waiting }),

@@ -3,7 +3,7 @@ import { FRAME_TYPES, jobOfPicture } from '@comfy-fleet/frames';
 import Type, { type Static } from 'typebox';
 import type { Deps } from '../../deps.js';
 import { FORMATS } from '../../files/derived.js';
-import { keyOfVisit, maySeeOutput } from '../../files/ownership.js';
+import { keyOfOutput, maySeeOutput } from '../../files/ownership.js';
 import { serveFile, shownAs } from '../../files/serve-file.js';
 import { type ApiRoute, contentAnswers, tagged, withQuery } from '../../openapi/route.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
@@ -78,8 +78,9 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
 async function getImage(deps: Deps, request: ApiRequest, form: Static<ReturnType<typeof formQuery>>): Promise<Reply> {
   const { filename = '' } = request.params;
   const { visitor, signal } = request;
-  const decoding = visitor === undefined ? deps.decodingForVisitors : deps.decoding;
-  const visit = { key: await keyOfVisit(deps, request), decoding, signal };
+  const isVisitor = visitor === undefined;
+  const decoding = isVisitor ? deps.decodingForVisitors : deps.decoding;
+  const visit = { key: isVisitor ? await keyOfOutput(deps, filename) : visitor.id, decoding, signal };
   const file = (await maySee(deps, request, filename)) ? await deps.derived.picture(filename, form, visit) : undefined;
   const reply = file && (await serveFile(deps, request, file));
   if (reply !== undefined) return reply;
