@@ -187,8 +187,11 @@ it('runs computations of a key in order and one at a time, and refuses more when
   expect(done).toEqual(Array.from({ length: 500 }, (_, n) => n));
 });
 
-it('lets a key rest after its long work, also if that failed, while others go on', async () => {
-  const turns = createTurns(2, { ofKey: 1, restAfterMs: -1 });
+it.each([
+  ['its long work, also if that failed', { restAfterMs: -1 }],
+  ['work that failed', { restAfterFailureMs: 1 }],
+])('lets a key rest after %s, while others go on', async (_what, rest) => {
+  const turns = createTurns(2, { ofKey: 1, ...rest });
   const order: string[] = [];
   const failing = turns('anna', () => {
     throw new Error('a hostile picture');

@@ -31,6 +31,8 @@ const REST_AFTER_MS = 3000;
 const REST_FACTOR = 3;
 const MOST_FETCHES = 16;
 const MOST_FETCHES_OF_KEY = 4;
+/** A host that sends content in tiny chunks keeps the event loop busy until it is refused. */
+const REST_AFTER_REFUSAL_MS = 1000;
 /**
  * For how many jobs outputs are copied at a time. Of a key one after the other, because copies count as stored once they
  * are made.
@@ -46,13 +48,18 @@ interface TurnsOptions {
   readonly waiting?: number;
   /** After work that took longer, a key rests before its next turn. */
   readonly restAfterMs?: number;
+  /** How long it rests after work that failed. */
+  readonly restAfterFailureMs?: number;
 }
 
 /**
  * Runs `most` pieces of work at a time, and `ofKey` for each key: fewer where work may take long, so that one key does not
  * keep others waiting. Keys take turns, no matter how much work of one is waiting.
  */
-export function createTurns(most: number, { ofKey, waiting = Infinity, restAfterMs = Infinity }: TurnsOptions): Turns {
+export function createTurns(
+  most: number,
+  { ofKey, waiting = Infinity, restAfterMs = Infinity, restAfterFailureMs = 0 }: TurnsOptions,
+): Turns {
   const all = most === Infinity ? undefined : pLimit(most);
   const ofKeys = new Map<string, LimitFunction>(); // one for each API key that was ever used
   return async <T>(key: string, work: () => Promise<T> | T, { signal, sent }: TurnOptions<T> = {}) => {
@@ -63,7 +70,7 @@ export function createTurns(most: number, { ofKey, waiting = Infinity, restAfter
     let waitingWork: typeof work | undefined = work;
     const turn = new Promise<T>((resolve, reject) => {
       own(async () => {
-        let ms = 0;
+        let [ms, rest] = [0, 0];
         const run = async () => {
           const began = performance.now();
           try {
@@ -79,8 +86,10 @@ export function createTurns(most: number, { ofKey, waiting = Infinity, restAfter
           await sent?.(result);
         } catch (error) {
           reject(error);
+          rest = restAfterFailureMs;
         }
-        if (ms > restAfterMs) await delay(REST_FACTOR * ms, undefined, { ref: false });
+        if (ms > restAfterMs) rest = REST_FACTOR * ms;
+        if (rest > 0) await delay(rest, undefined, { ref: false });
       });
     });
     try {
@@ -164,7 +173,11 @@ export function createAllTurns() {
      */
     decodingForVisitors,
     /** Fetching files by URL. */
-    fetching: createTurns(MOST_FETCHES, { ofKey: MOST_FETCHES_OF_KEY, waiting }),
+    fetching: createTurns(MOST_FETCHES, {
+      ofKey: MOST_FETCHES_OF_KEY,
+      waiting,
+      restAfterFailureMs: REST_AFTER_REFUSAL_MS,
+    }),
     /** Copying outputs. */
     copying: createTurns(MOST_COPIES, { ofKey: MOST_COPIES_OF_KEY, waiting }),
   };
