@@ -1,4 +1,5 @@
 import type { Covers } from './covers.js';
+import { MediaFault } from './hidden-media.js';
 import { partOf, type StoredMedia } from './media-facts.js';
 
 // Finds what ffmpeg decodes in a Matroska or WebM file although mediabunny does not show it. After an element that does not
@@ -13,6 +14,7 @@ const ID = {
   track: 0xae,
   trackNumber: 0xd7,
   trackType: 0x83,
+  encodings: 0x6d80,
   cluster: 0x1f43b675,
   group: 0xa0,
   block: 0xa1,
@@ -42,8 +44,8 @@ const CHILDREN: ReadonlyMap<number | undefined, ReadonlySet<number>> = new Map([
   [attached, new Set([ID.mime, ID.data, 0x466e, 0x467e, 0x46ae, empty, checksum])],
 ]);
 const SINGLE: ReadonlySet<number> = new Set([header, segment, info, tracks, attachments, ID.block]);
-/** Of the elements of a track: its number, type, codec, set-up, video, sound and encodings. */
-const SINGLE_OF_TRACK: ReadonlySet<number> = new Set([0xd7, 0x83, 0x86, 0x63a2, 0xe0, 0xe1, 0x6d80]);
+/** Of the elements of a track: its number, type, codec, set-up, video and sound. */
+const SINGLE_OF_TRACK: ReadonlySet<number> = new Set([0xd7, 0x83, 0x86, 0x63a2, 0xe0, 0xe1]);
 const [VIDEO, AUDIO] = [1, 2];
 /** Limit for the description of all tracks. */
 const MOST_BYTES = 8 * 1024 * 1024;
@@ -89,7 +91,7 @@ export async function checkMatroska(media: StoredMedia, count: number, covers: C
     if (id === ID.mime && file !== undefined) file.isPicture ||= head.toString('latin1').startsWith('image/');
     if (id === ID.data) file?.places.push({ start, bytes: end - start });
     if (id !== tracks) continue;
-    if (start === end || end - start > MOST_BYTES) throw unfit();
+    if (end - start > MOST_BYTES) throw unfit();
     for (const [number, type] of tracksIn(await partOf(media, start, end - start))) types.set(number, type);
   }
   for (const place of cursor.sought)
@@ -216,6 +218,8 @@ function tracksIn(content: Buffer): [number: number, type: number][] {
     if (id !== ID.track) continue;
     const values = new Map<number, Buffer>();
     for (const [name, value] of elementsIn(entry)) {
+      // ffmpeg unpacks the frames of any track, also for a copy.
+      if (name === ID.encodings) throw new MediaFault('has a track that is compressed');
       if (SINGLE_OF_TRACK.has(name) && values.has(name)) throw unfit();
       values.set(name, value);
     }

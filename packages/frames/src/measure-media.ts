@@ -2,12 +2,12 @@ import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { InputAudioTrack, InputTrack, InputVideoTrack } from 'mediabunny';
 import { Covers } from './covers.js';
 import { type PictureSize, withUnclearShape } from './exif.js';
-import { MediaFault } from './hidden-media.js';
 import { checkFlac, checkMp4, checkOgg, checkWave } from './hidden-tracks.js';
 import { readTags } from './id3-tag.js';
 import { checkMatroska } from './matroska.js';
 import { contentOf, HEADER_BYTES, loadMediabunny, openMedia, type StoredMedia } from './media-facts.js';
 import { checkMp3 } from './mp3-start.js';
+import { overlapping } from './mp4-tracks.js';
 import { packetReader } from './packet-reader.js';
 import { sampleCounter } from './sound-samples.js';
 
@@ -92,7 +92,7 @@ function createPackets({ signal, bytes: most }: StoredMedia) {
       if (count > MOST_PACKETS) throw new Error('it has too many packets');
       // A copy of packets that overlap would be larger than the file.
       bytes += packet.data.length;
-      if (bytes > most) throw new MediaFault('has packets that overlap');
+      if (bytes > most) throw overlapping();
       signal.throwIfAborted();
       if (performance.now() - yieldedAt > YIELD_AFTER_MS) {
         await yieldToEventLoop();

@@ -94,7 +94,7 @@ export async function* contentOf({ name, frames, signal }: StoredMedia, range?: 
 
 /** Reads `length` bytes from `start` on, or fewer at the end of the file. */
 export async function partOf({ name, bytes, frames }: StoredMedia, start: number, length: number): Promise<Buffer> {
-  if (start >= bytes) return Buffer.alloc(0);
+  if (start >= bytes || length <= 0) return Buffer.alloc(0);
   const content = await frames.open(name, { start, end: Math.min(start + length, bytes) - 1 });
   if (content === undefined) throw new Error('it is no longer there');
   return buffer(content);

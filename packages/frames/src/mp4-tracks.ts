@@ -1,3 +1,4 @@
+import { MediaFault } from './hidden-media.js';
 import { partOf, type StoredMedia } from './media-facts.js';
 
 // ffmpeg applies a box to the last track wherever it finds it, mediabunny only at its place. So a file in which a box is
@@ -113,6 +114,7 @@ export class Places {
   }
 }
 
+export const overlapping = () => new MediaFault('has packets that overlap');
 const misplaced = (name: string) => new Error(`it has a box ${name} at an unusual place`);
 const unmeasurable = () => new Error('it has tracks that cannot be measured');
 const contradictory = () => new Error('its index contradicts itself');
@@ -153,11 +155,14 @@ export async function checkTracks(
     if (/^(vide|soun|m1a )$/.test(type)) handlers.push({ type, place });
   }
   if (handlers.length !== tracks) throw unmeasurable();
+  let bytes = 0;
   for (const trak of traks) {
     const own = handlers.filter(({ place }) => trak.at < place && place < trak.end);
     if (own.length > 1) throw unmeasurable();
-    await checkTrack(media, { trak, places, type: own[0]?.type, isFragmented: moofs.length > 0 });
+    bytes += await checkTrack(media, { trak, places, type: own[0]?.type, isFragmented: moofs.length > 0 });
   }
+  // A copy of a video has all its tracks, so samples that overlap would make it larger than the file.
+  if (bytes > media.bytes) throw overlapping();
   const video = Math.min(...handlers.filter(({ type }) => type === 'vide').map(({ place }) => place));
   return { video, packets: places.packets() };
 }
@@ -186,13 +191,19 @@ interface Track {
   readonly isFragmented: boolean;
 }
 
-async function checkTrack(media: StoredMedia, { trak, places, type, isFragmented }: Track): Promise<void> {
+/** Returns how many bytes its samples have. */
+async function checkTrack(media: StoredMedia, { trak, places, type, isFragmented }: Track): Promise<number> {
   const placeOf = (...names: readonly string[]) => places.within(trak, ...names)[0];
   const description = placeOf('stsd');
   const format = description === undefined ? '' : await textAt(media, description + 16);
+  const sizes = placeOf('stsz');
+  const samples = sizes === undefined ? 0 : await numberAt(media, sizes + 12);
+  // ffmpeg keeps an entry for each sample, but for those of PCM.
+  if (samples > MOST_ENTRIES && !PCM.test(format)) throw new Error('its index is too long');
+  const bytes = sizes === undefined ? 0 : await bytesOf(media, sizes, samples);
   if (type === undefined) {
     if (description !== undefined && !DATA.test(format)) throw unmeasurable();
-    return;
+    return bytes;
   }
   for (const name of SETUPS) {
     if (placeOf(name) === undefined) continue;
@@ -201,8 +212,6 @@ async function checkTrack(media: StoredMedia, { trak, places, type, isFragmented
   if (description === undefined || /^enc/i.test(format)) throw unmeasurable();
   const times = await tableAt(media, placeOf('stts'), 2);
   const chunks = await tableAt(media, placeOf('stsc'), 3);
-  const sizes = placeOf('stsz');
-  const samples = sizes === undefined ? 0 : await numberAt(media, sizes + 12);
   if (isFragmented && samples > 0) throw contradictory();
   // mediabunny ends with the times, ffmpeg with the sizes.
   if (samples > times.reduce((sum, [count = 0]) => sum + count, 0)) throw contradictory();
@@ -211,7 +220,7 @@ async function checkTrack(media: StoredMedia, { trak, places, type, isFragmented
     return (n === 0 ? first === 1 : first > before) && count !== 0 && entry === 1;
   });
   if (!isOrdered) throw contradictory();
-  if (type === 'vide' || samples === 0) return;
+  if (type === 'vide' || samples === 0) return bytes;
   // ffmpeg reads a sound whose samples last one tick by chunks, mediabunny one of such a format.
   const isByChunks = times.length === 1 && times[0]?.[1] === 1;
   if (isByChunks !== PCM.test(format)) throw contradictory();
@@ -219,6 +228,17 @@ async function checkTrack(media: StoredMedia, { trak, places, type, isFragmented
   const version = (await numberAt(media, description + 28)) >>> 16;
   const samplesOfPacket = version === 0 ? 1 : await numberAt(media, description + (version === 1 ? 48 : 80));
   if (isByChunks && samplesOfPacket > 1) throw contradictory();
+  return bytes;
+}
+
+/** How many bytes the samples of a track have. `sizes`: where the name of their table is. */
+async function bytesOf(media: StoredMedia, sizes: number, samples: number): Promise<number> {
+  const each = await numberAt(media, sizes + 8);
+  if (each > 0 || samples > MOST_ENTRIES) return each * samples;
+  const table = await partOf(media, sizes + 16, samples * 4);
+  let sum = 0;
+  for (let at = 0; at + 4 <= table.length; at += 4) sum += table.readUInt32BE(at);
+  return sum;
 }
 
 function namesOf(boxes: readonly Box[]): number[] {
@@ -236,7 +256,7 @@ async function numberAt(media: StoredMedia, place: number): Promise<number> {
 /** Reads a table with `columns` numbers in each row; `place`: where its name is. */
 async function tableAt(media: StoredMedia, place: number | undefined, columns: number): Promise<number[][]> {
   const count = place === undefined ? 0 : await numberAt(media, place + 8);
-  if (place === undefined || count === 0) return [];
+  if (place === undefined) return [];
   if (count > MOST_ENTRIES) throw contradictory();
   const bytes = await partOf(media, place + 12, count * columns * 4);
   return Array.from({ length: count }, (_, row) =>

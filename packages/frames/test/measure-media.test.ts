@@ -284,6 +284,29 @@ describe('a video', () => {
       file.writeUInt32BE(file.indexOf(packet, 'hex'), file[find]('stco') + 12);
     }
     await expect(measured(file)).rejects.toThrow('has packets that overlap');
+    file.write('meta', file.lastIndexOf('vide'));
+    file.write('tx3g', file.lastIndexOf('vp08'));
+    await expect(measured(file)).rejects.toThrow('has packets that overlap');
+  });
+
+  it('cannot measure an MP4 with more subtitles than ffmpeg should keep entries for', async () => {
+    const file = await twoVideos([VP8_SMALL]);
+    file.write('meta', file.lastIndexOf('vide'));
+    file.write('tx3g', file.lastIndexOf('vp08'));
+    const sizes = file.lastIndexOf('stsz');
+    file.writeUInt32BE(1, sizes + 8);
+    file.writeUInt32BE(20_000_000, sizes + 12);
+    await expect(measured(file)).rejects.toThrow('its index is too long');
+  });
+
+  it('refuses a Matroska with a compressed track, which a copy would unpack', async () => {
+    const file = await videoOf(
+      'vp8',
+      'vp8',
+      Array.from({ length: 10 }, () => VP8_SMALL),
+    );
+    file.write('6d80', file.indexOf('73c5', 'hex'), 'hex');
+    await expect(measured(file)).rejects.toThrow('has a track that is compressed');
   });
 
   it('measures a video that has the names of boxes in its metadata', async () => {
