@@ -46,6 +46,8 @@ describe.each(forms)('a JSON body that is parsed %s', (_how, form) => {
     };
     expect(await taken(text)).toBeGreaterThan(48 * count);
     expect(await taken(JSON.stringify(text))).toBeLessThan(200);
+    const named = Array.from({ length: 100 }, (_, n) => ({ [`n${n}`]: {} }));
+    expect(await taken(JSON.stringify(named))).toBeGreaterThan(300 * named.length);
   });
 
   it('is refused as soon as it takes too much memory', async () => {
