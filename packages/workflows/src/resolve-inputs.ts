@@ -161,6 +161,9 @@ function lengthOf(value: InputValue | undefined): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
+/** How many unknown names an error explains: each is compared with all that there are. */
+const MOST_UNKNOWN = 10;
+
 /** Errors for inputs that the workflow does not have; an empty text requests nothing. */
 function misplaced(
   { workflow, inputs, pointer }: InputsToResolve,
@@ -173,6 +176,7 @@ function misplaced(
       const value = inputs[name];
       return !known.has(name) && value !== '' && !(name === 'count' && repeats(value));
     })
+    .slice(0, MOST_UNKNOWN)
     .map((name) => {
       const names = [...known.keys()];
       const detail =
@@ -185,10 +189,10 @@ function misplaced(
 
 function outputFaults({ workflow, outputs = [] }: InputsToResolve): FieldError[] {
   const known = workflow.outputs.map(({ name }) => name);
-  return outputs.flatMap((name, index) => {
-    if (known.includes(name)) return [];
+  const unknown = [...outputs.entries()].filter(([, name]) => !known.includes(name));
+  return unknown.slice(0, MOST_UNKNOWN).map(([index, name]) => {
     const detail = `is not an output of the workflow ${workflow.name}${suggest(name, known)} (its outputs: ${known.join(', ')})`;
-    return [{ pointer: `/outputs/${index}`, detail }];
+    return { pointer: `/outputs/${index}`, detail };
   });
 }
 

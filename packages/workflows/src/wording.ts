@@ -1,6 +1,8 @@
-import { distance } from 'fastest-levenshtein';
+import { closest, distance } from 'fastest-levenshtein';
 
 const MOST_LISTED = 5;
+/** Longer than any misspelt name. */
+const MOST_NAME_CHARS = 64;
 
 /** The first few names, and how many more there are. */
 export function listed(names: readonly string[]): string {
@@ -15,7 +17,8 @@ export function cut(text: string, most: number): string {
 
 /** `, did you mean "steps"?` if one of `known` is similar enough, else empty. */
 export function suggest(written: string, known: readonly string[]): string {
-  const [nearest] = [...known].sort((a, b) => distance(written, a) - distance(written, b));
-  if (nearest === undefined || distance(written, nearest) > Math.max(2, written.length / 3)) return '';
+  if (known.length === 0 || written.length > MOST_NAME_CHARS) return '';
+  const nearest = closest(written, known);
+  if (distance(written, nearest) > Math.max(2, written.length / 3)) return '';
   return `, did you mean "${nearest}"?`;
 }

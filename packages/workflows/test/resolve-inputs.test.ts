@@ -114,6 +114,13 @@ describe('outputs of a generic workflow', () => {
       expect.stringMatching(/^\/outputs\/1 is not an output .* did you mean "styled"\?/),
     ]);
   });
+
+  it('explains the first unknown ones, and suggests nothing for names that are no typing errors', () => {
+    const outputs = Array.from({ length: 100 }, (_, n) => `styled${'x'.repeat(100)}${n}`);
+    const faults = faultsOf(() => resolved(aFlow(), { outputs }));
+    expect(faults).toHaveLength(10);
+    for (const fault of faults) expect(fault).not.toContain('did you mean');
+  });
 });
 
 describe('inputs of a generic workflow', () => {
