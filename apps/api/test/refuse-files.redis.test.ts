@@ -252,7 +252,7 @@ it.each([
   expect((await refusal(await ordered(21)))[1]?.detail).toContain(`the job would make ${SIDE * SIDE * 21} pixels`);
 });
 
-it('counts the frames of a video that a node decodes, and refuses one that cannot be measured', async () => {
+it('counts the frames of a video that a node decodes, and refuses one that cannot be measured, even if it is only saved', async () => {
   const decoding = (asset: string) => ({
     1: { class_type: 'LoadVideo', inputs: { file: asset } },
     2: { class_type: 'GetVideoComponents', inputs: { video: ['1', 0] } },
@@ -264,9 +264,9 @@ it('counts the frames of a video that a node decodes, and refuses one that canno
   const video = `asset:${(await upload(MP4, 'x.mp4')).id}`;
   const damaged = `asset:${(await upload(MP4.slice(0, 200), 'x.mp4')).id}`;
   expect(await detailOf(video)).toContain(`the job would make ${192 * 128 * 24} pixels`);
-  expect(await detailOf(damaged)).toContain('decodes a file that cannot be measured: PNG, JPEG');
   await accepted(await saved(video));
-  await accepted(await saved(damaged));
+  for (const detail of [await detailOf(damaged), (await refusal(await saved(damaged)))[1]?.detail])
+    expect(detail).toContain('reads a file that cannot be measured: PNG, JPEG');
 });
 
 const savingLatent = (asset: string) => ({

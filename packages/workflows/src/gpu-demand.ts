@@ -155,7 +155,10 @@ export function gpuDemand(sent: Graph, known: Known): GpuDemand {
     const each = one === undefined ? 1 : one.count.value * one.frames || 1;
     const items = lists.get(id) ?? 1;
     saved.add(id, each * items);
-    if (SAVES_FILES.test(name)) unchanged += items;
+    if (!SAVES_FILES.test(name)) continue;
+    unchanged += items;
+    // ComfyUI copies packets, which may overlap in a file that cannot be measured.
+    if (pictures.get(id)?.frames === Number.POSITIVE_INFINITY) made.add(id, Number.POSITIVE_INFINITY);
   }
   const parts = new Sum();
   for (const [id, count] of joined) parts.add(id, count);

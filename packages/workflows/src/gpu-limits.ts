@@ -80,7 +80,7 @@ export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[]
   const { maxJobPixels } = limits;
   beyond(largestMaker, pixels, maxJobPixels, (value) =>
     value === Number.POSITIVE_INFINITY
-      ? `decodes a file that cannot be measured: ${MEASURED}. The pixels of the job must be counted`
+      ? `reads a file that cannot be measured: ${MEASURED}. The pixels of the job must be counted`
       : `the job would make ${value} pixels (width × height × pictures × frames, of all nodes; three samples of a sound count as one, and a byte of AAC as 341; other sounds are counted exactly)`,
   );
   beyond(
