@@ -145,6 +145,7 @@ export {
   type InputFile,
   type InputValue,
   isInputFile,
+  isUsualRate,
   JOB_KINDS,
   type JobKind,
   LODS,

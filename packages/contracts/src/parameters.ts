@@ -196,3 +196,11 @@ export function readGpuLimits(written: Static<typeof workflowLimitsSchema>): Par
     ...(max_pixels === undefined ? {} : { maxJobPixels: max_pixels }),
   };
 }
+
+/** Divides all usual sample rates, such as 11,025 and 48,000. Resampling others takes gigabytes. */
+const RATE_STEP = 25;
+const MAX_RATE = 192_000;
+
+export function isUsualRate(rate: number): boolean {
+  return rate % RATE_STEP === 0 && rate <= MAX_RATE;
+}

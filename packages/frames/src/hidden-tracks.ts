@@ -4,6 +4,7 @@ import { MediaFault } from './hidden-media.js';
 import { isTag, readTags } from './id3-tag.js';
 import { contentOf, HEADER_BYTES, partOf, type StoredMedia } from './media-facts.js';
 import { type Box, boxesOf, checkTracks, MOST_ENTRIES, Places } from './mp4-tracks.js';
+import { requireFlacRate } from './sound-samples.js';
 
 // Finds what ffmpeg decodes in a container although mediabunny does not show it.
 
@@ -81,6 +82,7 @@ const MOST_TAG_CHUNKS = 8;
 /** Adds the covers in the ID3 tags of a WAV. */
 export async function checkWave(media: StoredMedia, covers: Covers): Promise<void> {
   let chunks = 0;
+  await requireOneFormat(media);
   for await (const { part, at } of partsOf(media)) {
     // The signature of a Motion JPEG video after the sound.
     if (part.includes('SMV00200')) throw new MediaFault('has a video in it');
@@ -90,6 +92,21 @@ export async function checkWave(media: StoredMedia, covers: Covers): Promise<voi
       if (chunks > MOST_TAG_CHUNKS) throw new MediaFault('has too many tags');
       await readTags(media, at + chunk.byteOffset - part.byteOffset + 8, covers);
     }
+  }
+}
+
+const MOST_WAVE_CHUNKS = 30_000;
+
+/** ffmpeg takes the first `fmt ` chunk, mediabunny the last one. */
+async function requireOneFormat(media: StoredMedia): Promise<void> {
+  const isBig = (await partOf(media, 0, 4)).toString('latin1') === 'RIFX';
+  let formats = 0;
+  for (let [at, count] = [12, 0]; at + 8 <= media.bytes; count += 1) {
+    const header = await partOf(media, at, 8);
+    if (header.toString('latin1', 0, 4) === 'fmt ') formats += 1;
+    if (formats > 1 || count > MOST_WAVE_CHUNKS) throw new MediaFault('has several formats, or too many parts');
+    const size = isBig ? header.readUInt32BE(4) : header.readUInt32LE(4);
+    at += 8 + size + (size & 1);
   }
 }
 
@@ -108,6 +125,7 @@ export async function checkFlac(media: StoredMedia, at: number, covers: Covers):
     if (type === FLAC.picture) await covers.addBlock(await partOf(media, at + 4, size));
     at += 4 + size;
   }
+  requireFlacRate(await partOf(media, at, 24), 0);
 }
 
 /** Yields the content in parts, each with its offset in the file. */

@@ -1,6 +1,7 @@
 import type { Covers } from './covers.js';
 import { MediaFault } from './hidden-media.js';
 import { partOf, type StoredMedia } from './media-facts.js';
+import { requireUsualRate } from './sound-samples.js';
 
 // Finds what ffmpeg decodes in a Matroska or WebM file although mediabunny does not show it. After an element that does not
 // fit, ffmpeg looks for the next cluster at any place, and it follows an index to any place.
@@ -14,6 +15,8 @@ const ID = {
   track: 0xae,
   trackNumber: 0xd7,
   trackType: 0x83,
+  audio: 0xe1,
+  outputRate: 0x78b5,
   encodings: 0x6d80,
   cluster: 0x1f43b675,
   group: 0xa0,
@@ -220,6 +223,7 @@ function tracksIn(content: Buffer): [number: number, type: number][] {
     for (const [name, value] of elementsIn(entry)) {
       // ffmpeg unpacks the frames of any track, also for a copy.
       if (name === ID.encodings) throw new MediaFault('has a track that is compressed');
+      if (name === ID.audio) requireUsualRates(value);
       if (SINGLE_OF_TRACK.has(name) && values.has(name)) throw unfit();
       values.set(name, value);
     }
@@ -255,6 +259,14 @@ function tryElement(bytes: Buffer) {
     return elementAt(bytes, 0);
   } catch {
     return undefined;
+  }
+}
+
+/** ffmpeg takes the rate of the output for that of the sound. */
+function requireUsualRates(audio: Buffer): void {
+  for (const [id, value] of elementsIn(audio)) {
+    if (id !== ID.outputRate || (value.length !== 4 && value.length !== 8)) continue;
+    requireUsualRate(value.length === 8 ? value.readDoubleBE() : value.readFloatBE());
   }
 }
 

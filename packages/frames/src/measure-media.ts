@@ -9,7 +9,7 @@ import { contentOf, HEADER_BYTES, loadMediabunny, openMedia, type StoredMedia } 
 import { checkMp3 } from './mp3-start.js';
 import { overlapping } from './mp4-tracks.js';
 import { packetReader } from './packet-reader.js';
-import { sampleCounter } from './sound-samples.js';
+import { requireUsualRate, sampleCounter } from './sound-samples.js';
 
 type Picture = Readonly<Record<'width' | 'height' | 'frames', number>>;
 type Sound = Readonly<Record<'seconds' | 'rate' | 'channels', number>>;
@@ -122,6 +122,7 @@ async function pictureOf(track: InputVideoTrack, packets: AsyncIterable<Uint8Arr
 
 async function soundOf(track: InputAudioTrack, content: AsyncIterable<Uint8Array>): Promise<Sound> {
   const rate = Math.max(1, await track.getSampleRate());
+  requireUsualRate(rate);
   const channels = Math.max(1, await track.getNumberOfChannels());
   const config = await track.getDecoderConfig();
   const samples = await sumOf(content, sampleCounter(config?.codec, config?.description as Uint8Array | undefined));

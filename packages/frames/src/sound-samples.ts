@@ -1,3 +1,6 @@
+import { isUsualRate } from '@comfy-fleet/contracts';
+import { MediaFault } from './hidden-media.js';
+
 /** Returns how many samples, over all channels, a decoder can make of a part of a sound. */
 export type CountSamples = (part: Uint8Array) => number;
 
@@ -21,9 +24,17 @@ export function sampleCounter(codec: string | undefined, configuration: Uint8Arr
     case 'mp4a.40.2':
     case 'mp4a.40.5':
     case 'mp4a.40.29':
+      // The rate can be a number of its own instead of a usual one.
+      if ((((configuration?.[0] ?? 0) & 7) << 1) + ((configuration?.[1] ?? 0) >> 7) === 15) throw unusual('of its own');
       return ({ length }) => length * AAC_BYTE;
-    case 'flac':
-      return (part) => framesIn(part, flacFrame);
+    case 'flac': {
+      let isFirst = true;
+      return (part) => {
+        if (isFirst) requireFlacRate(part, 0);
+        isFirst = false;
+        return framesIn(part, flacFrame);
+      };
+    }
     case 'mp3':
       return (part) => framesIn(part, mpegFrame);
   }
@@ -41,6 +52,8 @@ function opusPacket([toc = 0, count = 0]: Uint8Array): number {
 function vorbisCounter(configuration: Uint8Array): CountSamples {
   const header = Buffer.from(configuration).indexOf('\x01vorbis', 0, 'latin1');
   const channels = configuration[header + 11] ?? 255;
+  const view = Buffer.from(configuration);
+  if (header >= 0 && view.length >= header + 16) requireUsualRate(view.readUInt32LE(header + 12));
   return ([first = 0]) => {
     // Another header can change the number of channels.
     if (first % 2 === 1) throw new Error('it has a header between its packets');
@@ -68,21 +81,40 @@ function mpegFrame(part: Uint8Array, at: number): number {
   return ((SAMPLES_OF_LAYERS[layer] ?? 0) / (isHalf ? 2 : 1)) * (mode >> 6 === 3 ? 1 : 2);
 }
 
-/** RFC 9639, 9.1. */
 function flacFrame(part: Uint8Array, at: number): number {
-  const [sync = 0, sizes = 0, kind = 0, number = 0] = [part[at + 1], part[at + 2], part[at + 3], part[at + 4]];
-  if (sync >> 1 !== 0x7c) return 0;
+  const header = flacHeader(part, at);
+  if (header === undefined) return 0;
+  const channels = (part[at + 3] ?? 0) >> 4;
+  return flacBlock(header.block, part, header.blockAt) * (channels < 8 ? channels + 1 : 2);
+}
+
+/** RFC 9639, 9.1. */
+function flacHeader(part: Uint8Array, at: number) {
+  const [sync = 0, sizes = 0, number = 0] = [part[at + 1], part[at + 2], part[at + 4]];
+  if (part[at] !== 0xff || sync >> 1 !== 0x7c) return undefined;
   const [block, rate] = [sizes >> 4, sizes & 15];
   // The frame number is coded as UTF-8.
   const numberBytes = number < 0x80 ? 1 : Math.clz32(~(number << 24));
   const blockAt = at + 4 + numberBytes;
-  const blockBytes = block === 6 ? 1 : block === 7 ? 2 : 0;
-  const rateBytes = rate === 12 ? 1 : rate === 13 || rate === 14 ? 2 : 0;
-  const end = blockAt + blockBytes + rateBytes;
-  if (block === 0 || end >= part.length || crc8(part.subarray(at, end)) !== part[end]) return 0;
-  const channels = kind >> 4;
-  return flacBlock(block, part, blockAt) * (channels < 8 ? channels + 1 : 2);
+  const rateAt = blockAt + (block === 6 ? 1 : block === 7 ? 2 : 0);
+  const end = rateAt + (rate === 12 ? 1 : rate === 13 || rate === 14 ? 2 : 0);
+  if (block === 0 || end >= part.length || crc8(part.subarray(at, end)) !== part[end]) return undefined;
+  return { block, blockAt, rate, rateAt };
 }
+
+/** Throws for a FLAC frame at `at` with an unusual sample rate of its own, which ffmpeg takes for that of the sound. */
+export function requireFlacRate(part: Uint8Array, at: number): void {
+  const { rate, rateAt = 0 } = flacHeader(part, at) ?? {};
+  const value = (part[rateAt] ?? 0) * 256 + (part[rateAt + 1] ?? 0);
+  if (rate === 13 || rate === 14) requireUsualRate(rate === 13 ? value : 10 * value);
+}
+
+/** Throws for a sample rate from which to resample would take gigabytes. */
+export function requireUsualRate(rate: number): void {
+  if (!isUsualRate(rate)) throw unusual(`${rate}`);
+}
+
+const unusual = (rate: string) => new MediaFault(`has an unusual sample rate (${rate})`);
 
 function flacBlock(code: number, part: Uint8Array, at: number): number {
   const [first = 0, second = 0] = [part[at], part[at + 1]];

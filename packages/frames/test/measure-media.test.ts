@@ -419,6 +419,29 @@ describe('a sound', () => {
     },
   );
 
+  it('refuses unusual sample rates, from which to resample would take gigabytes', async () => {
+    const file = wave(192_000);
+    file.writeUInt32LE(47_999, 24);
+    await expect(measured(file)).rejects.toThrow('an unusual sample rate (47999)');
+    const info = `10001000000000000000${'0bb80'}0f000000000${'00'.repeat(16)}`;
+    // The frame states 11,999 Hz, its header 48,000.
+    const frame = 'fff81d08002edf';
+    const checked = [...Array(256).keys()].map((crc) =>
+      hex(`664c614380000022${info}${frame}${crc.toString(16).padStart(2, '0')}${'00'.repeat(20)}`),
+    );
+    const outcomes = await Promise.allSettled(checked.map((content) => measured(content)));
+    expect(outcomes.filter((one) => one.status === 'rejected' && /\(11999\)/.test(`${one.reason}`))).toHaveLength(1);
+    // The configuration has a number instead of one of the usual rates.
+    const aac = await soundOf('aac', 'mp4a.40.2', ['01232000'.repeat(10)], '1188');
+    aac.write('1788', aac.indexOf('1188', aac.indexOf('esds'), 'hex'), 'hex');
+    await expect(measured(aac)).rejects.toThrow('an unusual sample rate');
+  });
+
+  it('refuses a WAV with two formats, of which ffmpeg takes the first', async () => {
+    const file = wave(192_000);
+    await expect(measured(Buffer.concat([file.subarray(0, 36), file.subarray(12)]))).rejects.toThrow('several formats');
+  });
+
   it('counts the frames of a FLAC even if the stated length is wrong', async () => {
     // The header states 48,000 samples; each frame has 16,384 in each of two channels.
     const info = `1000400000000e0000100bb8 0f0 00000bb80${'00'.repeat(16)}`.replaceAll(' ', '');

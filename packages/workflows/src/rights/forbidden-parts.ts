@@ -1,4 +1,4 @@
-import { type AllowedNodes, matchesAny } from '@comfy-fleet/contracts';
+import { type AllowedNodes, isUsualRate, matchesAny } from '@comfy-fleet/contracts';
 import { type Catalogue, hasClass, modulesOf } from '../describe/catalogue.js';
 import { fileWidget, isMedia } from '../describe/widget.js';
 import { calculate } from '../formula.js';
@@ -167,9 +167,9 @@ function reviewedInputFault(
         ? undefined
         : `takes only numbers, as plain text of at most ${MAX_SHORT_CHARS} characters`;
     case 'rate':
-      return isPlain(value) && Number(value) % RATE_STEP === 0
+      return isPlain(value) && isUsualRate(Number(value))
         ? undefined
-        : `takes only a number that ${RATE_STEP} divides, without a link`;
+        : 'takes only a usual sample rate: a number of at most 192,000 that 25 divides, without a link';
     case 'short':
       return isShort(value) ? undefined : `takes only plain text of at most ${MAX_SHORT_CHARS} characters`;
     case 'value':
@@ -187,8 +187,6 @@ function reviewedInputFault(
 const MAX_FORMULA_CHARS = 500;
 /** Longest text for which quadratic time is a fraction of a second. */
 const MAX_SHORT_CHARS = 4000;
-/** Divides all usual sample rates, such as 11,025 and 48,000. */
-const RATE_STEP = 25;
 const NUMBERS = /^(?!.*\.\.)[\d\s.,;eE+-]*$/s;
 /** A template whose fields have no attributes or items and are at most 99 characters wide. */
 const TEMPLATE = /^(?:[^{}]|\{\{|\}\}|\{[a-z](?::(?:0\d{0,2}|[1-9]\d?)?(?:\.\d{1,2})?[dfgs%]?)?\})*$/;
