@@ -241,8 +241,9 @@ it.each<[string, string, unknown, string | undefined]>([
   ['TripoSplatPreprocessImage', 'erode_radius', 16, 'takes only a number of at most 4'],
   ['EmptyLatentAudio', 'batch_size', 4096, 'takes only a number of at most 64'],
   ['TextOverlay', 'text', 'a caption', undefined],
-  ['TextOverlay', 'text', 'a'.repeat(4001), 'takes only plain text of at most 4000 characters'],
-  ['TextOverlay', 'text', ['9', 0], 'takes only plain text of at most 4000 characters'],
+  ['TextOverlay', 'text', 'a '.repeat(501), 'takes only plain text of at most 1000 characters'],
+  ['TextOverlay', 'text', `a ${'b'.repeat(51)}`, 'in words of at most 50'],
+  ['TextOverlay', 'text', ['9', 0], 'takes only plain text of at most 1000 characters'],
 ])(
   '%s.%s, which can keep ComfyUI busy for hours or fill its memory, holds %j: %s',
   (className, input, value, problem) => {

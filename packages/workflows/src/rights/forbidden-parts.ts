@@ -171,7 +171,9 @@ function reviewedInputFault(
         ? undefined
         : 'takes only a usual sample rate: a number of at most 192,000 that 25 divides, without a link';
     case 'short':
-      return isShort(value) ? undefined : `takes only plain text of at most ${MAX_SHORT_CHARS} characters`;
+      return typeof value === 'string' && value.length <= MAX_CAPTION_CHARS && !LONG_WORD.test(value)
+        ? undefined
+        : `takes only plain text of at most ${MAX_CAPTION_CHARS} characters, in words of at most 50`;
     case 'value':
     case 'choice':
     case 'model':
@@ -187,6 +189,9 @@ function reviewedInputFault(
 const MAX_FORMULA_CHARS = 500;
 /** Longest text for which quadratic time is a fraction of a second. */
 const MAX_SHORT_CHARS = 4000;
+/** TextOverlay measures the rest of a long word for each line that it breaks, for each of 31 font sizes. */
+const MAX_CAPTION_CHARS = 1000;
+const LONG_WORD = /\S{51}/;
 const NUMBERS = /^(?!.*\.\.)[\d\s.,;eE+-]*$/s;
 /** A template whose fields have no attributes or items and are at most 99 characters wide. */
 const TEMPLATE = /^(?:[^{}]|\{\{|\}\}|\{[a-z](?::(?:0\d{0,2}|[1-9]\d?)?(?:\.\d{1,2})?[dfgs%]?)?\})*$/;
