@@ -16,9 +16,8 @@ export interface OutboxOptions {
 
 type Entry = readonly [id: string, fields: readonly string[]];
 
-/** How many entries are read at a time, and how many of them are moved. */
-const MOST_READ = 2000;
-const BATCH = 100;
+/** How many entries are moved at a time. A new one waits for those before it, whichever keys they belong to. */
+const BATCH = 2000;
 /** How long one read may block. A stopping process waits for it. */
 const BLOCK_MS = 1000;
 /** Pause after an unexpected error of Redis. */
@@ -44,28 +43,13 @@ export async function moveOutbox(options: OutboxOptions, signal: AbortSignal): P
 
 /** Moves a batch of entries. Waits a moment if there are none. */
 async function moveSome({ blocking, redis, keys, queue }: OutboxOptions): Promise<void> {
-  const reply = await blocking.xread('COUNT', MOST_READ, 'BLOCK', BLOCK_MS, 'STREAMS', keys.outbox, '0');
+  const reply = await blocking.xread('COUNT', BATCH, 'BLOCK', BLOCK_MS, 'STREAMS', keys.outbox, '0');
   const entries = (reply as readonly [key: string, entries: Entry[]][] | null)?.[0]?.[1] ?? [];
   if (entries.length === 0) return;
-  const items = firstOfEachKey(entries).map(([run, fields]) => {
+  const items = entries.map(([run, fields]) => {
     const { job = '', key = '', url = '' } = fieldsOf(fields);
     return { job, key, host: hostOf(url), run };
   });
   await queue.add(items);
   await redis.xdel(keys.outbox, ...items.map(({ run }) => run));
-}
-
-/** A batch of entries: the first one of each key, the second one, and so on, so that no key waits for many of another. */
-function firstOfEachKey(entries: readonly Entry[]): Entry[] {
-  const counts = new Map<string, number>();
-  const inTurn = entries.map((entry) => {
-    const { key = '' } = fieldsOf(entry[1]);
-    const turn = (counts.get(key) ?? 0) + 1;
-    counts.set(key, turn);
-    return { entry, turn };
-  });
-  return inTurn
-    .sort((a, b) => a.turn - b.turn)
-    .slice(0, BATCH)
-    .map(({ entry }) => entry);
 }
