@@ -72,11 +72,11 @@ interface Element {
   readonly end: number;
 }
 
-/**
- * Adds the covers of a Matroska file, and requires that it has `count` videos and sounds: mediabunny omits compressed, disabled
- * and incomplete tracks, ffmpeg does not. Returns how many packets they have.
- */
-export async function checkMatroska(media: StoredMedia, count: number, covers: Covers): Promise<number> {
+/** Adds the covers of a Matroska file. Returns how many videos and sounds it has, and how many packets they have. */
+export async function checkMatroska(
+  media: StoredMedia,
+  covers: Covers,
+): Promise<{ readonly tracks: number; readonly packets: number }> {
   const packets = new Map<number, number>();
   const entered = new Set<number>();
   const types = new Map<number, number>();
@@ -100,10 +100,9 @@ export async function checkMatroska(media: StoredMedia, count: number, covers: C
   for (const place of cursor.sought)
     if (!entered.has(place) && (await holds(media, place, (track) => types.has(track)))) throw unfit();
   const numbers = [...types].flatMap(([number, type]) => (type === VIDEO || type === AUDIO ? [number] : []));
-  if (numbers.length !== count) throw new Error('it has tracks that cannot be measured');
   const pictures = files.flatMap(({ isPicture, places: own }) => (isPicture ? own : []));
   for (const { start, bytes } of pictures) await covers.add(bytes, () => partOf(media, start, bytes));
-  return numbers.reduce((sum, number) => sum + (packets.get(number) ?? 0), 0);
+  return { tracks: numbers.length, packets: numbers.reduce((sum, number) => sum + (packets.get(number) ?? 0), 0) };
 }
 
 interface Parent {

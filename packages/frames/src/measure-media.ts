@@ -37,16 +37,19 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
   const { FLAC, MATROSKA, MP3, MP4, OGG, QTFF, WAVE, WEBM } = await loadMediabunny();
   const input = await openMedia(media, { mostBytes: 4 * media.bytes, mostReads: maxFrames, prefetch: 'network' });
   try {
+    const format = await input.getFormat();
+    const covers = new Covers();
+    // Before mediabunny opens it, which would look through a damaged one byte by byte without a pause.
+    const walked = format === MATROSKA || format === WEBM ? await checkMatroska(media, covers) : undefined;
     const videos = await input.getVideoTracks();
     const sounds = await input.getAudioTracks();
-    const format = await input.getFormat();
     const tracks = videos.length + sounds.length;
     if (tracks === 0) throw new Error('it has no tracks');
-    const covers = new Covers();
+    // mediabunny omits compressed, disabled and incomplete tracks, ffmpeg does not.
+    if (walked !== undefined && walked.tracks !== tracks) throw new Error('it has tracks that cannot be measured');
     const tags = await readTags(media, 0, covers);
-    let stated = 0;
+    let stated = walked?.packets ?? 0;
     if (format === MP4 || format === QTFF) stated = await checkMp4(media, tracks, covers);
-    if (format === MATROSKA || format === WEBM) stated = await checkMatroska(media, tracks, covers);
     if (format === WAVE) await checkWave(media, covers);
     if (format === FLAC) await checkFlac(media, (tags.at(-1) ?? 0) + FLAC_SIGNATURE_BYTES, covers);
     if (format === MP3) await checkMp3(media, tags);
