@@ -410,6 +410,7 @@ export interface Webhook {
    * The ends that it is called for; all by default.
    *
    * @minItems 1
+   * @maxItems 4
    */
   events?: ('job.succeeded' | 'job.failed' | 'job.canceled' | 'job.expired')[];
   /**
