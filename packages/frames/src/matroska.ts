@@ -108,7 +108,7 @@ export async function checkMatroska(
 interface Parent {
   readonly id: number | undefined;
   readonly end: number;
-  /** What has been in it of which it may have one. */
+  /** The kinds of elements found in it so far. */
   readonly seen: Set<number>;
 }
 
@@ -126,7 +126,7 @@ async function* elementsOf(
     count += 1;
     if (count > MOST_ELEMENTS) throw new Error('it has too many elements');
     const { id, start, size = Number.POSITIVE_INFINITY } = elementAt(next, 0);
-    // What does not fit ends a cluster of unknown size.
+    // A cluster of unknown size ends before the first element that it may not have.
     const isOver = (parent: Parent) =>
       parent.end <= at || (parent.end === Number.POSITIVE_INFINITY && parent.id === cluster && !mayHave(parent, id));
     let parent = parents.at(-1);

@@ -34,7 +34,7 @@ export async function* boxesOf(media: StoredMedia, from = 0, to = media.bytes): 
   }
 }
 
-/** The boxes of which a track may have one. Those of a row replace each other. */
+/** A track may have one box of each row. */
 const SINGLE: readonly (readonly string[])[] = [['stsd'], ['stts'], ['stsz'], ['stsc'], ['stco', 'co64']];
 /** What decoders are set up with. ffmpeg takes even the codec from an `esds`, whatever the track states. */
 const SETUPS = ['avcC', 'hvcC', 'vvcC', 'evcC', 'av1C', 'esds', 'dfLa', 'dOps', 'pcmC', 'glbl', 'strf', 'dvc1', 'wfex'];
