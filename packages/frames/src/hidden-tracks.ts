@@ -125,7 +125,7 @@ export async function checkFlac(media: StoredMedia, at: number, covers: Covers):
     if (type === FLAC.picture) await covers.addBlock(await partOf(media, at + 4, size));
     at += 4 + size;
   }
-  requireFlacRate(await partOf(media, at, 24), 0);
+  requireFlacRate(await partOf(media, at, 24));
 }
 
 /** Yields the content in parts, each with its offset in the file. */

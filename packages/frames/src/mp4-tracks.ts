@@ -120,8 +120,8 @@ const unmeasurable = () => new Error('it has tracks that cannot be measured');
 const contradictory = () => new Error('its index contradicts itself');
 
 /**
- * Requires that an MP4 has `tracks` videos and sounds, of which ffmpeg reads the same frames as mediabunny. `top`: the boxes of
- * the file. Returns where the first video begins, and how many packets there are in fragments.
+ * Throws unless an MP4 has `tracks` videos and sounds, and ffmpeg and mediabunny read the same frames of them. `top`: the
+ * outermost boxes of the file. Returns where the first video begins, and how many packets there are in fragments.
  */
 export async function checkTracks(
   media: StoredMedia,

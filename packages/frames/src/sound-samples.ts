@@ -30,7 +30,7 @@ export function sampleCounter(codec: string | undefined, configuration: Uint8Arr
     case 'flac': {
       let isFirst = true;
       return (part) => {
-        if (isFirst) requireFlacRate(part, 0);
+        if (isFirst) requireFlacRate(part);
         isFirst = false;
         return framesIn(part, flacFrame);
       };
@@ -102,9 +102,9 @@ function flacHeader(part: Uint8Array, at: number) {
   return { block, blockAt, rate, rateAt };
 }
 
-/** Throws for a FLAC frame at `at` with an unusual sample rate of its own, which ffmpeg takes for that of the sound. */
-export function requireFlacRate(part: Uint8Array, at: number): void {
-  const { rate, rateAt = 0 } = flacHeader(part, at) ?? {};
+/** Throws for a FLAC frame with an unusual sample rate of its own, which ffmpeg takes for that of the sound. */
+export function requireFlacRate(part: Uint8Array): void {
+  const { rate, rateAt = 0 } = flacHeader(part, 0) ?? {};
   const value = (part[rateAt] ?? 0) * 256 + (part[rateAt + 1] ?? 0);
   if (rate === 13 || rate === 14) requireUsualRate(rate === 13 ? value : 10 * value);
 }

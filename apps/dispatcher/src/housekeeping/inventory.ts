@@ -45,7 +45,8 @@ export interface Inventory {
 }
 
 /**
- * Lists all files and the keys that they belong to. The bytes of a file are what it counts for, at least LEAST_FILE_BYTES. Files whose names are not ours are left out.
+ * Lists all files and the keys that they belong to. The bytes of a file are what it counts for, at least
+ * LEAST_FILE_BYTES. Files whose names are not ours are left out.
  */
 export async function takeInventory(
   { frames, inputs, derived }: Stores,

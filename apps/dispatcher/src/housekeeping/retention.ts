@@ -36,8 +36,9 @@ const ABANDONED_MS = 86_400_000;
 /**
  * Deletes the oldest jobs of keys with too many, pictures that are too old, and, while pictures take too much space or the
  * volume has too little, the oldest ones of the keys that exceed their share most, but no recent ones, unless there is too
- * little space for the other keys. A job is deleted with all its pictures, its record first: a crash in between leaves files that age out. Files of open jobs stay, and
- * unless space is needed, those of undelivered webhooks. Safe to run twice, and by several dispatchers at once. Resolves to the number of deleted files.
+ * little space for the other keys. A job is deleted with all its pictures, its record first: a crash in between leaves
+ * files that age out. Files of open jobs stay, and so do those of undelivered webhooks unless space is needed. Safe to run
+ * twice, and by several dispatchers at once. Resolves to the number of deleted files.
  */
 export async function retain(context: Retention): Promise<Deleted & { readonly failures: number }> {
   const { keeper, frames, inputs, derived, log } = context;
