@@ -9,6 +9,7 @@ import type { LRUCache } from 'lru-cache';
 import type { Decoder } from './decoding/tasks.js';
 import type { Derived } from './files/derived.js';
 import type { MeasureFile } from './files/measure-file.js';
+import type { RewriteFile } from './files/rewrite-file.js';
 import type { StorageWatch } from './files/storage.js';
 import type { Offers } from './models/offers.js';
 import type { InputsCheck } from './orders/inputs-check.js';
@@ -37,6 +38,7 @@ export interface Deps extends Readonly<AllTurns> {
   /** Reads the inside of pictures, videos and sounds in other processes. Only in the turns `decoding`. */
   readonly decoder: Decoder;
   readonly measureFile: MeasureFile;
+  readonly rewriteFile: RewriteFile;
   readonly checkInputs: InputsCheck;
   /** Requests of published workflows that passed the GPU limits, with the catalogue that they were checked against. */
   readonly withinLimits: LRUCache<string, { readonly described: Catalogue | undefined; readonly keptPixels: number }>;

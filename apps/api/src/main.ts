@@ -24,10 +24,12 @@ import {
 } from '@comfy-fleet/telemetry';
 import { below, buildApp } from './app.js';
 import { createDecoder } from './decoding/children.js';
+import { createRewriter } from './decoding/rewriter.js';
 import type { Deps } from './deps.js';
 import { COMFYUI_PREFIX } from './facades/comfyui/dialect.js';
 import { createDerived } from './files/derived.js';
 import { createFileMeasures } from './files/measure-file.js';
+import { createFileRewrites } from './files/rewrite-file.js';
 import { createDerivedRoom, createQueueSpace, createSpaceCheck, createStorageWatch } from './files/storage.js';
 import { createOffers } from './models/offers.js';
 import { createInputsCheck } from './orders/inputs-check.js';
@@ -112,13 +114,9 @@ async function main(): Promise<void> {
   const watching = watchRedis({ metrics, ping: () => ledger.ping(), signal, log });
   const turns = createAllTurns();
   const { decoding } = turns;
-  const decoder = createDecoder({
-    frames: config.frames,
-    seconds: config.images.decodeSeconds,
-    maxPixels: config.images.maxPixels,
-    log,
-    stopping: signal,
-  });
+  const { decodeSeconds: seconds, maxPixels } = config.images;
+  const child = { frames: config.frames, seconds, maxPixels };
+  const decoder = createDecoder({ ...child, log, stopping: signal });
   const requireDiskSpace = createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log });
   const requireQueueSpace = createQueueSpace(ledger);
   const instruments = createInstruments(metrics);
@@ -135,6 +133,13 @@ async function main(): Promise<void> {
     inputs,
     decoder,
     measureFile: createFileMeasures({ decoder, decoding, maxBytes: config.images.maxBytes }),
+    rewriteFile: createFileRewrites({
+      decoding,
+      inputs,
+      ledger,
+      requireSpace: requireDiskSpace,
+      rewrite: createRewriter(child),
+    }),
     derived: createDerived({
       ...stores,
       decoder,

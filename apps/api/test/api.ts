@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
 import { type Config, type ConfigOverrides, loadConfig, openApiKeys, readAllowedNodes } from '@comfy-fleet/config';
 import type { ApiKey, Job, Problem } from '@comfy-fleet/contracts';
-import { type FrameStore, openFrameStores } from '@comfy-fleet/frames';
+import { type FrameStore, openFrameStores, rewriteMedia } from '@comfy-fleet/frames';
 import {
   type Claim,
   createHousekeeper,
@@ -19,10 +19,12 @@ import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { claimNext, removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
 import { buildApp } from '../src/app.js';
+import { mediaIn } from '../src/decoding/measure.js';
 import { createTasks } from '../src/decoding/tasks.js';
 import type { Deps } from '../src/deps.js';
 import { createDerived } from '../src/files/derived.js';
 import { createFileMeasures } from '../src/files/measure-file.js';
+import { createFileRewrites } from '../src/files/rewrite-file.js';
 import { createDerivedRoom, createSpaceCheck, createStorageWatch } from '../src/files/storage.js';
 import { createOffers } from '../src/models/offers.js';
 import { createInputsCheck } from '../src/orders/inputs-check.js';
@@ -192,6 +194,13 @@ export async function startApi(
     inputs,
     decoder,
     measureFile: createFileMeasures({ decoder, decoding, maxBytes: config.images.maxBytes }),
+    rewriteFile: createFileRewrites({
+      decoding,
+      inputs,
+      ledger,
+      requireSpace: requireDiskSpace,
+      rewrite: ({ file, packetBytes }) => rewriteMedia(mediaIn(inputs, file), packetBytes),
+    }),
     derived: createDerived({
       ...stores,
       decoder,

@@ -1,4 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import { freePort, overridesEnv, startService, uniquePrefix, until } from '@comfy-fleet/testing';
 import sharp from 'sharp';
@@ -64,6 +67,38 @@ it('leaves no decoder behind when the API is killed', async () => {
   await service.stop('SIGKILL');
   await hostile;
   await until('the decoder has ended', () => !existsSync(`/proc/${decoder}`));
+});
+
+it('copies a video in a decoder of its own, and refuses one that cannot be copied', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'copies-'));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  const { url } = await aService({ FRAMES_DIR: dir });
+  const order = async (video: Buffer) => {
+    const sent = await fetch(`${url}/assets?filename=clip.mp4`, { method: 'POST', body: new Uint8Array(video) });
+    const { id } = (await sent.json()) as { id: string };
+    const graph = {
+      1: { class_type: 'LoadVideo', inputs: { file: `asset:${id}` } },
+      2: { class_type: 'SaveVideo', inputs: { video: ['1', 0], filename_prefix: 'x', format: 'auto', codec: 'auto' } },
+    };
+    const headers = { 'Content-Type': 'application/json' };
+    return fetch(`${url}/graphs`, { method: 'POST', headers, body: JSON.stringify({ graph }) });
+  };
+  const copies = async () => (await readdir(join(dir, 'inputs'))).filter((name) => name.endsWith('.mov'));
+  const clip = readFileSync(new URL('../../simulator/src/data/clips/clip.mp4', import.meta.url));
+  const answer = await order(clip);
+  expect([answer.status, answer.ok || (await answer.text())]).toEqual([202, true]);
+  const [copy = ''] = await copies();
+  const content = readFileSync(join(dir, 'inputs', copy));
+  expect(content.toString('latin1', 4, 12)).toBe('ftypqt  ');
+  // The index comes last and states its length.
+  const index = content.lastIndexOf('moov') - 4;
+  expect(content.readUInt32BE(index)).toBe(content.length - index);
+
+  // The signature of a NUT video in the text with the settings of the encoder.
+  clip.write('4e4d7a561f5f04ad', clip.indexOf('x264 - core'), 'hex');
+  const refusal = await order(clip);
+  expect([refusal.status, await refusal.json()]).toMatchObject([422, { code: 'validation_failed' }]);
+  expect(await copies()).toEqual([copy]);
 });
 
 /**

@@ -148,6 +148,7 @@ export {
   isUsualRate,
   JOB_KINDS,
   type JobKind,
+  knownName,
   LODS,
   type Lod,
   type LodList,

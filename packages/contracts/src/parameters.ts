@@ -88,7 +88,7 @@ export type FileKind = (typeof FILE_KINDS)[number];
 
 /** An input file. The store and ComfyUI have it under `name`, which derives from its content. */
 export interface InputFile {
-  /** `<64 hex digits>.<extension>`: SHA-256 of a normalised picture of img2img, BLAKE3 of an asset. */
+  /** `<64 hex digits>.<extension>`: SHA-256 of a normalised picture of img2img, BLAKE3 of an asset, or for a copy derived from it. */
   readonly name: string;
   readonly kind: FileKind;
   readonly bytes?: number;
@@ -97,6 +97,8 @@ export interface InputFile {
   readonly height?: number;
   /** The job output that it came from, if the caller named one. */
   readonly source?: string;
+  /** The caller's video or sound, of which the service wrote this copy. */
+  readonly copyOf?: string;
 }
 
 /** Seeds are decimal digits, because numbers cannot represent them all. */
@@ -138,6 +140,11 @@ export interface ResolvedRequest {
 /** Equal for jobs of the same graph: the shape of a graph that is run once, else the workflow's version. */
 export function graphOf({ workflow, version, shape }: ResolvedRequest): string {
   return shape ?? (version || workflow);
+}
+
+/** The name of a file that callers know. */
+export function knownName({ name, copyOf }: InputFile): string {
+  return copyOf ?? name;
 }
 
 export function isInputFile(value: InputValue | undefined): value is InputFile {

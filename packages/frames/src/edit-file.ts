@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { ByteReader } from './byte-reader.js';
-import { oggChecksum } from './hidden-tracks.js';
+import { oggChecksum } from './ogg-checksum.js';
 
 /**
  * Changes data of a file but not its length. `done` is passed on; `rest` is given to the next call, in front of new data.

@@ -1,8 +1,6 @@
 import type { OutputKind } from '@comfy-fleet/contracts';
 import { fileTypeFromBuffer } from 'file-type';
 import { contentTypeOf, extensionOf, FRAME_TYPES, type FrameType, frameTypeOf } from './frame-types.js';
-import { refuseHiddenMedia } from './hidden-media.js';
-import { isTag, MOST_TAGS, tagBytes } from './id3-tag.js';
 
 /** The type of a file. */
 export interface FileFacts {
@@ -76,33 +74,19 @@ async function signatureOf(start: Buffer) {
 /** How many first bytes determine the type of a file, as file-type recommends. */
 export const TELLING_BYTES = 4100;
 
-/** Returns TELLING_BYTES of a file from `start` on, or fewer at its end. */
-type ReadFrom = (start: number) => Promise<Buffer>;
-
 export type MediaKind = 'image' | 'animation' | 'video' | 'audio';
 
 /**
- * Determines the kind of a medium by its bytes alone; undefined for all other files, such as playlists, which make ffmpeg
- * open other files. ffmpeg skips ID3 tags before it looks for a signature, so the bytes after the tags decide. Throws
- * MediaFault.
+ * Determines the kind of a medium by its first bytes alone; undefined for all other files, such as playlists, which make
+ * ffmpeg open other files.
  */
-export async function mediaKindOf(read: ReadFrom): Promise<MediaKind | undefined> {
-  let at = 0;
-  let start = await read(at);
-  refuseHiddenMedia(start);
+export async function mediaKindOf(start: Buffer): Promise<MediaKind | undefined> {
   const picture = pictureFacts(start);
   if (picture !== undefined) return picture.kind as MediaKind;
-  for (let tags = 0; tags < MOST_TAGS && isTag(start); tags += 1) {
-    at += tagBytes(start);
-    start = await read(at);
-    refuseHiddenMedia(start);
-  }
-  // file-type would guess MP3 if the tag is incomplete.
-  if (start.toString('latin1', 0, 3) === 'ID3') return undefined;
+  // Only sounds begin with a tag, which is often longer than these bytes.
+  if (start.toString('latin1', 0, 3) === 'ID3') return 'audio';
   const [major] = (await signatureOf(start))?.mime.split('/') ?? [];
-  // A picture has no ID3 tag in front.
-  if (major === 'image') return at === 0 ? major : undefined;
-  return major === 'video' || major === 'audio' ? major : undefined;
+  return major === 'image' || major === 'video' || major === 'audio' ? major : undefined;
 }
 
 function kindOf(extension: string, contentType: string): OutputKind {

@@ -9,7 +9,7 @@ export const damaged = () => new MediaFault('is a damaged picture');
 const PROBED_BYTES = 2048;
 
 /** JPEG, TIFF, BMP and MP3 have low scores, so that even streams without a signature outrank them. */
-const WEAK = ['\xff', 'II*\0', 'MM\0*', 'BM', 'ID3'];
+const WEAK = ['\xff', 'II*\0', 'MM\0*', 'BM'];
 
 /** NUT, MXF and Interplay MVE outrank every other format. */
 const STRONG = [
@@ -26,25 +26,21 @@ const STREAMS: readonly (readonly RegExp[])[] = [
   [/^400[0-7]/, /^420[0-7]/, /^440[0-7]/, /^2[02468a]0[0-7]/], // H.265
   [/^b020/, /^b[36]/], // AVS
 ];
-/** Of metadata, which have hardly any; each part is compared with all kinds of streams. */
-const MOST_PARTS = 2000;
 /** A sequence header of the advanced profile, an entry point and a picture, in this order. */
 const VC1 = [/^0f[c-f]/, /^0e/, /^0d/];
 
 /** Throws MediaFault if ffmpeg could choose another format for the file than its first bytes state. */
-export function refuseHiddenMedia(start: Buffer, probedBytes = PROBED_BYTES): void {
-  if (hidesMedium(start, probedBytes))
-    throw new MediaFault('has bytes in its metadata that ffmpeg would take for a video');
+export function refuseHiddenMedia(start: Buffer): void {
+  if (hidesMedium(start)) throw new MediaFault('has bytes in its metadata that ffmpeg would take for a video');
 }
 
-function hidesMedium(start: Buffer, probedBytes: number): boolean {
+function hidesMedium(start: Buffer): boolean {
   if (STRONG.some((one) => start.includes(one))) return true;
-  const probed = start.subarray(0, probedBytes);
+  const probed = start.subarray(0, PROBED_BYTES);
   if (start[0] !== SYNC && isTransportStream(probed)) return true;
   if (!WEAK.some((one) => start.toString('latin1', 0, one.length) === one)) return false;
   const parts = partsOf(probed);
   return (
-    parts.length > MOST_PARTS ||
     probed.includes(NULLSOFT) ||
     STREAMS.some((kinds) => kinds.every((kind) => parts.some((part) => kind.test(part)))) ||
     haveInOrder(parts, VC1) ||
@@ -59,11 +55,7 @@ function hidesMedium(start: Buffer, probedBytes: number): boolean {
 
 function partsOf(probed: Buffer): string[] {
   const parts: string[] = [];
-  for (
-    let at = probed.indexOf(PART_START);
-    at !== -1 && parts.length <= MOST_PARTS;
-    at = probed.indexOf(PART_START, at + 3)
-  )
+  for (let at = probed.indexOf(PART_START); at !== -1; at = probed.indexOf(PART_START, at + 3))
     parts.push(probed.toString('hex', at + 3, at + 5));
   return parts;
 }

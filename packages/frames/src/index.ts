@@ -11,7 +11,7 @@ export {
   frameTypeOf,
   frameTypeOfName,
 } from './frame-types.js';
-export { MediaFault } from './hidden-media.js';
+export { MediaFault, refuseHiddenMedia } from './hidden-media.js';
 export { measureHeif } from './measure-heif.js';
 export { measureMedia } from './measure-media.js';
 export { measurePicture } from './measure-picture.js';
@@ -28,4 +28,5 @@ export {
   plainName,
 } from './names.js';
 export { openFrameStores } from './open-stores.js';
+export { REWRITTEN, rewriteMedia } from './rewrite-media.js';
 export { signDownload } from './s3/sign-download.js';

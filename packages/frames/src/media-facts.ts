@@ -76,30 +76,6 @@ export async function openMedia(
   });
 }
 
-/** How many bytes at the end of a part are repeated in the next one, so that no header is split. */
-export const HEADER_BYTES = 24;
-
-/** Yields the content in parts that overlap by HEADER_BYTES. */
-export async function* contentOf({ name, frames, signal }: StoredMedia, range?: ByteRange) {
-  let before = Buffer.alloc(0);
-  const content = await frames.open(name, range);
-  if (content === undefined) throw new Error('it is no longer there');
-  for await (const part of content) {
-    signal.throwIfAborted();
-    const all = Buffer.concat([before, part]);
-    yield all;
-    before = all.subarray(-HEADER_BYTES);
-  }
-}
-
-/** Reads `length` bytes from `start` on, or fewer at the end of the file. */
-export async function partOf({ name, bytes, frames }: StoredMedia, start: number, length: number): Promise<Buffer> {
-  if (start >= bytes || length <= 0) return Buffer.alloc(0);
-  const content = await frames.open(name, { start, end: Math.min(start + length, bytes) - 1 });
-  if (content === undefined) throw new Error('it is no longer there');
-  return buffer(content);
-}
-
 /** Loaded only for the first video or sound: few workflows have one, and the library is large. */
 export function loadMediabunny() {
   return import('mediabunny');

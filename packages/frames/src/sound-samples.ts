@@ -1,8 +1,8 @@
 import { isUsualRate } from '@comfy-fleet/contracts';
 import { MediaFault } from './hidden-media.js';
 
-/** Returns how many samples, over all channels, a decoder can make of a part of a sound. */
-export type CountSamples = (part: Uint8Array) => number;
+/** Returns how many samples, over all channels, a decoder can make of the next packet of a sound. */
+export type CountSamples = (packet: Uint8Array) => number;
 
 /** The largest number of samples in a packet: half of the largest block. */
 const VORBIS_PACKET = 4096;
@@ -28,17 +28,18 @@ export function sampleCounter(codec: string | undefined, configuration: Uint8Arr
       if ((((configuration?.[0] ?? 0) & 7) << 1) + ((configuration?.[1] ?? 0) >> 7) === 15) throw unusual('of its own');
       return ({ length }) => length * AAC_BYTE;
     case 'flac': {
-      let isFirst = true;
-      return (part) => {
-        if (isFirst) requireFlacRate(part);
-        isFirst = false;
-        return framesIn(part, flacFrame);
+      const count = frameCounter(flacFrame);
+      return (packet) => {
+        requireFlacRate(packet);
+        return count(packet);
       };
     }
     case 'mp3':
-      return (part) => framesIn(part, mpegFrame);
+      return frameCounter(mpegFrame);
   }
-  if (codec?.startsWith('pcm-') || codec === 'ulaw' || codec === 'alaw') return ({ length }) => length;
+  if (codec === 'ulaw' || codec === 'alaw') return ({ length }) => length;
+  const [, bits] = /^pcm-[suf](\d+)/.exec(codec ?? '') ?? [];
+  if (bits !== undefined) return ({ length }) => (length * 8) / Number(bits);
   throw new Error(`the codec ${codec} cannot be measured`);
 }
 
@@ -61,11 +62,19 @@ function vorbisCounter(configuration: Uint8Array): CountSamples {
   };
 }
 
-/** Also counts bytes that only look like headers; they are few. */
-function framesIn(part: Uint8Array, samplesOf: (part: Uint8Array, at: number) => number): number {
-  let samples = 0;
-  for (let at = part.indexOf(0xff); at !== -1; at = part.indexOf(0xff, at + 1)) samples += samplesOf(part, at);
-  return samples;
+/** The longest header, that of a FLAC frame. */
+const HEADER_BYTES = 16;
+
+/** Counts frames by their headers, since ffmpeg splits packets anew. Also counts what only looks like headers, which is little. */
+function frameCounter(samplesOf: (bytes: Uint8Array, at: number) => number): CountSamples {
+  let end = Buffer.alloc(0);
+  return (packet) => {
+    const bytes = Buffer.concat([end, packet]);
+    let samples = 0;
+    for (let at = bytes.indexOf(0xff); at !== -1; at = bytes.indexOf(0xff, at + 1)) samples += samplesOf(bytes, at);
+    end = bytes.subarray(-HEADER_BYTES);
+    return samples;
+  };
 }
 
 const SAMPLES_OF_LAYERS = [0, 1152, 1152, 384] as const;
@@ -103,7 +112,7 @@ function flacHeader(part: Uint8Array, at: number) {
 }
 
 /** Throws for a FLAC frame with an unusual sample rate of its own, which ffmpeg takes for that of the sound. */
-export function requireFlacRate(part: Uint8Array): void {
+function requireFlacRate(part: Uint8Array): void {
   const { rate, rateAt = 0 } = flacHeader(part, 0) ?? {};
   const value = (part[rateAt] ?? 0) * 256 + (part[rateAt + 1] ?? 0);
   if (rate === 13 || rate === 14) requireUsualRate(rate === 13 ? value : 10 * value);

@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
-import { refuseHiddenMedia } from '../src/hidden-media.js';
-import { MediaFault, mediaKindOf, TELLING_BYTES } from '../src/index.js';
+import { MediaFault, refuseHiddenMedia } from '../src/hidden-media.js';
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
 const JPEG = hex('ffd8fffe fffe');
@@ -11,28 +10,24 @@ const GIF = Buffer.from('GIF89a\x14\0\x0a\0\0\0\0!\xfe\xff', 'latin1');
 const WAV = Buffer.from('RIFF\0\0\x01\0WAVEJUNK\0\0\x01\0', 'latin1');
 const FLAC = hex('664c6143 00000022');
 const MP3 = hex('fffb9064');
-const TAG = Buffer.from('ID3\x04\0\0\0\0\x7f\x7fGEOB', 'latin1');
 const MP4 = Buffer.from('\0\0\0\x20ftypisom\0\0\x02\0isomiso2', 'latin1');
 
 const NUT = Buffer.from('NM\x7a\x56\x1f\x5f\x04\xad', 'latin1');
 const MXF = hex('060e2b34020501010d0102010102');
 const MVE = Buffer.from('Interplay MVE File\x1a\0\x1a\0', 'latin1');
 
-const kindOf = (...parts: Buffer[]) => {
-  const file = Buffer.concat([...parts, Buffer.alloc(5000, 0xaa)]);
-  return mediaKindOf(async (start) => file.subarray(start, start + TELLING_BYTES));
-};
+const refuse = (...parts: Buffer[]) => refuseHiddenMedia(Buffer.concat([...parts, Buffer.alloc(2000, 0xaa)]));
 const filler = (bytes: number) => Buffer.alloc(bytes, 0xaa);
 
-const HOSTS = { JPEG, TIFF, PNG, WEBP, GIF, WAV, FLAC, TAG, MP4 };
+const HOSTS = { JPEG, TIFF, PNG, WEBP, GIF, WAV, FLAC, MP4 };
 const MEDIA = { NUT, MXF, MVE };
 
 it.each(
   Object.entries(HOSTS).flatMap(([host, start]) =>
     Object.entries(MEDIA).map(([name, medium]) => [name, host, start, medium] as const),
   ),
-)('refuses %s in the metadata of %s', async (_name, _host, start, medium) => {
-  await expect(kindOf(start, filler(1900), medium)).rejects.toThrow(MediaFault);
+)('refuses %s in the metadata of %s', (_name, _host, start, medium) => {
+  expect(() => refuse(start, filler(1900), medium)).toThrow(MediaFault);
 });
 
 const packets = (bytes: number, missing: number[] = []) =>
@@ -65,39 +60,23 @@ it.each(
   Object.entries(STREAMS).flatMap(([name, stream]) =>
     Object.entries({ JPEG, TIFF, MP3 }).map(([host, start]) => [name, host, start, stream] as const),
   ),
-)('refuses %s in the metadata of %s, which has a lower score in ffmpeg', async (_name, _host, start, stream) => {
-  await expect(kindOf(start, stream)).rejects.toThrow(MediaFault);
+)('refuses %s in the metadata of %s, which has a lower score in ffmpeg', (_name, _host, start, stream) => {
+  expect(() => refuse(start, stream)).toThrow(MediaFault);
 });
 
-it('refuses more parts than can be compared with all streams in a short time', () => {
-  const parts = (count: number) => Buffer.concat([TAG, ...Array.from({ length: count }, () => hex('0000010fc0'))]);
-  for (const count of [2000, 2001]) {
-    const start = parts(count);
-    const compare = () => refuseHiddenMedia(start, start.length);
-    if (count === 2000) compare();
-    else expect(compare).toThrow(MediaFault);
-  }
-});
-
-it('accepts formats with a higher score than streams, even with such bytes in their tables', async () => {
+it('accepts formats with a higher score than streams, even with such bytes in their tables', () => {
   for (const [name, stream] of Object.entries(STREAMS)) {
     if (name.includes('transport')) continue;
-    expect(await kindOf(PNG, stream)).toBe('image');
-    expect(await kindOf(MP4, stream)).toBe('video');
+    for (const start of [PNG, MP4]) refuse(start, stream);
   }
 });
 
-it('accepts a photo whose EXIF has numbers that look like parts of a stream', async () => {
+it('accepts a photo whose EXIF has numbers that look like parts of a stream', () => {
   // Phones write big-endian numbers: a short 1 is 00 01 00 00, the next tag 01 xx, and an offset 00 00 01 xx.
   const tags = '0100 0101 0102 0103 0106 0112 0115 011c 0128 0153 0207 0213 a001 a217 a300 a401 a402 a403';
   const shorts = tags.split(' ').map((tag) => hex(`${tag} 0003 00000001 0001 0000`));
   const offsets = [0x0e, 0x20, 0x3c, 0x5a, 0x67, 0x8c, 0xb3, 0xba, 0xe0];
   const texts = offsets.map((at) => hex(`0110 0002 00000014 000001${at.toString(16).padStart(2, '0')}`));
   const exif = Buffer.from('Exif\0\0MM\0*\0\0\0\x08', 'latin1');
-  expect(await kindOf(hex('ffd8ffe1 2000'), exif, ...shorts, ...texts)).toBe('image');
-});
-
-it('does not recognise a picture after an ID3 tag', async () => {
-  expect(await kindOf(Buffer.from('ID3\x04\0\0\0\0\0\x02aa', 'latin1'), JPEG)).toBeUndefined();
-  expect(await kindOf(Buffer.from('ID3\x04\0\0\0\0\0\x02aa', 'latin1'), TIFF)).toBeUndefined();
+  refuse(hex('ffd8ffe1 2000'), exif, ...shorts, ...texts);
 });

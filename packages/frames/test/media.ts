@@ -2,18 +2,24 @@ import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { BufferTarget, EncodedPacket, MkvOutputFormat, Mp4OutputFormat, Output, type OutputFormat } from 'mediabunny';
 import { measureMedia } from '../src/measure-media.js';
+import type { StoredMedia } from '../src/media-facts.js';
 
 const CLIPS = new URL('../../../apps/simulator/src/data/clips/', import.meta.url);
-export const { signal } = new AbortController();
+const { signal } = new AbortController();
 
 export const clip = (name: string) => readFile(new URL(name, CLIPS));
 export const hex = (text: string) => Buffer.from(text, 'hex');
 
-export async function measured(content: Buffer, maxFrames = 1000) {
+/** A file of a store. */
+export function storedMedia(content: Buffer): StoredMedia {
   const open = async (_name: string, { start, end } = { start: 0, end: content.length - 1 }) =>
     Readable.from([content.subarray(start, end + 1)]);
-  const start = content.subarray(0, 100);
-  return measureMedia({ name: 'x', bytes: content.length, start, frames: { open }, signal }, maxFrames);
+  return { name: 'x', bytes: content.length, start: content.subarray(0, 100), frames: { open }, signal };
+}
+
+export async function measured(content: Buffer, maxFrames = 1000) {
+  const { packetBytes: _bytes, ...size } = await measureMedia(storedMedia(content), maxFrames);
+  return size;
 }
 
 /** Writes Matroska for ten or more packets, else MP4. */
@@ -35,8 +41,3 @@ export async function fileOf<Config>(
   await output.finalize();
   return Buffer.from(target.buffer as ArrayBuffer);
 }
-
-/** An MP3 frame of 44.1 kHz and 128 kbit/s. */
-export const mp3Frame = Buffer.concat([hex('fffb9064'), Buffer.alloc(413, 0x55)]);
-export const mp3 = (frames: number, ...behind: Buffer[]) =>
-  Buffer.concat([...Array.from({ length: frames }, () => mp3Frame), ...behind]);

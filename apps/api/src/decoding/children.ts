@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, type StdioOptions } from 'node:child_process';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FramesSettings } from '@comfy-fleet/config';
@@ -31,15 +31,27 @@ export type Outcome =
 /** `bytes`: the memory that the child has afterwards. */
 type Answer = Outcome & { readonly bytes: number };
 
-export interface ChildrenOptions {
+export interface ChildOptions {
   readonly frames: FramesSettings;
-  readonly log: Logger;
-  /** Ends the children that have nothing to do. */
-  readonly stopping: AbortSignal;
   /** How long a task may take. */
   readonly seconds: number;
   /** How large a decoded picture may be. */
   readonly maxPixels: number;
+}
+
+interface ChildrenOptions extends ChildOptions {
+  readonly log: Logger;
+  /** Ends the children that have nothing to do. */
+  readonly stopping: AbortSignal;
+}
+
+/** Starts a decoder. `output`: what becomes of its standard output. */
+export function startChild({ frames, maxPixels }: ChildOptions, output: 'inherit' | 'pipe'): ChildProcess {
+  const watched = [process.pid, OWN_BYTES + BYTES_OF_PIXEL * maxPixels].map(String);
+  const stdio: StdioOptions = ['ignore', output, 'inherit', 'ipc'];
+  const child = fork(PROGRAM, watched, { serialization: 'advanced', execArgv: [], stdio });
+  child.send(frames);
+  return child;
 }
 
 /**
@@ -47,7 +59,8 @@ export interface ChildrenOptions {
  * pictures of `maxPixels` do: a hostile file may hold a decoder for hours, and neither a timer nor a signal ends a native
  * library or a busy event loop. There are as many children as tasks that run at a time.
  */
-export function createDecoder({ frames, log, stopping, seconds, maxPixels }: ChildrenOptions): Decoder {
+export function createDecoder({ log, stopping, ...options }: ChildrenOptions): Decoder {
+  const { seconds } = options;
   const idle = new Map<ChildProcess, NodeJS.Timeout>();
   const end = (child: ChildProcess) => {
     clearTimeout(idle.get(child));
@@ -56,12 +69,10 @@ export function createDecoder({ frames, log, stopping, seconds, maxPixels }: Chi
   };
   stopping.addEventListener('abort', () => [...idle.keys()].forEach(end), { once: true });
 
-  const watched = [process.pid, OWN_BYTES + BYTES_OF_PIXEL * maxPixels].map(String);
   const start = () => {
-    const child = fork(PROGRAM, watched, { serialization: 'advanced', execArgv: [] });
+    const child = startChild(options, 'inherit');
     child.on('error', (error) => log.error('a decoder failed', { error }));
     child.once('exit', () => end(child));
-    child.send(frames);
     return child;
   };
   const release = (child: ChildProcess, bytes: number) => {

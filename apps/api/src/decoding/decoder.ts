@@ -1,20 +1,24 @@
 import { Worker } from 'node:worker_threads';
 import type { FramesSettings } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
-import { openFrameStores } from '@comfy-fleet/frames';
+import { type FrameStores, openFrameStores, rewriteMedia } from '@comfy-fleet/frames';
 import type { Order, Outcome } from './children.js';
-import { createTasks, type Decoder } from './tasks.js';
+import { mediaIn } from './measure.js';
+import type { Rewriting } from './rewriter.js';
+import { createTasks } from './tasks.js';
 
 /** A process that decodes what callers sent, one task at a time. Its first message has the settings of the stores. */
-let tasks: Promise<Decoder> | undefined;
+let opened: Promise<FrameStores> | undefined;
 
-process.on('message', (message: FramesSettings | Order) => {
-  if ('store' in message) {
-    // It only reads, so it needs no name of its own.
-    tasks = openFrameStores(message, { owner: 'decoder' }).then(createTasks);
-    return;
-  }
-  void answerTo(message).then((answer) => process.send?.({ ...answer, bytes: process.memoryUsage.rss() }));
+process.on('message', (message: FramesSettings | Order | Rewriting) => {
+  // It only reads, so it needs no name of its own.
+  if ('store' in message) opened = openFrameStores(message, { owner: 'decoder' });
+  else if ('packetBytes' in message) {
+    rewrite(message).then(
+      () => process.exit(),
+      () => process.exit(1),
+    );
+  } else void answerTo(message).then((answer) => process.send?.({ ...answer, bytes: process.memoryUsage.rss() }));
 });
 
 /** Ends the process when the API is gone or too much memory is taken. A thread, because a decoder may block this one. */
@@ -27,10 +31,20 @@ setInterval(() => {
 const [parent, maxBytes] = process.argv.slice(2).map(Number);
 new Worker(WATCHDOG, { eval: true, workerData: { parent, maxBytes } });
 
+async function rewrite({ file, packetBytes }: Rewriting): Promise<void> {
+  const { inputs } = await stores();
+  for await (const part of rewriteMedia(mediaIn(inputs, file), packetBytes)) process.stdout.write(part);
+}
+
+async function stores(): Promise<FrameStores> {
+  if (opened === undefined) throw new Error('the settings of the stores must come first');
+  return opened;
+}
+
 async function answerTo({ task, args }: Order): Promise<Outcome> {
   try {
-    const run = (await tasks)?.[task] as ((...args: readonly unknown[]) => Promise<unknown>) | undefined;
-    return { result: await run?.(...args) };
+    const run = createTasks(await stores())[task] as (...args: readonly unknown[]) => Promise<unknown>;
+    return { result: await run(...args) };
   } catch (error) {
     if (!(error instanceof FleetError)) return { message: error instanceof Error ? error.message : String(error) };
     const { code, detail, errors } = error;

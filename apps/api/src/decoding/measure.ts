@@ -11,6 +11,8 @@ import {
   measureTiff,
   mediaKindOf,
   type PictureSize,
+  refuseHiddenMedia,
+  type StoredMedia,
   TELLING_BYTES,
   withUnclearShape,
   xmpTurns,
@@ -29,6 +31,8 @@ export interface Measured extends LoadedMedia {
   readonly kind?: MediaKind;
   /** Why nodes must not load it. */
   readonly fault?: string;
+  /** For a video or a sound that can be rewritten: how many bytes its packets have. */
+  readonly packetBytes?: number;
 }
 
 /**
@@ -38,24 +42,35 @@ export interface Measured extends LoadedMedia {
 export async function measure(inputs: FrameStore, file: InputFile, maxBytes: number): Promise<Measured | undefined> {
   let kind: MediaKind | undefined;
   try {
-    const start = await startOf(inputs, file, 0);
-    const read = async (from: number) => (from === 0 ? start : startOf(inputs, file, from));
-    kind = await mediaKindOf(read);
+    const start = await startOf(inputs, file);
+    kind = await mediaKindOf(start);
     if (kind === undefined) return undefined;
-    if (kind === 'image' || kind === 'animation') {
-      const size = await sizeOf(inputs, file, { start, maxBytes });
-      if (size.frames > MAX_FRAMES) throw new MediaFault(`has more than ${MAX_FRAMES} frames`);
-      // Pictures appended to a JPEG are not animation frames.
-      const moves = size.frames > 1 && frameTypeOf(start) !== 'jpeg';
-      return { kind: moves ? 'animation' : 'image', picture: size };
+    if (kind === 'video' || kind === 'audio') {
+      const measured = await measureMedia(mediaIn(inputs, file), MAX_FRAMES).catch((error: unknown) => {
+        // ComfyUI gets it as it is, if at all.
+        refuseHiddenMedia(start);
+        if (start.toString('latin1', 0, 3) === 'ID3')
+          throw new MediaFault('has something else than an MP3 behind a tag');
+        throw error;
+      });
+      return { kind, ...measured };
     }
-    const stored = { name: file.name, bytes: file.bytes ?? 0, start, frames: inputs, signal: ENDLESS };
-    return { kind, ...(await measureMedia(stored, MAX_FRAMES)) };
+    refuseHiddenMedia(start);
+    const size = await sizeOf(inputs, file, { start, maxBytes });
+    if (size.frames > MAX_FRAMES) throw new MediaFault(`has more than ${MAX_FRAMES} frames`);
+    // Pictures appended to a JPEG are not animation frames.
+    const moves = size.frames > 1 && frameTypeOf(start) !== 'jpeg';
+    return { kind: moves ? 'animation' : 'image', picture: size };
   } catch (error) {
     if (error instanceof MediaFault) return { fault: error.message };
     if (kind === undefined || error instanceof FleetError) throw error;
     return { kind, sound: NO_SOUND, ...(kind === 'audio' ? {} : { picture: NO_PICTURE }) };
   }
+}
+
+/** A video or a sound in the input store. */
+export function mediaIn(inputs: FrameStore, { name, bytes = 0 }: InputFile): StoredMedia {
+  return { name, bytes, start: Buffer.alloc(0), frames: inputs, signal: ENDLESS };
 }
 
 async function sizeOf(
@@ -91,7 +106,7 @@ async function sizeOf(
   }
 }
 
-async function startOf(inputs: FrameStore, { name, bytes = 1 }: InputFile, start: number): Promise<Buffer> {
-  const stream = start < bytes ? await inputs.open(name, { start, end: start + TELLING_BYTES - 1 }) : undefined;
+async function startOf(inputs: FrameStore, { name }: InputFile): Promise<Buffer> {
+  const stream = await inputs.open(name, { start: 0, end: TELLING_BYTES - 1 });
   return stream === undefined ? Buffer.alloc(0) : Buffer.concat(await stream.toArray());
 }

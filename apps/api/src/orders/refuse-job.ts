@@ -31,6 +31,7 @@ import {
   withFileWidgets,
 } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
+import { Undecodable } from '../decoding/children.js';
 import type { Measured } from '../decoding/measure.js';
 import type { Deps } from '../deps.js';
 import type { KeyOffers } from '../models/offers.js';
@@ -152,9 +153,9 @@ export async function refuseFiles(
   workflow: Workflow,
   request: ResolvedRequest,
   { caller, described, pointers, signal }: Judging & { readonly signal: AbortSignal },
-): Promise<ReadonlyMap<string, LoadedMedia>> {
+): Promise<ReadonlyMap<string, Measured>> {
   const files = filesOf(request);
-  const measured = new Map<string, LoadedMedia>();
+  const measured = new Map<string, Measured>();
   if (files.length === 0) return measured;
   const catalogue = described && withFileWidgets(described, allowedNodes);
   for (const [input, file] of files) {
@@ -172,9 +173,34 @@ export async function refuseFiles(
   return measured;
 }
 
+/**
+ * Replaces the videos and sounds of a request by copies that this service writes, since ffmpeg may find more in the original than
+ * was measured. What could not be measured stays as it is. Throws validation_failed, and what RewriteFile throws.
+ */
+export async function withRewrittenFiles(
+  { rewriteFile }: Deps,
+  request: ResolvedRequest,
+  measured: ReadonlyMap<string, Measured>,
+  { caller, pointers, signal }: Pick<Judging, 'caller' | 'pointers'> & { readonly signal: AbortSignal },
+): Promise<ResolvedRequest> {
+  const inputs = { ...request.inputs };
+  for (const [input, file] of filesOf(request)) {
+    const packetBytes = measured.get(input)?.packetBytes;
+    if (packetBytes === undefined || file.copyOf !== undefined) continue;
+    inputs[input] = await rewriteFile(caller.id, { file, packetBytes }, signal).catch((error: unknown) => {
+      if (!(error instanceof Undecodable)) throw error;
+      throw fieldError('validation_failed', pointers.input(input), notOneMedium(error.why));
+    });
+  }
+  return { ...request, inputs };
+}
+
+function notOneMedium(why: string): string {
+  return `must be one picture, video or sound and nothing else; the file ${why}. Save it again in an editor, a picture as PNG`;
+}
+
 function faultOf(media: Measured | undefined, wanted: readonly (keyof typeof TAKEN)[]): string | undefined {
-  if (media?.fault !== undefined)
-    return `must be one picture, video or sound and nothing else; the file ${media.fault}. Save it again in an editor, a picture as PNG`;
+  if (media?.fault !== undefined) return notOneMedium(media.fault);
   const found = media?.kind;
   const missed = wanted.find((kind) => found === undefined || !TAKEN[kind][1].includes(found));
   if (missed === undefined) return undefined;

@@ -43,6 +43,7 @@ import {
   refuseImpossible,
   refuseLinkedModels,
   refuseNodes,
+  withRewrittenFiles,
 } from './refuse-job.js';
 import { hasAllSeeds, withReusedOutputs } from './reuse-outputs.js';
 
@@ -165,19 +166,20 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
     requireMayRun(caller, workflow);
     const callback = spec.callback === undefined ? callbackOf(spec, caller, deps.webhookRefusal) : spec.callback;
     const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
-    const request = spec.resolved ? withoutRights(spec.resolved) : await resolve(deps, spec, limits, context);
-    const pool = poolFor(workflow, request.lod, deps.workflows.profiles);
+    const asked = spec.resolved ? withoutRights(spec.resolved) : await resolve(deps, spec, limits, context);
+    const pool = poolFor(workflow, asked.lod, deps.workflows.profiles);
     const offers = await deps.offers.to(caller);
     const known = await offers.choosable(pool, workflow.classes);
     const described = await offers.catalogue(pool, workflow.classes);
     const judging = { caller, described, pointers };
-    const files = await refuseFiles(deps, workflow, request, { ...judging, signal });
+    const files = await refuseFiles(deps, workflow, asked, { ...judging, signal });
     const found = await deps.computing(caller.id, () => {
-      refuseImpossible(workflow, request, pool, known, pointers);
+      refuseImpossible(workflow, asked, pool, known, pointers);
       refuseNodes(deps, workflow, judging);
       refuseLinkedModels(workflow, offers, { ...judging, known });
-      return refuseBeyondLimits(deps, workflow, request, { ...judging, limits, files, beside: origin });
+      return refuseBeyondLimits(deps, workflow, asked, { ...judging, limits, files, beside: origin });
     });
+    const request = await withRewrittenFiles(deps, asked, files, { ...judging, signal });
     const { kind, version, text } = workflow;
     const models = modelPlaces(workflow, request);
     return {

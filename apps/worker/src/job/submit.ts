@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { SubmissionUnknown } from '@comfy-fleet/comfyui';
-import { FleetError, filesOf, graphOf, type InputFile, newId } from '@comfy-fleet/contracts';
+import { FleetError, filesOf, graphOf, type InputFile, knownName, newId } from '@comfy-fleet/contracts';
 import { inputDigest } from '@comfy-fleet/frames';
 import { addSpanEvent } from '@comfy-fleet/telemetry';
 import { bindGraph, loadersOf, parseStoredJson } from '@comfy-fleet/workflows';
@@ -95,7 +95,7 @@ export async function bindJob(job: HeldJob, { promptId, origin, files }: Given, 
     tools.workflows.load(job.record, job.signal),
   );
   const prefix = tools.instanceNames.outputPrefix(promptId);
-  const own = new Map(filesOf(request).map(([input, { name }]) => [input, origin.files?.[input] ?? name]));
+  const own = new Map(filesOf(request).map(([input, file]) => [input, origin.files?.[input] ?? knownName(file)]));
   const ownByName = new Map([...files].map(([input, name]) => [name, own.get(input) ?? input]));
   const version = graphOf(request);
   return {

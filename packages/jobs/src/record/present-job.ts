@@ -6,6 +6,7 @@ import {
   isoTime,
   type Job,
   type JobKind,
+  knownName,
   PICTURE_FIELDS,
   presentSeed,
   type ResolvedRequest,
@@ -169,9 +170,10 @@ function presentValue(name: string, value: InputValue): unknown {
   return name === 'seed' && typeof value === 'string' ? presentSeed(value) : value;
 }
 
-function presentFile({ name, kind, width, height, source }: InputFile) {
+function presentFile(file: InputFile) {
+  const { kind, width, height, source } = file;
   return {
-    name,
+    name: knownName(file),
     kind,
     ...(width === undefined ? {} : { width }),
     ...(height === undefined ? {} : { height }),

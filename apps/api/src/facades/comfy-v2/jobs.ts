@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { FleetError, filesOf, MAX_COMFY_KEY_CHARS } from '@comfy-fleet/contracts';
+import { FleetError, filesOf, knownName, MAX_COMFY_KEY_CHARS } from '@comfy-fleet/contracts';
 import { bindGraph, GRAPH, showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { jobNotFound, ownJob } from '../../files/ownership.js';
@@ -79,6 +79,6 @@ export async function getJobWorkflow(deps: Deps, { params, caller }: ApiRequest)
   const source = origin && (await jobs.source(record));
   const answer = (workflow: object) => ({ status: 200, body: showJson({ workflow, format: 'api' }) });
   if (source) return answer(readGraphSource(source, readOrigin(origin)).graph);
-  const files = new Map(filesOf(request).map(([input, { name }]) => [input, name]));
+  const files = new Map(filesOf(request).map(([input, file]) => [input, knownName(file)]));
   return answer(bindGraph(await workflowOf(deps, record), { ...request, bounds: {} }, { files }));
 }

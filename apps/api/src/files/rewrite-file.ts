@@ -1,0 +1,47 @@
+import { hash } from 'node:crypto';
+import type { InputFile } from '@comfy-fleet/contracts';
+import { type FrameStore, inputDigest, inputName, REWRITTEN } from '@comfy-fleet/frames';
+import type { Ledger } from '@comfy-fleet/jobs';
+import { LRUCache } from 'lru-cache';
+import type { Rewrite, Rewriting } from '../decoding/rewriter.js';
+import type { Turns } from '../server/turns.js';
+import { requireStorageShare } from './storage.js';
+
+/** How many copies are remembered, with a few hundred bytes each. */
+const MOST_KEPT = 10_000;
+
+/**
+ * Copies a video or a sound of the input store as `rewriteMedia` does, and returns the copy, which counts as a file of the
+ * key. Throws Undecodable, storage_failed, storage_full, storage_share_exceeded, and the signal's reason.
+ */
+export type RewriteFile = (key: string, rewriting: Rewriting, signal: AbortSignal) => Promise<InputFile>;
+
+interface RewriteOptions {
+  readonly rewrite: Rewrite;
+  readonly decoding: Turns;
+  readonly inputs: Pick<FrameStore, 'put' | 'touch'>;
+  readonly ledger: Pick<Ledger, 'accounts' | 'storage'>;
+  readonly requireSpace: () => Promise<void>;
+}
+
+export function createFileRewrites({ rewrite, decoding, inputs, ledger, requireSpace }: RewriteOptions): RewriteFile {
+  /** How many bytes the copies have, by name. */
+  const known = new LRUCache<string, number>({ max: MOST_KEPT });
+  const keep = async (name: string, rewriting: Rewriting, signal: AbortSignal): Promise<number> => {
+    const kept = known.get(name);
+    // `touch` also keeps the housekeeping from deleting the copy before the job is created.
+    if (kept !== undefined && (await inputs.touch(name))) return kept;
+    const { bytes } = await inputs.put(name, rewrite(rewriting), { signal });
+    known.set(name, bytes);
+    return bytes;
+  };
+  return async (key, rewriting, signal) => {
+    await requireSpace();
+    await requireStorageShare({ ledger }, { id: key });
+    const digest = hash('sha256', `${REWRITTEN} ${inputDigest(rewriting.file.name)}`);
+    const name = inputName(digest, REWRITTEN);
+    const bytes = await decoding(key, () => keep(name, rewriting, signal), { signal });
+    await ledger.storage.add(key, { digest, bytes });
+    return { ...rewriting.file, name, bytes, copyOf: rewriting.file.name };
+  };
+}

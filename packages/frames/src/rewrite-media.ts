@@ -1,0 +1,124 @@
+import { Transform, Writable } from 'node:stream';
+import type {
+  AudioCodec,
+  EncodedPacket,
+  InputAudioTrack,
+  InputVideoTrack,
+  Output,
+  StreamTargetChunk,
+  VideoCodec,
+} from 'mediabunny';
+import { refuseHiddenMedia } from './hidden-media.js';
+import { loadMediabunny, type StoredMedia } from './media-facts.js';
+import { openWhole, packetsOf } from './packets.js';
+
+/** The extension of what `rewriteMedia` writes: QuickTime holds all codecs that can be measured. */
+export const REWRITTEN = 'mov';
+
+/** The header of the media data: their length with the header, their name, and space for a length of eight bytes. */
+const DATA_HEADER_BYTES = 16;
+/** ffmpeg chooses a format by the first 2048 bytes if these are clear. */
+const PROBED_BYTES = 2048;
+
+/**
+ * Writes the packets of a measured video or sound into a new file, so that ffmpeg finds nothing in it but what was measured.
+ * `packetBytes`: how many bytes all packets have. Leaves out subtitles, covers and other metadata. Throws for packets that
+ * cannot be written so, and MediaFault if ffmpeg would take the result for another medium.
+ */
+export async function* rewriteMedia(media: StoredMedia, packetBytes: number): AsyncGenerator<Buffer> {
+  let [at, start, dataHeader] = [0, Buffer.alloc(0), Buffer.alloc(0)];
+  const file = new Transform({
+    writableObjectMode: true,
+    transform({ data, position }: StreamTargetChunk, _encoding, done) {
+      try {
+        const bytes = Buffer.from(data);
+        if (at === 0) {
+          dataHeader = bytes.subarray(-DATA_HEADER_BYTES, -8);
+          dataHeader.writeUInt32BE(DATA_HEADER_BYTES + packetBytes);
+        }
+        // At the end, mediabunny writes the header again, with the length.
+        if (position < at) {
+          if (!bytes.equals(dataHeader)) throw new Error('its packets cannot be written as they are');
+          return done();
+        }
+        at += bytes.length;
+        if (start.length < PROBED_BYTES) {
+          start = Buffer.concat([start, bytes]);
+          refuseHiddenMedia(start);
+        }
+        done(null, bytes);
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+  });
+  const writing = writeTo(Writable.toWeb(file), media).catch((error: Error) => file.destroy(error));
+  try {
+    yield* file;
+  } finally {
+    file.destroy();
+    await writing;
+  }
+}
+
+async function writeTo(target: WritableStream<StreamTargetChunk>, media: StoredMedia): Promise<void> {
+  const { MovOutputFormat, Output, StreamTarget } = await loadMediabunny();
+  const input = await openWhole(media);
+  try {
+    const format = new MovOutputFormat({ fastStart: false });
+    const output = new Output({ format, target: new StreamTarget(target) });
+    const videos = await Promise.all((await input.getVideoTracks()).map((track) => copyVideo(track, output)));
+    const sounds = await Promise.all((await input.getAudioTracks()).map((track) => copySound(track, output)));
+    await output.start();
+    await addInOrder([...videos, ...sounds]);
+    await output.finalize();
+  } finally {
+    input.dispose();
+  }
+}
+
+/** A track that is being copied. */
+interface Copy {
+  readonly packets: AsyncGenerator<EncodedPacket, void>;
+  readonly add: (packet: EncodedPacket) => Promise<void>;
+}
+
+async function copyVideo(track: InputVideoTrack, output: Output): Promise<Copy> {
+  const { EncodedVideoPacketSource } = await loadMediabunny();
+  const source = new EncodedVideoPacketSource((await track.getCodec()) as VideoCodec);
+  output.addVideoTrack(source, { rotation: await track.getRotation(), flip: await track.getFlip() });
+  const config = await configOf(track);
+  return { packets: packetsOf(track), add: (packet) => source.add(packet, config) };
+}
+
+async function copySound(track: InputAudioTrack, output: Output): Promise<Copy> {
+  const { EncodedAudioPacketSource, PCM_AUDIO_CODECS } = await loadMediabunny();
+  const codec = (await track.getCodec()) as AudioCodec;
+  const isPcm = (PCM_AUDIO_CODECS as readonly string[]).includes(codec);
+  const source = new EncodedAudioPacketSource(codec);
+  output.addAudioTrack(source);
+  const config = await configOf(track);
+  const start = await track.getFirstTimestamp();
+  return {
+    packets: packetsOf(track),
+    // mediabunny fills gaps in PCM with silence, which a timestamp could make gigabytes of; other sounds keep their gaps.
+    add: (packet) => source.add(isPcm ? packet.clone({ timestamp: start }) : packet, config),
+  };
+}
+
+async function configOf<Config>(track: { getDecoderConfig(): Promise<Config | null> }) {
+  const decoderConfig = await track.getDecoderConfig();
+  return decoderConfig === null ? undefined : { decoderConfig };
+}
+
+/** Adds the packets of all tracks in the order of their timestamps, since each track is read to its end otherwise. */
+async function addInOrder(copies: readonly Copy[]): Promise<void> {
+  const waiting = await Promise.all(copies.map(async (copy) => ({ copy, next: await copy.packets.next() })));
+  for (;;) {
+    const open = waiting.flatMap((one) => (one.next.done ? [] : [{ one, packet: one.next.value }]));
+    const [first] = open.sort((left, right) => left.packet.timestamp - right.packet.timestamp);
+    if (first === undefined) return;
+    await first.one.copy.add(first.packet);
+    first.one.next = await first.one.copy.packets.next();
+  }
+}

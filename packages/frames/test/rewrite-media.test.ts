@@ -1,0 +1,119 @@
+import { buffer } from 'node:stream/consumers';
+import {
+  BufferTarget,
+  EncodedAudioPacketSource,
+  EncodedPacket,
+  EncodedVideoPacketSource,
+  MkvOutputFormat,
+  Mp4OutputFormat,
+  Output,
+  type VideoTrackMetadata,
+} from 'mediabunny';
+import { expect, it } from 'vitest';
+import { MediaFault } from '../src/hidden-media.js';
+import { measureMedia } from '../src/measure-media.js';
+import { openWhole, packetsOf } from '../src/packets.js';
+import { rewriteMedia } from '../src/rewrite-media.js';
+import { clip, hex, storedMedia } from './media.js';
+
+async function rewritten(content: Buffer): Promise<Buffer> {
+  const media = storedMedia(content);
+  const { packetBytes } = await measureMedia(media, 1000);
+  return buffer(rewriteMedia(media, packetBytes));
+}
+
+/** What a player gets of each track: the codec, how the picture is turned, and the packets with their times in ms. */
+async function tracksOf(content: Buffer) {
+  const input = await openWhole(storedMedia(content));
+  const tracks = [...(await input.getVideoTracks()), ...(await input.getAudioTracks())];
+  return Promise.all(
+    tracks.map(async (track) => {
+      const packets: [ms: number, data: string][] = [];
+      for await (const { timestamp, data } of packetsOf(track))
+        packets.push([Math.round(timestamp * 1000), Buffer.from(data).toString('base64')]);
+      const turned = track.isVideoTrack() ? [await track.getRotation(), await track.getFlip()] : [];
+      return { codec: await track.getCodec(), turned, packets };
+    }),
+  );
+}
+
+const FRAME = hex(`f002009d012a40004000${'00'.repeat(20)}`);
+
+/** An MP4 with a VP8 frame at each time, in seconds. */
+async function videoAt(times: readonly number[], metadata: VideoTrackMetadata = {}, frame = FRAME): Promise<Buffer> {
+  const output = new Output({ format: new Mp4OutputFormat(), target: new BufferTarget() });
+  const source = new EncodedVideoPacketSource('vp8');
+  output.addVideoTrack(source, metadata);
+  output.setMetadataTags({ comment: 'a comment' });
+  await output.start();
+  const decoderConfig = { codec: 'vp8', codedWidth: 64, codedHeight: 64 };
+  for (const time of times) await source.add(new EncodedPacket(frame, 'key', time, 0.04), { decoderConfig });
+  await output.finalize();
+  return Buffer.from(output.target.buffer as ArrayBuffer);
+}
+
+it.each(['clip.mp4', 'clip.mkv', 'clip.webm', 'tone.mp3', 'tone.opus'])(
+  'keeps all packets of %s, and their times',
+  async (name) => {
+    const content = await clip(name);
+    const copy = await rewritten(content);
+    expect(await tracksOf(copy)).toEqual(await tracksOf(content));
+    expect(await measureMedia(storedMedia(copy), 1000)).toEqual(await measureMedia(storedMedia(content), 1000));
+  },
+);
+
+it('keeps how a video is turned, and what comes before its start', async () => {
+  const content = await videoAt([-0.08, -0.04, 0, 0.04], { rotation: 90, flip: true });
+  const [track] = await tracksOf(await rewritten(content));
+  expect(track).toMatchObject({
+    turned: [90, true],
+    packets: [[-80], [-40], [0], [40]].map((time) => [...time, expect.any(String)]),
+  });
+});
+
+it('leaves out all but the packets', async () => {
+  const video = await videoAt([0, 0.04]);
+  const handler = hex(`00000020 68646c72 00000000 00000000 76696465 ${'00'.repeat(12)}`.replaceAll(' ', ''));
+  expect(video.includes('a comment')).toBe(true);
+  const copy = await rewritten(Buffer.concat([video, handler]));
+  expect(copy.includes('a comment')).toBe(false);
+  expect(copy.toString('latin1').split('hdlr')).toHaveLength(
+    (await rewritten(video)).toString('latin1').split('hdlr').length,
+  );
+
+  const tag = Buffer.concat([hex('494433040000000001 00'.replaceAll(' ', '')), Buffer.alloc(128, 'cover')]);
+  expect((await rewritten(Buffer.concat([tag, await clip('tone.mp3')]))).includes('cover')).toBe(false);
+  const opus = await clip('tone.opus');
+  expect(await tracksOf(await rewritten(Buffer.concat([opus, Buffer.alloc(9), opus])))).toHaveLength(1);
+});
+
+it('does not fill a gap in PCM with silence, which would take gigabytes', async () => {
+  const output = new Output({ format: new MkvOutputFormat(), target: new BufferTarget() });
+  const source = new EncodedAudioPacketSource('pcm-s16');
+  output.addAudioTrack(source);
+  await output.start();
+  const decoderConfig = { codec: 'pcm-s16', sampleRate: 48_000, numberOfChannels: 1 };
+  for (const time of [0, 30_000])
+    await source.add(new EncodedPacket(Buffer.alloc(960, time), 'key', time, 0.01), { decoderConfig });
+  await output.finalize();
+  const copy = await rewritten(Buffer.from(output.target.buffer as ArrayBuffer));
+  expect(copy.length).toBeLessThan(3000);
+});
+
+it('throws if the packets are not those that were measured', async () => {
+  const media = storedMedia(await clip('clip.mp4'));
+  const { packetBytes } = await measureMedia(media, 1000);
+  await expect(buffer(rewriteMedia(media, packetBytes + 1))).rejects.toThrow('cannot be written as they are');
+  await expect(buffer(rewriteMedia({ ...media, bytes: 200 }, packetBytes))).rejects.toThrow();
+});
+
+it('refuses packets that ffmpeg would take for another medium', async () => {
+  const nut = Buffer.concat([FRAME, hex('4e4d7a561f5f04ad')]);
+  await expect(rewritten(await videoAt([0], {}, nut))).rejects.toThrow(MediaFault);
+});
+
+it('ends when nobody wants the rest', async () => {
+  const media = storedMedia(await clip('clip.mp4'));
+  const { packetBytes } = await measureMedia(media, 1000);
+  for await (const _part of rewriteMedia(media, packetBytes)) break;
+});
