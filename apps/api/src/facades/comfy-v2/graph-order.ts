@@ -65,7 +65,8 @@ const TYPE = 'core/ASSET';
 
 /** Replaces each reference by a string such as `asset:<id>`, and finds the kinds of the assets. Throws missing_asset. */
 async function withoutReferences(deps: Deps, caller: Caller, graph: object) {
-  const nodes: Record<string, Nodes[string]> = { ...(graph as Nodes) };
+  const nodes = new Map(Object.entries(graph as Nodes));
+  const changed = new Map<string, Record<string, unknown>>();
   const kinds = new Map<string, FileKind>();
   const known = new Map<string, Found>();
   const references = await deps.computing(caller.id, () => [...referencesIn(graph)]);
@@ -73,13 +74,15 @@ async function withoutReferences(deps: Deps, caller: Caller, graph: object) {
     const found = known.get(id) ?? (await findAsset(deps, caller, id));
     if (found === undefined) throw missingAsset(`Node ${node}, ${input}: you have no asset ${id}, or it was deleted.`);
     known.set(id, found);
-    const before = nodes[node];
-    nodes[node] = { ...before, inputs: { ...before?.inputs, [input]: found.text } };
+    const inputs = changed.get(node) ?? { ...nodes.get(node)?.inputs };
+    inputs[input] = found.text;
+    changed.set(node, inputs);
     kinds.set(JSON.stringify([node, input]), found.kind);
   }
   const kindAt = ({ node, input }: { readonly node: string; readonly input: string }) =>
     kinds.get(JSON.stringify([node, input]));
-  return { graph: nodes, kindAt };
+  for (const [node, inputs] of changed) nodes.set(node, { ...nodes.get(node), inputs });
+  return { graph: Object.fromEntries(nodes), kindAt };
 }
 
 type Found = Awaited<ReturnType<typeof findAsset>>;
