@@ -27,10 +27,12 @@ interface RewriteOptions {
 export function createFileRewrites({ rewrite, decoding, inputs, ledger, requireSpace }: RewriteOptions): RewriteFile {
   /** How many bytes the copies have, by name. */
   const known = new LRUCache<string, number>({ max: MOST_KEPT });
-  const keep = async (name: string, rewriting: Rewriting, signal: AbortSignal): Promise<number> => {
-    const kept = known.get(name);
+  const kept = async (name: string): Promise<number | undefined> => {
+    const bytes = known.get(name);
     // `touch` also keeps the housekeeping from deleting the copy before the job is created.
-    if (kept !== undefined && (await inputs.touch(name))) return kept;
+    return bytes !== undefined && (await inputs.touch(name)) ? bytes : undefined;
+  };
+  const write = async (name: string, rewriting: Rewriting, signal: AbortSignal): Promise<number> => {
     const { bytes } = await inputs.put(name, rewrite(rewriting), { signal });
     known.set(name, bytes);
     return bytes;
@@ -40,7 +42,8 @@ export function createFileRewrites({ rewrite, decoding, inputs, ledger, requireS
     await requireStorageShare({ ledger }, { id: key });
     const digest = hash('sha256', `${REWRITTEN} ${inputDigest(rewriting.file.name)}`);
     const name = inputName(digest, REWRITTEN);
-    const bytes = await decoding(key, () => keep(name, rewriting, signal), { signal });
+    const inTurn = async () => (await kept(name)) ?? (await write(name, rewriting, signal));
+    const bytes = (await kept(name)) ?? (await decoding(key, inTurn, { signal }));
     await ledger.storage.add(key, { digest, bytes });
     return { ...rewriting.file, name, bytes, copyOf: rewriting.file.name };
   };
