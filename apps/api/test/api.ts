@@ -199,7 +199,7 @@ export async function startApi(
       inputs,
       ledger,
       requireSpace: requireDiskSpace,
-      rewrite: ({ file, packetBytes }) => rewriteMedia(mediaIn(inputs, file), packetBytes),
+      rewrite: ({ file, copying }) => rewriteMedia(mediaIn(inputs, file), copying),
     }),
     derived: createDerived({
       ...stores,

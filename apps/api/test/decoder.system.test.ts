@@ -69,16 +69,16 @@ it('leaves no decoder behind when the API is killed', async () => {
   await until('the decoder has ended', () => !existsSync(`/proc/${decoder}`));
 });
 
-it('copies a video in a decoder of its own, and refuses one that cannot be copied', async () => {
+it('copies videos and sounds in decoders of their own, and refuses what cannot be copied', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'copies-'));
   onTestFinished(() => rm(dir, { recursive: true }));
   const { url } = await aService({ FRAMES_DIR: dir });
-  const order = async (video: Buffer) => {
-    const sent = await fetch(`${url}/assets?filename=clip.mp4`, { method: 'POST', body: new Uint8Array(video) });
+  const order = async (medium: Buffer) => {
+    const sent = await fetch(`${url}/assets`, { method: 'POST', body: new Uint8Array(medium) });
     const { id } = (await sent.json()) as { id: string };
     const graph = {
-      1: { class_type: 'LoadVideo', inputs: { file: `asset:${id}` } },
-      2: { class_type: 'SaveVideo', inputs: { video: ['1', 0], filename_prefix: 'x', format: 'auto', codec: 'auto' } },
+      1: { class_type: 'LoadAudio', inputs: { audio: `asset:${id}` } },
+      2: { class_type: 'SaveAudio', inputs: { audio: ['1', 0], filename_prefix: 'x' } },
     };
     const headers = { 'Content-Type': 'application/json' };
     return fetch(`${url}/graphs`, { method: 'POST', headers, body: JSON.stringify({ graph }) });
@@ -87,18 +87,28 @@ it('copies a video in a decoder of its own, and refuses one that cannot be copie
   const clip = readFileSync(new URL('../../simulator/src/data/clips/clip.mp4', import.meta.url));
   const answer = await order(clip);
   expect([answer.status, answer.ok || (await answer.text())]).toEqual([202, true]);
-  const [copy = ''] = await copies();
-  const content = readFileSync(join(dir, 'inputs', copy));
-  expect(content.toString('latin1', 4, 12)).toBe('ftypqt  ');
-  // The index comes last and states its length.
-  const index = content.lastIndexOf('moov') - 4;
-  expect(content.readUInt32BE(index)).toBe(content.length - index);
+  const sound = Buffer.alloc(20_000_000);
+  Buffer.from('RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x02\0\x80\xbb\0\0\0\xee\x02\0\x04\0\x10\0data', 'latin1').copy(
+    sound,
+  );
+  sound.writeUInt32LE(sound.length - 8, 4);
+  sound.writeUInt32LE(sound.length - 44, 40);
+  expect((await order(sound)).status).toBe(202);
+  const names = await copies();
+  expect(names).toHaveLength(2);
+  for (const name of names) {
+    const content = readFileSync(join(dir, 'inputs', name));
+    expect(content.toString('latin1', 4, 12)).toBe('ftypqt  ');
+    // The index comes last and states its length.
+    const index = content.lastIndexOf('moov') - 4;
+    expect(content.readUInt32BE(index)).toBe(content.length - index);
+  }
 
   // The signature of a NUT video in the text with the settings of the encoder.
   clip.write('4e4d7a561f5f04ad', clip.indexOf('x264 - core'), 'hex');
   const refusal = await order(clip);
   expect([refusal.status, await refusal.json()]).toMatchObject([422, { code: 'validation_failed' }]);
-  expect(await copies()).toEqual([copy]);
+  expect(await copies()).toEqual(names);
 });
 
 /**

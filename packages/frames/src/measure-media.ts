@@ -4,6 +4,7 @@ import { MediaFault } from './hidden-media.js';
 import type { StoredMedia } from './media-facts.js';
 import { packetReader } from './packet-reader.js';
 import { openWhole, packetsOf } from './packets.js';
+import type { Copying } from './rewrite-media.js';
 import { requireUsualRate, sampleCounter } from './sound-samples.js';
 
 type Picture = Readonly<Record<'width' | 'height' | 'frames', number>>;
@@ -13,8 +14,7 @@ type Sound = Readonly<Record<'seconds' | 'rate' | 'channels', number>>;
 export interface MediaSize {
   readonly picture?: PictureSize;
   readonly sound?: Sound;
-  /** How many bytes all packets have. */
-  readonly packetBytes: number;
+  readonly copying: Copying;
 }
 
 /** Limit for all tracks; an hour of Opus has 180,000 packets, which take three seconds. */
@@ -38,10 +38,12 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     const isUnclear = rotations.some((degrees) => degrees % 180 !== 0);
     let sound: Sound | undefined;
     for (const track of sounds) sound = most(sound, await soundOf(track, packets.of(track)));
+    const codecs = await Promise.all(videos.map((track) => track.getCodec()));
+    const isVp8 = codecs.length > 0 && codecs.every((codec) => codec === 'vp8');
     return {
       ...(picture && { picture: withUnclearShape(picture, isUnclear) }),
       ...(sound && { sound }),
-      packetBytes: packets.bytes(),
+      copying: { extension: isVp8 ? 'mkv' : 'mov', packetBytes: packets.bytes() },
     };
   } finally {
     input.dispose();

@@ -2,6 +2,7 @@ import { Transform, Writable } from 'node:stream';
 import type {
   AudioCodec,
   EncodedPacket,
+  Input,
   InputAudioTrack,
   InputVideoTrack,
   Output,
@@ -12,8 +13,13 @@ import { refuseHiddenMedia } from './hidden-media.js';
 import { loadMediabunny, type StoredMedia } from './media-facts.js';
 import { openWhole, packetsOf } from './packets.js';
 
-/** The extension of what `rewriteMedia` writes: QuickTime holds all codecs that can be measured. */
-export const REWRITTEN = 'mov';
+/** How a video or a sound is copied. */
+export interface Copying {
+  /** QuickTime holds all codecs that can be measured, but ComfyUI cannot save VP8 of it, only of Matroska. */
+  readonly extension: 'mov' | 'mkv';
+  /** How many bytes all packets have. */
+  readonly packetBytes: number;
+}
 
 /** The header of the media data: their length with the header, their name, and space for a length of eight bytes. */
 const DATA_HEADER_BYTES = 16;
@@ -22,10 +28,30 @@ const PROBED_BYTES = 2048;
 
 /**
  * Writes the packets of a measured video or sound into a new file, so that ffmpeg finds nothing in it but what was measured.
- * `packetBytes`: how many bytes all packets have. Leaves out subtitles, covers and other metadata. Throws for packets that
- * cannot be written so, and MediaFault if ffmpeg would take the result for another medium.
+ * Leaves out subtitles, covers and other metadata. Throws for packets that cannot be written so, and MediaFault if ffmpeg
+ * would take the result for another medium.
  */
-export async function* rewriteMedia(media: StoredMedia, packetBytes: number): AsyncGenerator<Buffer> {
+export async function* rewriteMedia(media: StoredMedia, copying: Copying): AsyncGenerator<Uint8Array> {
+  const input = await openWhole(media);
+  try {
+    yield* copying.extension === 'mkv' ? matroska(input) : quickTime(input, copying);
+  } finally {
+    input.dispose();
+  }
+}
+
+/** Holds the file in memory: mediabunny writes at its beginning when all else is written. */
+async function* matroska(input: Input): AsyncGenerator<Uint8Array> {
+  const { BufferTarget, MkvOutputFormat, Output } = await loadMediabunny();
+  const target = new BufferTarget();
+  await copyTracks(input, new Output({ format: new MkvOutputFormat(), target }));
+  const file = Buffer.from(target.buffer ?? new ArrayBuffer());
+  refuseHiddenMedia(file.subarray(0, PROBED_BYTES));
+  yield file;
+}
+
+async function* quickTime(input: Input, { packetBytes }: Copying): AsyncGenerator<Uint8Array> {
+  const { MovOutputFormat, Output, StreamTarget } = await loadMediabunny();
   let [at, start, dataHeader] = [0, Buffer.alloc(0), Buffer.alloc(0)];
   const file = new Transform({
     writableObjectMode: true,
@@ -52,7 +78,9 @@ export async function* rewriteMedia(media: StoredMedia, packetBytes: number): As
       }
     },
   });
-  const writing = writeTo(Writable.toWeb(file), media).catch((error: Error) => file.destroy(error));
+  const format = new MovOutputFormat({ fastStart: false });
+  const output = new Output({ format, target: new StreamTarget(Writable.toWeb(file)) });
+  const writing = copyTracks(input, output).catch((error: Error) => file.destroy(error));
   try {
     yield* file;
   } finally {
@@ -61,20 +89,12 @@ export async function* rewriteMedia(media: StoredMedia, packetBytes: number): As
   }
 }
 
-async function writeTo(target: WritableStream<StreamTargetChunk>, media: StoredMedia): Promise<void> {
-  const { MovOutputFormat, Output, StreamTarget } = await loadMediabunny();
-  const input = await openWhole(media);
-  try {
-    const format = new MovOutputFormat({ fastStart: false });
-    const output = new Output({ format, target: new StreamTarget(target) });
-    const videos = await Promise.all((await input.getVideoTracks()).map((track) => copyVideo(track, output)));
-    const sounds = await Promise.all((await input.getAudioTracks()).map((track) => copySound(track, output)));
-    await output.start();
-    await addInOrder([...videos, ...sounds]);
-    await output.finalize();
-  } finally {
-    input.dispose();
-  }
+async function copyTracks(input: Input, output: Output): Promise<void> {
+  const videos = await Promise.all((await input.getVideoTracks()).map((track) => copyVideo(track, output)));
+  const sounds = await Promise.all((await input.getAudioTracks()).map((track) => copySound(track, output)));
+  await output.start();
+  await addInOrder([...videos, ...sounds]);
+  await output.finalize();
 }
 
 /** A track that is being copied. */

@@ -18,8 +18,8 @@ import { clip, hex, storedMedia } from './media.js';
 
 async function rewritten(content: Buffer): Promise<Buffer> {
   const media = storedMedia(content);
-  const { packetBytes } = await measureMedia(media, 1000);
-  return buffer(rewriteMedia(media, packetBytes));
+  const { copying } = await measureMedia(media, 1000);
+  return buffer(rewriteMedia(media, copying));
 }
 
 /** What a player gets of each track: the codec, how the picture is turned, and the packets with their times in ms. */
@@ -37,16 +37,25 @@ async function tracksOf(content: Buffer) {
   );
 }
 
-const FRAME = hex(`f002009d012a40004000${'00'.repeat(20)}`);
+const VP8 = { codec: 'vp8', name: 'vp8', frame: hex('f002009d012a40004000') } as const;
+const VP9 = {
+  codec: 'vp9',
+  name: 'vp09.00.10.08',
+  frame: hex('824983420003f003f60038241c184a000030600000673fffff564564eecc00'),
+} as const;
 
-/** An MP4 with a VP8 frame at each time, in seconds. */
-async function videoAt(times: readonly number[], metadata: VideoTrackMetadata = {}, frame = FRAME): Promise<Buffer> {
+/** An MP4 with a frame at each time, in seconds. */
+async function videoAt(
+  times: readonly number[],
+  metadata: VideoTrackMetadata = {},
+  { codec, name, frame }: typeof VP8 | typeof VP9 = VP9,
+): Promise<Buffer> {
   const output = new Output({ format: new Mp4OutputFormat(), target: new BufferTarget() });
-  const source = new EncodedVideoPacketSource('vp8');
+  const source = new EncodedVideoPacketSource(codec);
   output.addVideoTrack(source, metadata);
   output.setMetadataTags({ comment: 'a comment' });
   await output.start();
-  const decoderConfig = { codec: 'vp8', codedWidth: 64, codedHeight: 64 };
+  const decoderConfig = { codec: name, codedWidth: 64, codedHeight: 64 };
   for (const time of times) await source.add(new EncodedPacket(frame, 'key', time, 0.04), { decoderConfig });
   await output.finalize();
   return Buffer.from(output.target.buffer as ArrayBuffer);
@@ -102,18 +111,26 @@ it('does not fill a gap in PCM with silence, which would take gigabytes', async 
 
 it('throws if the packets are not those that were measured', async () => {
   const media = storedMedia(await clip('clip.mp4'));
-  const { packetBytes } = await measureMedia(media, 1000);
-  await expect(buffer(rewriteMedia(media, packetBytes + 1))).rejects.toThrow('cannot be written as they are');
-  await expect(buffer(rewriteMedia({ ...media, bytes: 200 }, packetBytes))).rejects.toThrow();
+  const { copying } = await measureMedia(media, 1000);
+  const other = { ...copying, packetBytes: copying.packetBytes + 1 };
+  await expect(buffer(rewriteMedia(media, other))).rejects.toThrow('cannot be written as they are');
+  await expect(buffer(rewriteMedia({ ...media, bytes: 200 }, copying))).rejects.toThrow();
 });
 
-it('refuses packets that ffmpeg would take for another medium', async () => {
-  const nut = Buffer.concat([FRAME, hex('4e4d7a561f5f04ad')]);
-  await expect(rewritten(await videoAt([0], {}, nut))).rejects.toThrow(MediaFault);
+it('writes VP8 as Matroska, since ComfyUI saves it of nothing else', async () => {
+  const content = await videoAt([0, 0.04], {}, VP8);
+  const copy = await rewritten(content);
+  expect(copy.toString('latin1').slice(0, 50)).toContain('matroska');
+  expect(await tracksOf(copy)).toEqual(await tracksOf(content));
+});
+
+it.each([VP8, VP9])('refuses packets of $codec that ffmpeg would take for another medium', async (video) => {
+  const frame = Buffer.concat([video.frame, hex('4e4d7a561f5f04ad')]);
+  await expect(rewritten(await videoAt([0], {}, { ...video, frame }))).rejects.toThrow(MediaFault);
 });
 
 it('ends when nobody wants the rest', async () => {
   const media = storedMedia(await clip('clip.mp4'));
-  const { packetBytes } = await measureMedia(media, 1000);
-  for await (const _part of rewriteMedia(media, packetBytes)) break;
+  const { copying } = await measureMedia(media, 1000);
+  for await (const _part of rewriteMedia(media, copying)) break;
 });

@@ -1,3 +1,4 @@
+import { pipeline } from 'node:stream/promises';
 import { Worker } from 'node:worker_threads';
 import type { FramesSettings } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
@@ -13,7 +14,7 @@ let opened: Promise<FrameStores> | undefined;
 process.on('message', (message: FramesSettings | Order | Rewriting) => {
   // It only reads, so it needs no name of its own.
   if ('store' in message) opened = openFrameStores(message, { owner: 'decoder' });
-  else if ('packetBytes' in message) {
+  else if ('copying' in message) {
     rewrite(message).then(
       () => process.exit(),
       () => process.exit(1),
@@ -31,9 +32,9 @@ setInterval(() => {
 const [parent, maxBytes] = process.argv.slice(2).map(Number);
 new Worker(WATCHDOG, { eval: true, workerData: { parent, maxBytes } });
 
-async function rewrite({ file, packetBytes }: Rewriting): Promise<void> {
+async function rewrite({ file, copying }: Rewriting): Promise<void> {
   const { inputs } = await stores();
-  for await (const part of rewriteMedia(mediaIn(inputs, file), packetBytes)) process.stdout.write(part);
+  await pipeline(rewriteMedia(mediaIn(inputs, file), copying), process.stdout);
 }
 
 async function stores(): Promise<FrameStores> {

@@ -1,5 +1,6 @@
 import { FleetError, type InputFile } from '@comfy-fleet/contracts';
 import {
+  type Copying,
   type FrameStore,
   frameTypeOf,
   isTurned,
@@ -31,8 +32,8 @@ export interface Measured extends LoadedMedia {
   readonly kind?: MediaKind;
   /** Why nodes must not load it. */
   readonly fault?: string;
-  /** For a video or a sound that can be rewritten: how many bytes its packets have. */
-  readonly packetBytes?: number;
+  /** For a video or a sound that could be measured. */
+  readonly copying?: Copying;
 }
 
 /**

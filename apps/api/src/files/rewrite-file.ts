@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { InputFile } from '@comfy-fleet/contracts';
-import { type FrameStore, inputDigest, inputName, REWRITTEN } from '@comfy-fleet/frames';
+import { type FrameStore, inputDigest, inputName } from '@comfy-fleet/frames';
 import type { Ledger } from '@comfy-fleet/jobs';
 import { LRUCache } from 'lru-cache';
 import type { Rewrite, Rewriting } from '../decoding/rewriter.js';
@@ -40,11 +40,12 @@ export function createFileRewrites({ rewrite, decoding, inputs, ledger, requireS
   return async (key, rewriting, signal) => {
     await requireSpace();
     await requireStorageShare({ ledger }, { id: key });
-    const digest = hash('sha256', `${REWRITTEN} ${inputDigest(rewriting.file.name)}`);
-    const name = inputName(digest, REWRITTEN);
+    const { file, copying } = rewriting;
+    const digest = hash('sha256', `${copying.extension} ${inputDigest(file.name)}`);
+    const name = inputName(digest, copying.extension);
     const inTurn = async () => (await kept(name)) ?? (await write(name, rewriting, signal));
     const bytes = (await kept(name)) ?? (await decoding(key, inTurn, { signal }));
     await ledger.storage.add(key, { digest, bytes });
-    return { ...rewriting.file, name, bytes, copyOf: rewriting.file.name };
+    return { ...file, name, bytes, copyOf: file.name };
   };
 }
