@@ -71,7 +71,7 @@ export async function deleteOldFiles(
  * in 0.1 it was the prompt id, a UUID. Files with other names may belong to somebody else.
  */
 function isOurOutput(name: string): boolean {
-  const prefix = /^([^_]+)_\d+[^/]*\.\w+$/.exec(name)?.[1];
+  const prefix = /^([^_]+)_\d[^/]*\.\w+$/.exec(name)?.[1];
   return prefix !== undefined && (/^[0-9a-f]{64}-\d+$/.test(prefix) || isId(prefix));
 }
 

@@ -27,15 +27,15 @@ export function byTitle(graph: Graph): { inputs: FoundInput[]; faults: Fault[] }
   return { inputs: [...found.values()], faults };
 }
 
-const TITLES = { input: /^\s*input:\s*(.*?)\s*$/i, output: /^\s*output:\s*(.*?)\s*$/i } as const;
+const TITLES = { input: /^input:(.*)$/i, output: /^output:(.*)$/i } as const;
 
 /** Nodes whose titles begin with `input:` or `output:`, with the rest of the title. */
 export function titled(graph: Graph, role: 'input' | 'output'): { node: string; text: string }[] {
   const pattern = TITLES[role];
   const found: { readonly node: string; readonly text: string }[] = [];
   for (const [node, { _meta }] of Object.entries(graph)) {
-    const text = pattern.exec(_meta?.title ?? '')?.[1];
-    if (text !== undefined) found.push({ node, text });
+    const [, text] = pattern.exec(_meta?.title?.trim() ?? '') ?? [];
+    if (text !== undefined) found.push({ node, text: text.trim() });
   }
   return found;
 }

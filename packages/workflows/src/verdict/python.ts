@@ -61,7 +61,7 @@ export function toFloat(value: unknown): Converted {
     .trim()
     .toLowerCase()
     .replace(/(?<=\d)_(?=\d)/g, '');
-  if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/.test(text)) return { value: Number(text) };
+  if (/^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/.test(text)) return { value: Number(text) };
   if (/^[+-]?(inf|infinity)$/.test(text)) return { value: text.startsWith('-') ? -Infinity : Infinity };
   if (/^[+-]?nan$/.test(text)) return { value: Number.NaN };
   return { fault: `could not convert string to float: ${pythonRepr(value)}` };
