@@ -493,7 +493,7 @@ describe('the share of a key in full storage', () => {
       kinds: {},
       bytes: 1_000_000,
       most: 1_000_000,
-      keys: new Map(Object.entries(keys).map(([key, bytes]) => [key, { bytes, evictable: 0 }])),
+      keys: new Map(Object.entries(keys).map(([key, bytes]) => [key, { bytes, evictable: 0, files: 1 }])),
     });
     const form = async (name: string, fields: Record<string, string> = {}) => {
       const sent = new FormData();
@@ -532,13 +532,24 @@ describe('the share of a key in full storage', () => {
     const made = await send('ben', '/img2img', await form('image', { prompt: 'x' }));
     const { id } = (await made.json()) as Job;
     await api.post(`/jobs/${id}/cancel`, undefined, as('ben'));
-    const keys = new Map([['ben', { bytes: 1_000_000, evictable: 0 }]]);
+    const keys = new Map([['ben', { bytes: 1_000_000, evictable: 0, files: 1 }]]);
     await api.keeper.recordStorage({ kinds: {}, bytes: 1_000_000, most: 1_000_000, keys });
     const refused = [
       await api.post('/workflows/img2img', { inputs: { prompt: 'x', image: `asset:${asset.id}` } }, as('ben')),
       await api.post(`/jobs/${id}/retry`, undefined, as('ben')),
     ];
     for (const answer of refused) expect((await problemOf(answer)).code).toBe('storage_share_exceeded');
+  });
+
+  it('refuses its uploads while it has too many files', async () => {
+    const { api, form, send } = await fullStorage({});
+    const keys = new Map([['anna', { bytes: 1, evictable: 0, files: 1_000_000 }]]);
+    await api.keeper.recordStorage({ kinds: {}, bytes: 1, most: 1_000_000, keys });
+    for (const path of ['/assets', '/workflows/img2img']) {
+      const answer = await send('anna', path, await form('file'));
+      expect([answer.status, (await problemOf(answer)).detail]).toEqual([507, expect.stringMatching(/too many files/)]);
+    }
+    expect((await send('ben', '/assets', await form('file'))).status).toBe(201);
   });
 
   it('refuses to make pictures of its outputs, and counts those that it makes', async () => {

@@ -101,7 +101,7 @@ it('names the checkpoint that a ComfyUI no longer has after a restart', async ()
 
 it('waits while the storage is full and the files of its key use up its share', async () => {
   await announce();
-  const stored = { ada: { bytes: 900, evictable: 0 }, bob: { bytes: 100, evictable: 0 } };
+  const stored = { ada: { bytes: 900, evictable: 0, files: 1 }, bob: { bytes: 100, evictable: 0, files: 1 } };
   await api.keeper.recordStorage({ kinds: {}, bytes: 1000, most: 1000, keys: new Map(Object.entries(stored)) });
   const { id, waiting_for } = await accepted();
   expect(waiting_for?.code).toBe('storage_share');
@@ -111,7 +111,7 @@ it('waits while the storage is full and the files of its key use up its share', 
     kinds: {},
     bytes: 600,
     most: 1000,
-    keys: new Map([['ada', { bytes: 500, evictable: 0 }]]),
+    keys: new Map([['ada', { bytes: 500, evictable: 0, files: 1 }]]),
   });
   expect((await read(id)).waiting_for?.code).toBe('turn');
 });

@@ -1,15 +1,25 @@
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Config } from '@comfy-fleet/config';
 import { newId } from '@comfy-fleet/contracts';
 import { frameName, inputName } from '@comfy-fleet/frames';
+import { BYTES_PER_FILE } from '@comfy-fleet/jobs';
 import { describe, expect, it } from 'vitest';
-import { retain } from '../src/housekeeping/retention.js';
+import { type Retention, retain } from '../src/housekeeping/retention.js';
 import { DAY, HOUR, openHousehold } from './household.js';
 
 const sha = (letter: string) => letter.repeat(64);
 
 const assetOf = (digest: string) =>
   ({ digest, name: inputName(digest), kind: 'image', contentType: 'image/png', bytes: 200_000 }) as const;
+
+/** As if all files had been sent two hours ago. */
+function sentLongAgo(home: Awaited<ReturnType<typeof openHousehold>>, limits: Partial<Config['retention']>): Retention {
+  const since = Date.now() - 2 * HOUR * 1000;
+  const sendersOf: typeof home.keeper.sendersOf = async (digests) =>
+    (await home.keeper.sendersOf(digests)).map((senders) => senders?.map(({ key }) => ({ key, since })));
+  return { ...home.retention(limits), keeper: { ...home.keeper, sendersOf } };
+}
 
 describe('retention with several keys', () => {
   it('deletes no old files of a key within its share when another key uploads', async () => {
@@ -34,9 +44,22 @@ describe('retention with several keys', () => {
     await home.put('derived', `${newId()}_1_w64.png`, 2 * HOUR, 100_000);
     await retain(home.retention({ framesMaxBytes: 1_200_000 }));
     const { storage } = home.ledger;
-    expect(await storage.use('anna')).toEqual({ bytes: 200_000, shareBytes: 400_000, isOver: false });
-    expect(await storage.use('ben')).toEqual({ bytes: 1_200_000, shareBytes: 400_000, isOver: true });
-    expect(await storage.use('carl')).toEqual({ bytes: 100_000, shareBytes: 400_000, isOver: false });
+    expect(await storage.use('anna')).toMatchObject({ bytes: 200_000, shareBytes: 400_000, isOver: false });
+    expect(await storage.use('ben')).toMatchObject({ bytes: 1_200_000, shareBytes: 400_000, isOver: true });
+    expect(await storage.use('carl')).toMatchObject({ bytes: 100_000, shareBytes: 400_000, isOver: false });
+  });
+
+  it('deletes the oldest files of a key that sent too many, so that it can send more', async () => {
+    const home = await openHousehold();
+    const files = [];
+    for (const letter of 'fedcba') files.push(await home.put('inputs', inputName(sha(letter)), 2 * HOUR, 100, 'ben'));
+    for (const [n, name] of files.entries()) {
+      const time = new Date(Date.now() - (9 - n) * HOUR * 1000);
+      await utimes(join(home.dir, 'inputs', name), time, time);
+    }
+    const other = await home.put('inputs', inputName(sha('0')), 2 * DAY, 100, 'anna');
+    await retain(sentLongAgo(home, { jobBytesPerKey: 4 * BYTES_PER_FILE }));
+    expect(await home.files()).toEqual([other, ...files.slice(3).reverse()].map((name) => `inputs/${name}`));
   });
 
   it('divides the available disk space if it is less than FRAMES_MAX_BYTES', async () => {
@@ -61,11 +84,7 @@ describe('retention with several keys', () => {
     // Like an order that names the file.
     await home.ledger.assets.keep('ben', { ...assetOf(sha('a')), filename: null });
     await utimes(join(home.dir, 'inputs', used), tenMinutesAgo, tenMinutesAgo);
-    const retention = home.retention({ framesMaxBytes: 400_000 });
-    const sentAt = Date.now() - 2 * HOUR * 1000;
-    const sendersOf: typeof home.keeper.sendersOf = async (digests) =>
-      (await home.keeper.sendersOf(digests)).map((senders) => senders?.map(({ key }) => ({ key, since: sentAt })));
-    await retain({ ...retention, keeper: { ...home.keeper, sendersOf } });
+    await retain(sentLongAgo(home, { framesMaxBytes: 400_000 }));
     expect(await home.files()).toEqual([`inputs/${open}`, `inputs/${other}`]);
   });
 

@@ -1,7 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
 import type { Holding } from '../src/housekeeping/inventory.js';
-import { createShares } from '../src/housekeeping/shares.js';
+import { createShares, surplusOf } from '../src/housekeeping/shares.js';
 
 type Named = Holding & { readonly name: string };
 
@@ -93,8 +93,27 @@ it('reports the bytes of each key, and how many could still be deleted', () => {
     bytes: 130,
     most: 130,
     keys: new Map([
-      ['a', expect.objectContaining({ bytes: 120, evictable: 40 })],
-      ['b', expect.objectContaining({ bytes: 10, evictable: 10 })],
+      ['a', expect.objectContaining({ bytes: 120, evictable: 40, files: 3 })],
+      ['b', expect.objectContaining({ bytes: 10, evictable: 10, files: 1 })],
     ]),
   });
+});
+
+it('finds the oldest files of keys that sent too many, but no recent one, and none of another key', () => {
+  const holdings = [
+    file('a1', 1, 10, 'a'),
+    file('b', 2, 10, 'b'),
+    file('ab', 3, 10, 'a', 'b'),
+    file('x', 4, 10),
+    file('a2', 5, 10, 'a'),
+    file('a3', 2000, 10, 'a'),
+    file('a4', 6, 10, 'a'),
+  ];
+  const surplus = (most: number) =>
+    [...surplusOf({ holdings, most, isEvictable: ({ modifiedAt }) => modifiedAt < 1000 })].map(
+      (one) => (one as Named).name.split(' ')[0],
+    );
+  expect(surplus(5)).toEqual([]);
+  expect(surplus(3)).toEqual(['a1', 'a2']);
+  expect(surplus(0)).toEqual(['a1', 'b', 'ab', 'a2', 'a4']);
 });

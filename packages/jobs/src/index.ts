@@ -13,7 +13,7 @@ export type { Accepted } from './callers/orders.js';
 export type { FleetFigures } from './figures/figures.js';
 export type { FleetOverview, PoolOverview } from './figures/overview.js';
 export { inspectRedis, type RedisInspection } from './figures/redis-info.js';
-export { LEAST_FILE_BYTES, type StorageInventory, type StorageUse } from './figures/storage.js';
+export { BYTES_PER_FILE, LEAST_FILE_BYTES, type StorageInventory, type StorageUse } from './figures/storage.js';
 export type { Execution } from './history/timeline.js';
 export { createHousekeeper, type Housekeeper, type HousekeeperOptions } from './housekeeping/housekeeper.js';
 export { chooseFetches, MOST_FETCHES } from './models/choose-fetches.js';

@@ -1,7 +1,7 @@
 import { claimNext, pictureFile, until } from '@comfy-fleet/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type Housekeeper, LEAST_FILE_BYTES } from '../src/index.js';
-import { aFrame, type Fleet, nextClaim, openFleet, POOL, succeeded } from './builders.js';
+import { BYTES_PER_FILE, type Housekeeper, LEAST_FILE_BYTES } from '../src/index.js';
+import { aFrame, type Fleet, nextClaim, openFleet, openLedger, POOL, succeeded } from './builders.js';
 import { openHousekeeper } from './housekeepers.js';
 
 const DIGEST = 'ab'.repeat(32);
@@ -21,13 +21,15 @@ beforeEach(async () => {
   keeper = openHousekeeper(fleet);
 });
 
-/** An inventory: the bytes of each key, and how many of them may be deleted. */
-const found = (most: number, keys: Record<string, readonly [bytes: number, evictable: number]>) =>
+/** An inventory: the bytes of each key, how many of them may be deleted, and how many files it has sent. */
+const found = (most: number, keys: Record<string, readonly [bytes: number, evictable: number, files?: number]>) =>
   keeper.recordStorage({
     kinds: {},
     most,
     bytes: Object.values(keys).reduce((sum, [bytes]) => sum + bytes, 0),
-    keys: new Map(Object.entries(keys).map(([key, [bytes, evictable]]) => [key, { bytes, evictable }])),
+    keys: new Map(
+      Object.entries(keys).map(([key, [bytes, evictable, files = 1]]) => [key, { bytes, evictable, files }]),
+    ),
   });
 const use = (key: string) => fleet.ledger.storage.use(key);
 const bytesOf = async (key: string) => (await use(key)).bytes;
@@ -130,6 +132,26 @@ describe('what a key has stored', () => {
   });
 });
 
+it('says when a key has sent as many files as it may have', async () => {
+  const { assets, storage } = await openLedger({
+    url: fleet.url,
+    prefix: fleet.keys.prefix,
+    keyJobBytes: 2 * BYTES_PER_FILE,
+  });
+  const isFull = async () => (await storage.use('a')).hasTooManyFiles;
+  const digests = ['0', '1', '2'].map((digit) => digit.repeat(64));
+  await storage.add('a', { ...FILE, digest: digests[0] as string });
+  await storage.add('a', { ...FILE, digest: digests[0] as string });
+  await storage.add('b', { ...FILE, digest: digests[1] as string });
+  expect(await isFull()).toBe(false);
+  const { asset } = await assets.keep('a', { ...FILE, digest: digests[2] as string });
+  expect(await isFull()).toBe(true);
+  await assets.delete('a', asset.id);
+  expect(await isFull()).toBe(false);
+  await found(1e9, { a: [1000, 0, 2] });
+  expect(await isFull()).toBe(true);
+});
+
 it('keeps the time when a key first sent a file, however often it sends or uses it', async () => {
   const { assets, storage } = fleet.ledger;
   await storage.add('a', FILE);
@@ -155,7 +177,7 @@ it('retires a recently used file for its space, but not while an open job starts
 describe('the share of a key', () => {
   it('is unknown, and no key exceeds it, until the housekeeping has measured the store', async () => {
     await fleet.ledger.storage.add('a', { ...FILE, bytes: 1e15 });
-    expect(await use('a')).toEqual({ bytes: 1e15, shareBytes: null, isOver: false });
+    expect(await use('a')).toMatchObject({ bytes: 1e15, shareBytes: null, isOver: false });
   });
 
   it('is everything for a single key, and equal for all keys that have files', async () => {

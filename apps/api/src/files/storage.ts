@@ -93,7 +93,13 @@ const SHARE_RETRY_SECONDS = 60;
 
 /** Throws storage_share_exceeded while the caller may store no more files. */
 export async function requireStorageShare({ ledger }: WithLedger, { id }: Pick<Caller, 'id'>): Promise<void> {
-  refuseOver(await ledger.storage.use(id));
+  const use = await ledger.storage.use(id);
+  refuseOver(use);
+  if (!use.hasTooManyFiles) return;
+  const detail =
+    'This API key has sent too many files. Delete assets that are no longer needed, or try again later: ' +
+    'files older than an hour are deleted, oldest first.';
+  throw new FleetError('storage_share_exceeded', detail, { retryAfterSeconds: SHARE_RETRY_SECONDS });
 }
 
 function refuseOver({ bytes, shareBytes, isOver }: StorageUse): void {

@@ -1,7 +1,7 @@
 import type { Config } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { inputDigest } from '@comfy-fleet/frames';
-import type { Housekeeper } from '@comfy-fleet/jobs';
+import { BYTES_PER_FILE, type Housekeeper } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import {
   type Holding,
@@ -11,7 +11,7 @@ import {
   type Stores,
   takeInventory,
 } from './inventory.js';
-import { createShares } from './shares.js';
+import { createShares, surplusOf } from './shares.js';
 
 export interface Retention extends Stores {
   readonly keeper: Pick<
@@ -30,15 +30,17 @@ const YOUNG_MS = 60_000;
 const RECENT_MS = 3_600_000;
 /** The part of the volume's space that files may fill: orders are refused until the next run when they fill all of it. */
 const MOST_FULL = 0.9;
+/** The part of the files that a key may have sent which it keeps, so that it can send more until the next run. */
+const KEPT_FILES = 0.75;
 /** No write takes this long: half-written files of this age were left by a process that died. */
 const ABANDONED_MS = 86_400_000;
 
 /**
- * Deletes the oldest jobs of keys with too many, pictures that are too old, and, while pictures take too much space or the
- * volume has too little, the oldest ones of the keys that exceed their share most, but no recent ones, unless there is too
- * little space for the other keys. A job is deleted with all its pictures, its record first: a crash in between leaves
- * files that age out. Files of open jobs stay, and so do those of undelivered webhooks unless space is needed. Safe to run
- * twice, and by several dispatchers at once. Resolves to the number of deleted files.
+ * Deletes the oldest jobs and sent files of keys with too many, pictures that are too old, and, while pictures take too much
+ * space or the volume has too little, the oldest ones of the keys that exceed their share most, but no recent ones, unless
+ * there is too little space for the other keys. A job is deleted with all its pictures, its record first: a crash in between
+ * leaves files that age out. Files of open jobs stay, and so do those of undelivered webhooks unless space is needed. Safe to
+ * run twice, and by several dispatchers at once. Resolves to the number of deleted files.
  */
 export async function retain(context: Retention): Promise<Deleted & { readonly failures: number }> {
   const { keeper, frames, inputs, derived, log } = context;
@@ -141,10 +143,21 @@ async function deleteDue(
     if (holding.kind === 'job') return age > framesMaxAgeSeconds * 1000;
     return age > inputsMaxAgeSeconds * 1000 || holding.isUnowned;
   };
+  const isEvictable = (holding: Holding, recentMs: number): boolean => {
+    if (holding.kind === 'job') return now - holding.modifiedAt > recentMs;
+    // An order may be about to use a recently touched input.
+    return now - holding.sentAt > recentMs && now - holding.modifiedAt > YOUNG_MS;
+  };
+  const surplus = surplusOf({
+    holdings: inventory.holdings,
+    most: (KEPT_FILES * retention.jobBytesPerKey) / BYTES_PER_FILE,
+    isEvictable: (holding) => isEvictable(holding, RECENT_MS),
+  });
   const kept: Holding[] = [];
   for (const holding of inventory.holdings) {
     if (signal.aborted) return;
-    if (!isDue(holding) || !(await remove(holding, { forSpace: false }))) kept.push(holding);
+    const forSpace = surplus.has(holding);
+    if (!(forSpace || isDue(holding)) || !(await remove(holding, { forSpace }))) kept.push(holding);
   }
   const isShared = new Set(kept.flatMap(({ keys }) => keys)).size > 1;
   // Otherwise a key beyond its share would keep the others from storing anything until its files are old enough.
@@ -153,11 +166,7 @@ async function deleteDue(
     holdings: kept,
     bytes: inventory.bytes - done.bytes,
     most: Math.max(0, Math.min(framesMaxBytes, MOST_FULL * capacity)),
-    isEvictable: (holding) => {
-      if (holding.kind === 'job') return now - holding.modifiedAt > recentMs;
-      // An order may be about to use a recently touched input.
-      return now - holding.sentAt > recentMs && now - holding.modifiedAt > YOUNG_MS;
-    },
+    isEvictable: (holding) => isEvictable(holding, recentMs),
   });
   // Subtract the files' sizes instead of measuring, since some volumes free the space only later.
   for (let holding = shares.next(); holding !== undefined; holding = shares.next()) {

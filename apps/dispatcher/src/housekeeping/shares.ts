@@ -26,6 +26,7 @@ export interface Shares {
 interface Account {
   bytes: number;
   evictable: number;
+  files: number;
   /** Oldest first. */
   readonly candidates: Holding[];
 }
@@ -41,9 +42,10 @@ export function createShares({ holdings, bytes, most, isEvictable }: Shared): Sh
     const evictable = isEvictable(holding);
     if (holding.keys.length === 0 && evictable) ownerless.push(holding);
     for (const key of holding.keys) {
-      const account = accounts.get(key) ?? { bytes: 0, evictable: 0, candidates: [] };
+      const account = accounts.get(key) ?? { bytes: 0, evictable: 0, files: 0, candidates: [] };
       accounts.set(key, account);
       account.bytes += holding.bytes;
+      if (holding.kind === 'input') account.files += 1;
       if (!evictable) continue;
       account.evictable += holding.bytes;
       account.candidates.push(holding);
@@ -84,9 +86,34 @@ export function createShares({ holdings, bytes, most, isEvictable }: Shared): Sh
         const account = accounts.get(key);
         if (account === undefined) continue;
         account.evictable -= last.bytes;
-        if (became === 'deleted') account.bytes -= last.bytes;
+        if (became !== 'deleted') continue;
+        account.bytes -= last.bytes;
+        if (last.kind === 'input') account.files -= 1;
       }
     },
     stock: () => ({ bytes: left, most, keys: new Map([...accounts].filter(([, { bytes: own }]) => own > 0)) }),
   };
+}
+
+/**
+ * The sent files of keys with more than `most`, as many as they have too many, oldest first. A file of several keys is among
+ * them only if each has too many.
+ */
+export function surplusOf({
+  holdings,
+  most,
+  isEvictable,
+}: Pick<Shared, 'most' | 'isEvictable'> & {
+  /** Oldest first. */
+  readonly holdings: readonly Holding[];
+}): ReadonlySet<Holding> {
+  const counts = new Map<string, number>();
+  const files = holdings.filter(({ kind, keys }) => kind === 'input' && keys.length > 0);
+  for (const { keys } of files) for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
+  const surplus = files.filter((file) => {
+    if (!file.keys.every((key) => (counts.get(key) ?? 0) > most) || !isEvictable(file)) return false;
+    for (const key of file.keys) counts.set(key, (counts.get(key) ?? 0) - 1);
+    return true;
+  });
+  return new Set(surplus);
 }

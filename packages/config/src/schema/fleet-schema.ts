@@ -91,7 +91,7 @@ export const fleetSchema = {
       'KEY_JOB_BYTES',
       256 * MIB,
       16 * MIB,
-      'Most bytes that the waiting and ended jobs of one API key hold: 2,000 for each job, and those of its texts, graph and extra data, in Redis or in files. More are refused with queue_full; beyond three quarters the oldest ended jobs are deleted, but none of the last ten minutes. A key has at most one asset for each 6 KiB of it',
+      'Most bytes that the waiting and ended jobs of one API key hold: 2,000 for each job, and those of its texts, graph and extra data, in Redis or in files. More are refused with queue_full; beyond three quarters the oldest ended jobs are deleted, but none of the last ten minutes. A key has at most one asset for each 6 KiB of it, and one file that it has sent for each 2,000 bytes',
     ),
     /** How often a job may execute before it fails because ComfyUI loses it. */
     maxAttempts: 3,

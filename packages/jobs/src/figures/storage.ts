@@ -8,6 +8,9 @@ const DAY_MS = 86_400_000;
 /** The least that a stored file counts for, in bytes. */
 export const { LEAST_FILE_BYTES } = LUA_CONSTANTS;
 
+/** A key may have sent one file for each so many of the bytes that its jobs may hold: each has an entry in Redis. */
+export const BYTES_PER_FILE = 2000;
+
 /** What a key has stored. */
 export interface StorageUse {
   readonly bytes: number;
@@ -15,15 +18,22 @@ export interface StorageUse {
   readonly shareBytes: number | null;
   /** The store is nearly full, and the key's files that cannot be deleted fill its share: it may store no more now. */
   readonly isOver: boolean;
+  /** It has sent as many files as a key may have. */
+  readonly hasTooManyFiles: boolean;
 }
 
 /** What keys have stored. Every method fails with `queue_unavailable` while Redis is away. */
-export function createStorage(redis: Redis, keys: Keys, { assetTtlSeconds }: { readonly assetTtlSeconds: number }) {
+export function createStorage(
+  redis: Redis,
+  keys: Keys,
+  { assetTtlSeconds, keyJobBytes }: { readonly assetTtlSeconds: number; readonly keyJobBytes: number },
+) {
   const run = (args: NamedArguments) =>
     orUnavailable(() => runScript(redis, 'storage', keys.storage, keys.prefix, args));
   const use = async (args: NamedArguments): Promise<StorageUse> => {
-    const [bytes, share, isOver] = (await run(args)) as [number, number, number];
-    return { bytes, shareBytes: share < 0 ? null : share, isOver: isOver === 1 };
+    const [bytes, share, isOver, files] = (await run(args)) as [number, number, number, number];
+    const hasTooManyFiles = files >= keyJobBytes / BYTES_PER_FILE;
+    return { bytes, shareBytes: share < 0 ? null : share, isOver: isOver === 1, hasTooManyFiles };
   };
   return {
     use: (key: string) => use({ key, verb: 'use' }),
@@ -56,12 +66,15 @@ interface KeyInventory {
   readonly bytes: number;
   /** How many of these bytes may be deleted to make space for others. */
   readonly evictable: number;
+  /** How many files it has sent. */
+  readonly files: number;
 }
 
 /** Files read in one round trip. */
 const PAGE = 500;
 const STORED = 'stored ';
 const EVICTABLE = 'evictable ';
+const FILES = 'files ';
 
 /** Replaces what the scripts have counted since the last time. */
 export async function recordStorage(redis: Redis, keys: Keys, inventory: StorageInventory): Promise<void> {
@@ -72,9 +85,10 @@ export async function recordStorage(redis: Redis, keys: Keys, inventory: Storage
     kinds: JSON.stringify(kinds),
     keys: inventory.keys.size,
   };
-  for (const [key, { bytes: stored, evictable }] of inventory.keys) {
+  for (const [key, { bytes: stored, evictable, files }] of inventory.keys) {
     fields[`${STORED}${key}`] = stored;
     fields[`${EVICTABLE}${key}`] = evictable;
+    fields[`${FILES}${key}`] = files;
   }
   await redis.multi().del(keys.storage).hset(keys.storage, fields).exec();
 }

@@ -67,6 +67,7 @@ local function give_up(key, digest, bytes)
   if #owned_of(key, digest) > 0 or redis.call('HDEL', senders, key) == 0 then return end
   local is_unowned = redis.call('HLEN', senders) == 0
   add_stored(key, -bytes, not is_unowned)
+  add_files(key, -1)
   if not is_unowned then return end
   redis.call('HSET', senders, UNOWNED, now_ms())
   outlive(senders, usual_life)

@@ -30,5 +30,5 @@ if args.verb == 'derive' and key ~= '' and not is_over then
   add_stored(key, bytes)
 end
 
--- Returns the key's bytes, its share in bytes (-1 if unknown), and 1 if it may store no more now.
-return {stored, share or -1, is_over and 1 or 0}
+-- Returns the key's bytes, its share in bytes (-1 if unknown), 1 if it may store no more now, and how many files it has sent.
+return {stored, share or -1, is_over and 1 or 0, tonumber(redis.call('HGET', storage_key(), 'files ' .. key) or 0)}

@@ -26,6 +26,8 @@ local function add_stored(key, bytes, shared)
   if had ~= has then redis.call('HINCRBY', storage, 'keys', has and 1 or -1) end
   if not shared then redis.call('HINCRBY', storage, 'bytes', change) end
 end
+-- Adds to the number of files that the key has sent.
+local function add_files(key, n) redis.call('HINCRBY', storage_key(), 'files ' .. key, n) end
 -- The field that says since when no key has a file, because the last one deleted it.
 local UNOWNED = ':unowned'
 -- Counts a file for a key that has sent it, for at least `life` ms.
@@ -34,6 +36,7 @@ local function count_file(key, digest, bytes, life)
   redis.call('HDEL', senders, UNOWNED)
   if redis.call('HSETNX', senders, key, now_ms()) == 1 then
     add_stored(key, math.max(LEAST_FILE_BYTES, bytes), redis.call('HLEN', senders) > 1)
+    add_files(key, 1)
   end
   outlive(senders, life)
 end
