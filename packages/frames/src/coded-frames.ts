@@ -27,6 +27,10 @@ export class Bits {
     this.#bytes = bytes;
   }
 
+  /** How many bytes were read, the last one perhaps in part. */
+  get bytesRead(): number {
+    return Math.ceil(this.#at / 8);
+  }
   read(count: number): number {
     let value = 0;
     for (let n = 0; n < count; n += 1) {

@@ -80,10 +80,12 @@ function requireLongLengths(byte: number): void {
   if ((byte & 3) !== 3) throw new Error('it has unit lengths that do not have four bytes');
 }
 
+const HEVC_HEADER_BYTES = 2;
+
 /** Removes the header, and the emulation prevention bytes, which keep start codes out of a unit. */
-function unescaped(unit: Uint8Array, header: number): Bits {
+function unescaped(unit: Uint8Array): Bits {
   const isEscape = (at: number) => unit[at] === 3 && unit[at - 1] === 0 && unit[at - 2] === 0;
-  return new Bits(unit.subarray(0, SIZE_BYTES).filter((_byte, at) => at >= header && !isEscape(at)));
+  return new Bits(unit.subarray(0, SIZE_BYTES).filter((_byte, at) => at >= HEVC_HEADER_BYTES && !isEscape(at)));
 }
 
 const AVC_SPS = 7;
@@ -93,7 +95,7 @@ const AVC_COLOUR_PROFILES: ReadonlySet<number> = new Set([44, 83, 86, 100, 110, 
 /** H.264, 7.3.2.1.1. */
 function avcSize(unit: Uint8Array): CodedFrames | undefined {
   if (((unit[0] ?? 0) & 0x1f) !== AVC_SPS) return undefined;
-  const bits = unescaped(unit, 1);
+  const bits = new Bits(unit.subarray(1, SIZE_BYTES));
   const profile = bits.read(8);
   bits.read(16);
   bits.unsigned();
@@ -111,7 +113,11 @@ function avcSize(unit: Uint8Array): CodedFrames | undefined {
   bits.flag();
   const width = 16 * (bits.unsigned() + 1);
   const rows = 16 * (bits.unsigned() + 1);
-  return { width, height: bits.flag() ? rows : 2 * rows, frames: 0 };
+  const height = bits.flag() ? rows : 2 * rows;
+  // ffmpeg reads a set twice if it has to, with and without emulation prevention bytes, which real ones do not have so early.
+  const read = Buffer.from(unit.subarray(1, 1 + bits.bytesRead));
+  if (read.includes('\0\0')) throw new Error('it has a parameter set that can be read in two ways');
+  return { width, height, frames: 0 };
 }
 
 function skipAvcColours(bits: Bits): void {
@@ -138,7 +144,7 @@ const HEVC_SPS = 33;
 function hevcSize(unit: Uint8Array): CodedFrames | undefined {
   const header = uint16(unit, 0);
   if (header >> 9 !== HEVC_SPS || ((header >> 3) & 0x3f) !== 0) return undefined;
-  const bits = unescaped(unit, 2);
+  const bits = unescaped(unit);
   bits.read(4);
   const sublayers = bits.read(3);
   bits.read(1 + 88 + 8);
