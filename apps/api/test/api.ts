@@ -199,7 +199,7 @@ export async function startApi(
       inputs,
       ledger,
       requireSpace: requireDiskSpace,
-      rewrite: ({ file, copying }) => rewriteMedia(mediaIn(inputs, file), copying),
+      rewrite: ({ file, container }) => rewriteMedia(mediaIn(inputs, file), container),
     }),
     derived: createDerived({
       ...stores,

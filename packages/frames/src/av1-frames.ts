@@ -3,6 +3,7 @@ import { Bits, byteAt, type CodedFrames, larger, ONE_FRAME, type ReadPacket, req
 const AV1_SEQUENCE = 1;
 const AV1_FRAME_HEADER = 3;
 const AV1_FRAME = 6;
+const AV1_REDUNDANT_HEADER = 7;
 
 interface Av1Sequence extends CodedFrames {
   /** Reads whether a frame is shown and whether it has a size of its own. */
@@ -18,6 +19,8 @@ export function av1Reader(): ReadPacket {
     let all: CodedFrames = { ...ONE_FRAME, frames: 0 };
     for (const [type, unit] of av1Units(packet)) {
       if (type === AV1_SEQUENCE) sequence = av1Sequence(new Bits(unit));
+      // dav1d reads these as further frames. No encoder writes them.
+      if (type === AV1_REDUNDANT_HEADER) throw new Error('it has a redundant frame header');
       if (type !== AV1_FRAME_HEADER && type !== AV1_FRAME) continue;
       if (sequence === undefined) throw new Error('it has a frame before the header that states its size');
       const { isShown, hasSize } = sequence.frame(new Bits(unit));

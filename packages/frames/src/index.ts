@@ -28,5 +28,5 @@ export {
   plainName,
 } from './names.js';
 export { openFrameStores } from './open-stores.js';
-export { type Copying, rewriteMedia } from './rewrite-media.js';
+export { type Container, rewriteMedia } from './rewrite-media.js';
 export { signDownload } from './s3/sign-download.js';

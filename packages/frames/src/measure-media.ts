@@ -1,10 +1,10 @@
-import type { InputAudioTrack, InputTrack, InputVideoTrack } from 'mediabunny';
+import type { Input, InputAudioTrack, InputTrack, InputVideoTrack } from 'mediabunny';
 import { type PictureSize, withUnclearShape } from './exif.js';
 import { MediaFault } from './hidden-media.js';
-import type { StoredMedia } from './media-facts.js';
+import { loadMediabunny, type StoredMedia } from './media-facts.js';
 import { packetReader } from './packet-reader.js';
 import { openWhole, packetsOf } from './packets.js';
-import type { Copying } from './rewrite-media.js';
+import type { Container } from './rewrite-media.js';
 import { requireUsualRate, sampleCounter } from './sound-samples.js';
 
 type Picture = Readonly<Record<'width' | 'height' | 'frames', number>>;
@@ -14,7 +14,8 @@ type Sound = Readonly<Record<'seconds' | 'rate' | 'channels', number>>;
 export interface MediaSize {
   readonly picture?: PictureSize;
   readonly sound?: Sound;
-  readonly copying: Copying;
+  /** What `rewriteMedia` may write it into. */
+  readonly container: Container;
 }
 
 /** Limit for all tracks; an hour of Opus has 180,000 packets, which take three seconds. */
@@ -30,24 +31,30 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     const videos = await input.getVideoTracks();
     const sounds = await input.getAudioTracks();
     if (videos.length + sounds.length === 0) throw new Error('it has no tracks');
-    const packets = createPackets(media);
+    const packetsIn = createPackets(media);
     let picture: Picture | undefined;
-    for (const track of videos) picture = most(picture, await pictureOf(track, packets.of(track), maxFrames));
+    for (const track of videos) picture = most(picture, await pictureOf(track, packetsIn(track), maxFrames));
     const rotations = await Promise.all(videos.map((track) => track.getRotation()));
     // Older ComfyUIs do not rotate videos.
     const isUnclear = rotations.some((degrees) => degrees % 180 !== 0);
     let sound: Sound | undefined;
-    for (const track of sounds) sound = most(sound, await soundOf(track, packets.of(track)));
-    const codecs = await Promise.all(videos.map((track) => track.getCodec()));
-    const isVp8 = codecs.length > 0 && codecs.every((codec) => codec === 'vp8');
+    for (const track of sounds) sound = most(sound, await soundOf(track, packetsIn(track)));
     return {
       ...(picture && { picture: withUnclearShape(picture, isUnclear) }),
       ...(sound && { sound }),
-      copying: { extension: isVp8 ? 'mkv' : 'mov', packetBytes: packets.bytes() },
+      container: await containerOf(input, videos),
     };
   } finally {
     input.dispose();
   }
+}
+
+async function containerOf(input: Input, videos: readonly InputVideoTrack[]): Promise<Container> {
+  const { MATROSKA, WEBM } = await loadMediabunny();
+  const format = await input.getFormat();
+  const codecs = await Promise.all(videos.map((track) => track.getCodec()));
+  // ffmpeg changes ProRes when it reads it of Matroska, and looks for other packets if that fails.
+  return (format === MATROSKA || format === WEBM) && !codecs.includes('prores') ? 'mkv' : 'mov';
 }
 
 /** The larger of each pair of numbers. */
@@ -71,7 +78,7 @@ function createPackets(media: StoredMedia) {
       yield data;
     }
   }
-  return { of, bytes: () => bytes };
+  return of;
 }
 
 async function pictureOf(track: InputVideoTrack, packets: AsyncIterable<Uint8Array>, maxFrames: number) {

@@ -2,7 +2,6 @@ import { Transform, Writable } from 'node:stream';
 import type {
   AudioCodec,
   EncodedPacket,
-  Input,
   InputAudioTrack,
   InputVideoTrack,
   Output,
@@ -13,16 +12,12 @@ import { refuseHiddenMedia } from './hidden-media.js';
 import { loadMediabunny, type StoredMedia } from './media-facts.js';
 import { openWhole, packetsOf } from './packets.js';
 
-/** How a video or a sound is copied. */
-export interface Copying {
-  /** QuickTime holds all codecs that can be measured, but ComfyUI cannot save VP8 of it, only of Matroska. */
-  readonly extension: 'mov' | 'mkv';
-  /** How many bytes all packets have. */
-  readonly packetBytes: number;
-}
+/**
+ * The container of a copy, which is also its extension: Matroska for what came in it, since ComfyUI may copy the packets into an
+ * MP4 otherwise, and QuickTime for all else, since it holds all codecs that can be measured.
+ */
+export type Container = 'mkv' | 'mov';
 
-/** The header of the media data: their length with the header, their name, and space for a length of eight bytes. */
-const DATA_HEADER_BYTES = 16;
 /** ffmpeg chooses a format by the first 2048 bytes if these are clear. */
 const PROBED_BYTES = 2048;
 
@@ -31,43 +26,20 @@ const PROBED_BYTES = 2048;
  * Leaves out subtitles, covers and other metadata. Throws for packets that cannot be written so, and MediaFault if ffmpeg
  * would take the result for another medium.
  */
-export async function* rewriteMedia(media: StoredMedia, copying: Copying): AsyncGenerator<Uint8Array> {
-  const input = await openWhole(media);
-  try {
-    yield* copying.extension === 'mkv' ? matroska(input) : quickTime(input, copying);
-  } finally {
-    input.dispose();
-  }
-}
-
-/** Holds the file in memory: mediabunny writes at its beginning when all else is written. */
-async function* matroska(input: Input): AsyncGenerator<Uint8Array> {
-  const { BufferTarget, MkvOutputFormat, Output } = await loadMediabunny();
-  const target = new BufferTarget();
-  await copyTracks(input, new Output({ format: new MkvOutputFormat(), target }));
-  const file = Buffer.from(target.buffer ?? new ArrayBuffer());
-  refuseHiddenMedia(file.subarray(0, PROBED_BYTES));
-  yield file;
-}
-
-async function* quickTime(input: Input, { packetBytes }: Copying): AsyncGenerator<Uint8Array> {
-  const { MovOutputFormat, Output, StreamTarget } = await loadMediabunny();
-  let [at, start, dataHeader] = [0, Buffer.alloc(0), Buffer.alloc(0)];
+export async function* rewriteMedia(media: StoredMedia, container: Container): AsyncGenerator<Buffer> {
+  const changes = await changesOf(media, container);
+  let [at, changed, start] = [0, 0, Buffer.alloc(0)];
   const file = new Transform({
     writableObjectMode: true,
     transform({ data, position }: StreamTargetChunk, _encoding, done) {
+      if (position < at) return done(); // a change, which was made before
       try {
         const bytes = Buffer.from(data);
-        if (at === 0) {
-          dataHeader = bytes.subarray(-DATA_HEADER_BYTES, -8);
-          dataHeader.writeUInt32BE(DATA_HEADER_BYTES + packetBytes);
-        }
-        // At the end, mediabunny writes the header again, with the length.
-        if (position < at) {
-          if (!bytes.equals(dataHeader)) throw new Error('its packets cannot be written as they are');
-          return done();
-        }
         at += bytes.length;
+        for (let next = changes[changed]; next !== undefined && next.position < at; next = changes[changed]) {
+          bytes.set(next.data, next.position - position);
+          changed += 1;
+        }
         if (start.length < PROBED_BYTES) {
           start = Buffer.concat([start, bytes]);
           refuseHiddenMedia(start);
@@ -78,9 +50,7 @@ async function* quickTime(input: Input, { packetBytes }: Copying): AsyncGenerato
       }
     },
   });
-  const format = new MovOutputFormat({ fastStart: false });
-  const output = new Output({ format, target: new StreamTarget(Writable.toWeb(file)) });
-  const writing = copyTracks(input, output).catch((error: Error) => file.destroy(error));
+  const writing = copyTo(Writable.toWeb(file), media, container).catch((error: Error) => file.destroy(error));
   try {
     yield* file;
   } finally {
@@ -89,12 +59,36 @@ async function* quickTime(input: Input, { packetBytes }: Copying): AsyncGenerato
   }
 }
 
-async function copyTracks(input: Input, output: Output): Promise<void> {
-  const videos = await Promise.all((await input.getVideoTracks()).map((track) => copyVideo(track, output)));
-  const sounds = await Promise.all((await input.getAudioTracks()).map((track) => copySound(track, output)));
-  await output.start();
-  await addInOrder([...videos, ...sounds]);
-  await output.finalize();
+/** What mediabunny later changes in a file, such as lengths, in the order of the file. So each file is written twice. */
+async function changesOf(media: StoredMedia, container: Container): Promise<readonly StreamTargetChunk[]> {
+  const changes: StreamTargetChunk[] = [];
+  let end = 0;
+  const write = (chunk: StreamTargetChunk) => {
+    if (chunk.position < end) changes.push(chunk);
+    end = Math.max(end, chunk.position + chunk.data.length);
+  };
+  await copyTo(new WritableStream({ write }), media, container);
+  return changes.sort((one, other) => one.position - other.position);
+}
+
+async function copyTo(
+  target: WritableStream<StreamTargetChunk>,
+  media: StoredMedia,
+  container: Container,
+): Promise<void> {
+  const { MkvOutputFormat, MovOutputFormat, Output, StreamTarget } = await loadMediabunny();
+  const input = await openWhole(media);
+  try {
+    const format = container === 'mkv' ? new MkvOutputFormat() : new MovOutputFormat({ fastStart: false });
+    const output = new Output({ format, target: new StreamTarget(target) });
+    const videos = await Promise.all((await input.getVideoTracks()).map((track) => copyVideo(track, output)));
+    const sounds = await Promise.all((await input.getAudioTracks()).map((track) => copySound(track, output)));
+    await output.start();
+    await addInOrder([...videos, ...sounds]);
+    await output.finalize();
+  } finally {
+    input.dispose();
+  }
 }
 
 /** A track that is being copied. */

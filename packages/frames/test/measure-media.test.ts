@@ -3,6 +3,7 @@ import {
   EncodedAudioPacketSource,
   type EncodedPacket,
   EncodedVideoPacketSource,
+  MkvOutputFormat,
   type OutputFormat,
   type VideoCodec,
   type VideoTrackMetadata,
@@ -145,6 +146,7 @@ describe('a video', () => {
       'can be read in two ways',
       AVC_SMALL,
     ],
+    ['with redundant frame headers', 'av1', 'av01.0.00M.08', [`${AV1_SMALL}3a0180`], 'redundant frame header'],
     ['with too many units', 'avc', 'avc1.64000a', ['00000000'.repeat(501)], 'packet with too many units', AVC_SMALL],
     [
       'with short lengths',
@@ -191,6 +193,11 @@ describe('a video', () => {
       file.writeUInt32BE(file.indexOf(packet, 'hex'), file[find]('stco') + 12);
     }
     await expect(measured(file)).rejects.toThrow('has packets that overlap');
+  });
+
+  it('has ProRes of Matroska copied into QuickTime, since ffmpeg changes its packets in Matroska', async () => {
+    const file = await videoOf('prores', 'apch', [PRORES], undefined, new MkvOutputFormat());
+    expect(await measureMedia(storedMedia(file), 1)).toMatchObject({ container: 'mov', picture: { frames: 1 } });
   });
 
   it('cannot measure a video of PNG pictures, whose sizes can differ from the stated size', async () => {

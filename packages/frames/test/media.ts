@@ -18,7 +18,7 @@ export function storedMedia(content: Buffer): StoredMedia {
 }
 
 export async function measured(content: Buffer, maxFrames = 1000) {
-  const { copying: _copying, ...size } = await measureMedia(storedMedia(content), maxFrames);
+  const { container: _container, ...size } = await measureMedia(storedMedia(content), maxFrames);
   return size;
 }
 

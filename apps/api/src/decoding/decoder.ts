@@ -14,7 +14,7 @@ let opened: Promise<FrameStores> | undefined;
 process.on('message', (message: FramesSettings | Order | Rewriting) => {
   // It only reads, so it needs no name of its own.
   if ('store' in message) opened = openFrameStores(message, { owner: 'decoder' });
-  else if ('copying' in message) {
+  else if ('container' in message) {
     rewrite(message).then(
       () => process.exit(),
       () => process.exit(1),
@@ -32,9 +32,9 @@ setInterval(() => {
 const [parent, maxBytes] = process.argv.slice(2).map(Number);
 new Worker(WATCHDOG, { eval: true, workerData: { parent, maxBytes } });
 
-async function rewrite({ file, copying }: Rewriting): Promise<void> {
+async function rewrite({ file, container }: Rewriting): Promise<void> {
   const { inputs } = await stores();
-  await pipeline(rewriteMedia(mediaIn(inputs, file), copying), process.stdout);
+  await pipeline(rewriteMedia(mediaIn(inputs, file), container), process.stdout);
 }
 
 async function stores(): Promise<FrameStores> {

@@ -1,6 +1,6 @@
 import { FleetError, type InputFile } from '@comfy-fleet/contracts';
 import {
-  type Copying,
+  type Container,
   type FrameStore,
   frameTypeOf,
   isTurned,
@@ -33,7 +33,7 @@ export interface Measured extends LoadedMedia {
   /** Why nodes must not load it. */
   readonly fault?: string;
   /** For a video or a sound that could be measured. */
-  readonly copying?: Copying;
+  readonly container?: Container;
 }
 
 /**

@@ -1,11 +1,11 @@
 import type { InputFile } from '@comfy-fleet/contracts';
-import type { Copying } from '@comfy-fleet/frames';
+import type { Container } from '@comfy-fleet/frames';
 import { type ChildOptions, startChild, Undecodable } from './children.js';
 
 /** What a decoder is to copy. */
 export interface Rewriting {
   readonly file: InputFile;
-  readonly copying: Copying;
+  readonly container: Container;
 }
 
 /** Rewrites a video or a sound in the input store; see `rewriteMedia`. Yields the new file. Throws Undecodable. */

@@ -40,9 +40,9 @@ export function createFileRewrites({ rewrite, decoding, inputs, ledger, requireS
   return async (key, rewriting, signal) => {
     await requireSpace();
     await requireStorageShare({ ledger }, { id: key });
-    const { file, copying } = rewriting;
-    const digest = hash('sha256', `${copying.extension} ${inputDigest(file.name)}`);
-    const name = inputName(digest, copying.extension);
+    const { file, container } = rewriting;
+    const digest = hash('sha256', `${container} ${inputDigest(file.name)}`);
+    const name = inputName(digest, container);
     const inTurn = async () => (await kept(name)) ?? (await write(name, rewriting, signal));
     const bytes = (await kept(name)) ?? (await decoding(key, inTurn, { signal }));
     await ledger.storage.add(key, { digest, bytes });

@@ -185,9 +185,9 @@ export async function withRewrittenFiles(
 ): Promise<ResolvedRequest> {
   const inputs = { ...request.inputs };
   for (const [input, file] of filesOf(request)) {
-    const copying = measured.get(input)?.copying;
-    if (copying === undefined || file.copyOf !== undefined) continue;
-    inputs[input] = await rewriteFile(caller.id, { file, copying }, signal).catch((error: unknown) => {
+    const container = measured.get(input)?.container;
+    if (container === undefined || file.copyOf !== undefined) continue;
+    inputs[input] = await rewriteFile(caller.id, { file, container }, signal).catch((error: unknown) => {
       if (!(error instanceof Undecodable)) throw error;
       throw fieldError('validation_failed', pointers.input(input), notOneMedium(error.why));
     });
