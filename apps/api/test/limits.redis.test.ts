@@ -438,6 +438,16 @@ describe('max_gpu_seconds_per_day', () => {
     expect((await batch(2)).status).toBe(202);
   });
 
+  it('lets accepted jobs wait for the next day if others took longer than expected', async () => {
+    const api = await open({ max_gpu_seconds_per_day: 10 });
+    await submit(api, 'anna');
+    await executed(api, 1000);
+    await submit(api, 'anna');
+    const waiting = (await (await submit(api, 'anna')).json()) as Job;
+    await executed(api, 9000);
+    expect(await api.ledger.jobs.get(waiting.id)).toMatchObject({ isOverGpuLimit: true });
+  });
+
   it('shows the expected time of waiting jobs in GET /usage, separately from the time spent', async () => {
     const api = await open({ max_gpu_seconds_per_day: 10 });
     await submit(api, 'anna');

@@ -32,6 +32,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, place: Partial<JobSnapshot> 
     ahead: 3,
     isHeldBack: false,
     isOverStorage: false,
+    isOverGpuLimit: false,
     isHeldAfterKill: false,
     restsUntil: null,
     lastEventId: '0-0',
@@ -193,6 +194,13 @@ describe('a waiting job waits', () => {
     expect(said(aSnapshot({ promptId: 'p' }, { isOverStorage: true }))).toMatchObject({ code: 'turn' });
   });
 
+  it('for the next day once its key has used up its GPU time, unless it needs none', () => {
+    const place = { isOverGpuLimit: true };
+    expect(said(aSnapshot({}, place))).toMatchObject({ code: 'gpu_limit' });
+    expect(said(aSnapshot({ reusedFrom: '019e' }, place))).toMatchObject({ code: 'turn' });
+    expect(said(aSnapshot({ promptId: 'p' }, place))).toMatchObject({ code: 'turn' });
+  });
+
   it('for its next attempt, with the error that it follows', () => {
     const place = { restsUntil: RESTS_UNTIL };
     expect(said(aSnapshot({ retriedAfter: 'gpu_failed' }, place))).toEqual({
@@ -219,9 +227,10 @@ describe('a waiting job waits', () => {
   });
 
   it('for the first reason that applies, in the order of the codes', () => {
-    const held = { isHeldBack: true, isOverStorage: true, restsUntil: RESTS_UNTIL };
+    const held = { isHeldBack: true, isOverStorage: true, isOverGpuLimit: true, restsUntil: RESTS_UNTIL };
     const all = aSnapshot({ ooms: 2, retriedAfter: 'gpu_failed' }, held);
     const up = overview([FULL]);
+    const unlimited = { isHeldBack: false, isOverStorage: false, isOverGpuLimit: false };
     const told = [
       said(all, { overview: overview([], { fleet: HALT }) }),
       said(all, { overview: overview([]) }),
@@ -232,6 +241,7 @@ describe('a waiting job waits', () => {
       said({ ...all, record: { ...all.record, ooms: 0 } }),
       said({ ...all, record: { ...all.record, ooms: 0 }, isHeldBack: false }),
       said({ ...all, record: { ...all.record, ooms: 0 }, isHeldBack: false, isOverStorage: false }),
+      said({ ...all, record: { ...all.record, ooms: 0 }, ...unlimited }),
       said(aSnapshot()),
     ];
     expect(told.map((wait) => wait?.code)).toEqual(WAIT_CODES);

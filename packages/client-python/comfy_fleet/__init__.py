@@ -66,6 +66,7 @@ WaitCode = Literal[
     "storage",
     "running_limit",
     "storage_share",
+    "gpu_limit",
     "retry",
     "turn",
 ]

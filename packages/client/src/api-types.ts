@@ -28,7 +28,7 @@ export interface JobProgress {
  */
 export interface WaitingFor {
   /**
-   * The first reason that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its pool is up and takes jobs. `missing`: no instance that is up has what it needs. `models`: no instance that is up has its models yet, but hosts can fetch them. `memory`: it ran out of memory twice and waits for another GPU with as much memory. `storage`: no worker can store files. `running_limit`: its API key has the most jobs that workers may hold for it. `storage_share`: the storage is full, and the API key uses its whole share. `retry`: it is retried after a delay. `turn`: other jobs come first.
+   * The first reason that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its pool is up and takes jobs. `missing`: no instance that is up has what it needs. `models`: no instance that is up has its models yet, but hosts can fetch them. `memory`: it ran out of memory twice and waits for another GPU with as much memory. `storage`: no worker can store files. `running_limit`: its API key has the most jobs that workers may hold for it. `storage_share`: the storage is full, and the API key uses its whole share. `gpu_limit`: the API key has used up its GPU time of today (UTC). `retry`: it is retried after a delay. `turn`: other jobs come first.
    */
   code:
     | 'paused'
@@ -39,6 +39,7 @@ export interface WaitingFor {
     | 'storage'
     | 'running_limit'
     | 'storage_share'
+    | 'gpu_limit'
     | 'retry'
     | 'turn';
   /**

@@ -10,7 +10,9 @@ export const keyLimitsSchema = named('KeyLimits', {
   jobs_waiting: most('Jobs that wait for a worker.'),
   jobs_running: most('Jobs held by workers; further jobs are accepted and wait.'),
   upload_bytes_per_day: most('Bytes of files that it sends in a day (UTC).'),
-  max_gpu_seconds_per_day: most('GPU time in a day (UTC), including the expected time of its open jobs.'),
+  max_gpu_seconds_per_day: most(
+    'GPU time in a day (UTC), including the expected time of its open jobs. When it is used up, they wait for the next day.',
+  ),
   max_gpu_seconds: most('Longest execution of one job.'),
   max_steps: most('Sampling steps of one job.'),
   max_size: most('Width and height of its pictures.'),

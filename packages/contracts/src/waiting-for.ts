@@ -12,6 +12,7 @@ export const WAIT_CODES = [
   'storage',
   'running_limit',
   'storage_share',
+  'gpu_limit',
   'retry',
   'turn',
 ] as const;
@@ -48,6 +49,7 @@ export const waitingForSchema = named('WaitingFor', {
       '`storage`: no worker can store files.',
       '`running_limit`: its API key has the most jobs that workers may hold for it.',
       '`storage_share`: the storage is full, and the API key uses its whole share.',
+      '`gpu_limit`: the API key has used up its GPU time of today (UTC).',
       '`retry`: it is retried after a delay.',
       '`turn`: other jobs come first.',
     ].join(' '),

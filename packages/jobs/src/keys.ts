@@ -67,8 +67,8 @@ const FLEET_KEYS = {
    */
   keysToServe: 'keys-to-serve:<pool>',
   /**
-   * Set: API keys at a limit | a key while it has a waiting job, and either is at its limit of jobs in work or its
-   * files fill its share of the storage
+   * Set: API keys at a limit | a key while it has a waiting job, and is at its limit of jobs in work, has no GPU time left
+   * for today, or its files fill its share of the storage
    */
   keysAtLimit: 'keys-at-limit:<pool>',
   /** Sorted set: job ids by sequence, see scheduling/waiting.lua | an id while its job waits for its first claim */
@@ -140,8 +140,8 @@ const FLEET_KEYS = {
   senders: 'senders:<digest>',
   /**
    * Hash: `bytes` of all files, `most` bytes allowed, how many `keys` have files, files and bytes of all `kinds` as
-   * JSON; for each API key, `stored <key>` bytes and how many of them are `evictable <key>`, to make space for others |
-   * forever: each housekeeping run rewrites it
+   * JSON; for each API key, `stored <key>` bytes, how many of them are `evictable <key>`, to make space for others, and the
+   * number of sent `files <key>` | forever: each housekeeping run rewrites it
    */
   storage: 'storage',
   /** String: id of the key's asset that was last sent under this path | as the asset */
@@ -172,6 +172,8 @@ const FLEET_KEYS = {
   jobBytes: 'job-bytes:<key>',
   /** Hash: counters of what the key used and sent that day | 100 days */
   usage: 'usage:<key>:<day>',
+  /** Hash: API key → ms of GPU time that it may use a day | until an order of the key without such a limit */
+  gpuLimits: 'gpu-limits',
   /**
    * Hash: `<pool> <API key>` → ms of GPU time in this minute, ` <API key>` → the weight of the key; minutes are counted
    * since 1970 | two hours

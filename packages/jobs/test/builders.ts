@@ -64,8 +64,8 @@ export function aJob({ request, ...overrides }: JobOverrides = {}): NewJob {
 
 /** An order of one job. */
 export function anOrder(overrides: OrderOverrides = {}): NewOrder {
-  const { key = 'anonymous', weight = 1, mostWaiting, reserved, mostTaken, idempotency, ...job } = overrides;
-  return { jobs: [aJob(job)], caller: key, weight, mostWaiting, reserved, mostTaken, idempotency };
+  const { key = 'anonymous', weight = 1, mostWaiting, reserved, mostTaken, mostGpuMs, idempotency, ...job } = overrides;
+  return { jobs: [aJob(job)], caller: key, weight, mostWaiting, reserved, mostTaken, mostGpuMs, idempotency };
 }
 
 export function aFrame(jobId: string, n = 1): OutputRecord {

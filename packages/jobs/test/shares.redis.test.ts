@@ -1,4 +1,4 @@
-import { claimNext } from '@comfy-fleet/testing';
+import { claimNext, until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import type { Loss, Outcome } from '../src/index.js';
 import { failed, nextClaim, openFleet, POOL, startNext } from './builders.js';
@@ -132,4 +132,37 @@ it('forgets GPU time after two hours', async () => {
     expect(life).toBeGreaterThan(60 * MINUTE);
     expect(life).toBeLessThanOrEqual(120 * MINUTE);
   }
+});
+
+it('holds back the jobs of a key that has used up its GPU time of the day, until the next day', async () => {
+  const { fleet } = await open();
+  const keeper = openHousekeeper(fleet);
+  const source = await fleet.claims();
+  const order = { key: 'a', mostGpuMs: 5000 };
+  await fleet.submit(order);
+  const { id } = (await fleet.submit(order)).record;
+  const other = await fleet.submit({ key: 'b' });
+  const first = await nextClaim(source);
+  expect(first.record.key).toBe('a');
+  await first.finish(after(5000));
+  expect(await fleet.get(id)).toMatchObject({ isOverGpuLimit: true, isHeldBack: false });
+  expect(await fleet.get(other.record.id)).toMatchObject({ isOverGpuLimit: false });
+  expect((await nextClaim(source)).record.id).toBe(other.record.id);
+  expect(await claimNext(source)).toBeUndefined();
+  await keeper.sweep();
+  expect(await fleet.redis.smembers(fleet.keys.keysAtLimit(POOL))).toEqual(['a']);
+
+  // As if a day had passed.
+  for (const name of await fleet.redis.keys(fleet.keys.usage('a', '*'))) await fleet.redis.del(name);
+  expect(await fleet.get(id)).toMatchObject({ isOverGpuLimit: false });
+  await keeper.sweep();
+  const next = await until('the job is claimed', () => claimNext(source));
+  expect(next.record.id).toBe(id);
+});
+
+it('holds back no jobs of a key that has no limit of GPU time any more', async () => {
+  const { fleet } = await open();
+  const source = await fleet.claims();
+  for (const mostGpuMs of [1, 1, undefined]) await fleet.submit({ key: 'a', mostGpuMs });
+  for (let n = 0; n < 3; n += 1) await (await nextClaim(source)).finish(after(1000));
 });

@@ -133,19 +133,25 @@ export async function submitJobs(
       mostWaiting: caller.limits?.jobs_waiting,
       reserved: caller.limits && deps.config.access.keyLimits.jobsReserved,
       mostTaken: caller.limits?.jobs_running,
+      mostGpuMs: gpuMsOf(caller),
       idempotency,
     });
     return jobs.some(({ reuse }) => reuse !== undefined) ? withReusedOutputs(deps, accepted, request) : accepted;
   });
 }
 
+function gpuMsOf({ limits }: Caller): number | undefined {
+  const seconds = limits?.max_gpu_seconds_per_day;
+  return seconds === undefined ? undefined : seconds * 1000;
+}
+
 /** Throws gpu_limit_reached if the jobs before the last new one are expected to use up the key's GPU time for today. */
-async function requireGpuTime({ ledger }: Deps, { id, limits }: Caller, jobs: number): Promise<void> {
-  const most = limits?.max_gpu_seconds_per_day;
+async function requireGpuTime({ ledger }: Deps, caller: Caller, jobs: number): Promise<void> {
+  const most = gpuMsOf(caller);
   if (most === undefined) return;
-  const { spentMs, expectedMs, usualMs } = (await ledger.accounts.quotaStatus(id)).gpu;
-  if (spentMs + expectedMs + (jobs - 1) * usualMs < most * 1000) return;
-  const detail = `This API key may use ${most} seconds of GPU time a day (UTC). Its jobs of today, open ones and these will take longer.`;
+  const { spentMs, expectedMs, usualMs } = (await ledger.accounts.quotaStatus(caller.id)).gpu;
+  if (spentMs + expectedMs + (jobs - 1) * usualMs < most) return;
+  const detail = `This API key may use ${most / 1000} seconds of GPU time a day (UTC). Its jobs of today, open ones and these will take longer.`;
   throw new FleetError('gpu_limit_reached', detail, { retryAfterSeconds: secondsToMidnight() });
 }
 

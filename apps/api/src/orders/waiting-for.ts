@@ -212,6 +212,7 @@ function heldByItself({
   ahead,
   isHeldBack,
   isOverStorage,
+  isOverGpuLimit,
   isHeldAfterKill,
   restsUntil,
 }: JobSnapshot): WaitingFor {
@@ -227,6 +228,9 @@ function heldByItself({
     return { code: 'storage_share', detail };
   }
   if (record.reusedFrom !== null) return turn(`It will have the outputs of the job ${record.reusedFrom}.`);
+  if (isOverGpuLimit && !mayBeSubmitted) {
+    return { code: 'gpu_limit', detail: 'Its API key has used up its GPU time of today (UTC). It continues tomorrow.' };
+  }
   if (restsUntil !== null) return retry(record, restsUntil);
   if (mayBeSubmitted) return turn('A worker gave it back; the next one looks for its prompt in ComfyUI.');
   if (isHeldAfterKill) {

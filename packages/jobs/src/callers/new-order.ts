@@ -52,6 +52,8 @@ export interface NewOrder {
   readonly reserved?: number | undefined;
   /** Maximum number of jobs of the caller in work. The others are held back until one ends. */
   readonly mostTaken?: number | undefined;
+  /** GPU time of a day (UTC) after which jobs of the caller, also those of earlier orders, are held back until the next day. */
+  readonly mostGpuMs?: number | undefined;
   /** The order is created once, no matter how often it is sent with the same key. */
   readonly idempotency?: { readonly digest: string; readonly fingerprint: string } | undefined;
 }
@@ -75,6 +77,7 @@ export function orderArguments(order: NewOrder, bounds: OrderBounds, sources: re
     remember: bounds.idempotencyTtlSeconds * 1000,
     most_waiting: order.mostWaiting,
     most_taken: order.mostTaken,
+    most_gpu_ms: order.mostGpuMs,
     most_open: bounds.maxOpenJobs,
     reserved: order.reserved ?? 0,
     // How many bytes the jobs will hold, and the most that all jobs of the key may hold.

@@ -173,6 +173,8 @@ local function make()
   for _, index in ipairs({jobs_of_key(caller), listed_of_key(caller), job_bytes_key(caller)}) do
     outlive(index, ended_life + INDEX_EXTRA_MS)
   end
+  if order.most_gpu_ms then redis.call('HSET', gpu_limits_key(), caller, order.most_gpu_ms)
+  else redis.call('HDEL', gpu_limits_key(), caller) end
   redis.call('HINCRBY', usage_key(caller, day), 'jobs', #ids)
   redis.call('PEXPIRE', usage_key(caller, day), USAGE_LIFE_MS)
   if order.digest then

@@ -94,6 +94,8 @@ export interface QueuePlace {
   readonly isHeldBack: boolean;
   /** The files of its key fill the key's share of the storage. */
   readonly isOverStorage: boolean;
+  /** Its key has used up its GPU time of today. */
+  readonly isOverGpuLimit: boolean;
   /** It is the key's own graph, and these are held back because they killed an instance. */
   readonly isHeldAfterKill: boolean;
   /** When its delay ends and it may be claimed, in ms since 1970; null if it has no delay. */
@@ -105,6 +107,7 @@ export const NO_PLACE: QueuePlace = {
   ahead: null,
   isHeldBack: false,
   isOverStorage: false,
+  isOverGpuLimit: false,
   isHeldAfterKill: false,
   restsUntil: null,
 };
@@ -230,6 +233,7 @@ export function parseSnapshot(reply: unknown): JobSnapshot | undefined {
     ahead: ahead < 0 ? null : ahead,
     isHeldBack: heldBack === 1,
     isOverStorage: heldBack === 2,
+    isOverGpuLimit: heldBack === 4,
     isHeldAfterKill: heldBack === 3,
     restsUntil: restsUntil === 0 ? null : restsUntil,
   };

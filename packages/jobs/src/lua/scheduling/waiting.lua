@@ -6,6 +6,7 @@ it. An affinity queue is called `<level>|<affinity key>|<key>`.
 --- @include "constants"
 --- @include "scheduling/virtual-time"
 --- @include "shared/storage"
+--- @include "shared/gpu-limit"
 --- @include "queue/work-items"
 --- @include "shared/job"
 
@@ -27,7 +28,8 @@ local function has_most_in_work(key, most_taken)
   most_taken = tonumber(most_taken or nil)
   return most_taken and redis.call('SCARD', taken_of_key(key)) >= most_taken
 end
--- Stops serving a key until one of its jobs ends, or until its files no longer fill its share of the storage.
+-- Stops serving a key until one of its jobs ends, or until its files no longer fill its share of the storage and it has GPU
+-- time left.
 local function stop_serving(pool, key)
   redis.call('ZREM', keys_to_serve_key(pool), key)
   if redis.call('EXISTS', affinity_queues_key(pool, key)) == 1 then redis.call('SADD', keys_at_limit_key(pool), key) end
@@ -83,9 +85,9 @@ local function return_to_waiting()
   redis.call('HINCRBY', schedule_key(pool), 'removed ' .. key, -1)
   join_waiting(pool, id, key, get('sequence'), get('signature'), get('affinity'), get('most_taken'))
 end
--- Whether the key has as many jobs in work as it may, or its files fill its share of the storage.
+-- Whether the key has as many jobs in work as it may, its files fill its share of the storage, or it has no GPU time left.
 local function is_at_limit(key, most_taken)
-  return has_most_in_work(key, most_taken) or is_over_storage(key)
+  return has_most_in_work(key, most_taken) or is_over_storage(key) or has_used_gpu_time(key)
 end
 local function count_waiting(pool, key)
   local counts = redis.call('HMGET', schedule_key(pool), 'arrived ' .. key, 'removed ' .. key)

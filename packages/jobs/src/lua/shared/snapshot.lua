@@ -50,13 +50,13 @@ local function jobs_ahead(pool, key, sequence, prompt)
 end
 -- Returns: about how many jobs will be claimed before this one (-1 if it does not wait); 1 if its key has as many jobs in
 -- work as it may, 2 if the key's files fill its share of the storage, 3 if own graphs of the key are held back after a
--- kill; until when its work item is delayed (ms since 1970, or 0).
+-- kill, 4 if the key has used up its GPU time of today; until when its work item is delayed (ms since 1970, or 0).
 local function place_in_queue()
   local phase, pool, key, sequence, prompt, most_taken, workflow =
     unpack(redis.call('HMGET', record, 'phase', 'pool', 'key', 'sequence', 'prompt_id', 'most_taken', 'workflow'))
   if phase ~= WAITING then return {-1, 0, 0} end
   local is_full = most_taken and redis.call('SCARD', taken_of_key(key)) >= tonumber(most_taken)
-  local held_back = is_full and 1 or is_over_storage(key) and 2
+  local held_back = is_full and 1 or is_over_storage(key) and 2 or has_used_gpu_time(key) and 4
     or workflow == 'graph' and are_graphs_held_back(key) and 3 or 0
   return {jobs_ahead(pool, key, sequence, prompt), held_back, delayed_until(pool, id)}
 end
