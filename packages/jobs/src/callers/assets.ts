@@ -75,7 +75,7 @@ const MOST_SCANNED = 1000;
  * `queue_unavailable` while Redis is away.
  */
 export function createAssets(redis: Redis, keys: Keys, { assetTtlSeconds, keyJobBytes }: AssetBounds) {
-  const run = (verb: 'keep' | 'find' | 'use' | 'delete', id: string, args: NamedArguments) =>
+  const run = (verb: 'keep' | 'find' | 'names' | 'use' | 'delete', id: string, args: NamedArguments) =>
     runScript(redis, 'assets', keys.asset(id), keys.prefix, { id, life: assetTtlSeconds * 1000, verb, ...args });
   const read = async (key: string | undefined, id: string) => {
     const fields = await redis.hgetall(keys.asset(id));
@@ -146,10 +146,8 @@ export function createAssets(redis: Redis, keys: Keys, { assetTtlSeconds, keyJob
     /** The paths of the key's newest assets, without the folder `input`. */
     names: (key: string, limit: number) =>
       orUnavailable(async () => {
-        // One command: clients of ComfyUI ask for this list often, and reading each asset took hundreds of times as long.
-        const pattern = `${keys.asset('*')}->path`;
-        const paths = await redis.sort(keys.assetsOf(key), 'BY', 'nosort', 'LIMIT', 0, limit, 'GET', pattern, 'DESC');
-        return [...new Set((paths as (string | null)[]).flatMap((path) => path?.replace(INPUT_FOLDER, '') || []))];
+        const paths = (await run('names', '', { key, most: limit })) as string[];
+        return [...new Set(paths.filter((path) => path !== '').map((path) => path.replace(INPUT_FOLDER, '')))];
       }),
     /** The key's asset with this content, the longest-lived if there are several. */
     find: (key: string, digest: string) => orUnavailable(() => ask('find', '', { key, digest })),

@@ -3,7 +3,7 @@ The assets of API keys: the files that they sent. A file is stored once, no matt
 
 Input:
   KEYS[1] any key
-  `id` of the asset, except for `find` and `retire`; `life`: how long an asset lives after its last use, in ms;
+  `id` of the asset, except for `find`, `names` and `retire`; `life`: how long an asset lives after its last use, in ms;
   `verb` and its own arguments, see below
 
 Output:
@@ -122,6 +122,13 @@ end
 if verb == 'find' then
   local known = known_as(owned_of(args.key, args.digest), '')
   return known and redis.call('HGETALL', asset_key(known)) or {}
+end
+
+-- Returns the paths of the key's `most` newest assets, empty for one without a path. Clients of ComfyUI ask for them often.
+if verb == 'names' then
+  local paths = redis.call('ZREVRANGE', assets_of_key(args.key), 0, args.most - 1)
+  for n, asset_id in ipairs(paths) do paths[n] = redis.call('HGET', asset_key(asset_id), 'path') or '' end
+  return paths
 end
 
 -- Removes all assets of a file, so that the file may be deleted; returns 1. Returns 0 if an open job starts from the file
