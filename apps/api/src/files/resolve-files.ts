@@ -114,7 +114,12 @@ async function fromJob(
   if (chosen === undefined || content === undefined) throw fault(pointer, 'names an output that the job does not have');
   const { caller, holds, signal } = request;
   const about = { caller, filename: chosen.filename, pointer, isSent: false, holds, signal };
-  return { ...inputFile(await keepFile(deps, content, about)), source: chosen.file };
+  try {
+    return { ...inputFile(await keepFile(deps, content, about)), source: chosen.file };
+  } finally {
+    // keepFile may throw before it reads.
+    content.destroy();
+  }
 }
 
 /** Fetches the file at a URL and stores it. Throws url_not_allowed, url_unreachable, and what keepFile throws. */
