@@ -3,7 +3,7 @@ import { type PictureSize, withUnclearShape } from './exif.js';
 import { MediaFault } from './hidden-media.js';
 import { loadMediabunny, type StoredMedia } from './media-facts.js';
 import { packetReader } from './packet-reader.js';
-import { openWhole, packetsOf } from './packets.js';
+import { openWhole, packetsOf, usedTracks } from './packets.js';
 import type { Container } from './rewrite-media.js';
 import { requireUsualRate, sampleCounter } from './sound-samples.js';
 
@@ -18,6 +18,8 @@ export interface MediaSize {
   readonly container: Container;
 }
 
+/** With more, PyAV ends ComfyUI by a segmentation fault. */
+const MOST_CHANNELS = 7;
 /** Limit for all tracks; an hour of Opus has 180,000 packets, which take three seconds. */
 const MOST_PACKETS = 200_000;
 
@@ -28,8 +30,7 @@ const MOST_PACKETS = 200_000;
 export async function measureMedia(media: StoredMedia, maxFrames: number): Promise<MediaSize> {
   const input = await openWhole(media);
   try {
-    const videos = await input.getVideoTracks();
-    const sounds = await input.getAudioTracks();
+    const { videos, sounds } = await usedTracks(input);
     if (videos.length + sounds.length === 0) throw new Error('it has no tracks');
     const packetsIn = createPackets(media);
     let picture: Picture | undefined;
@@ -101,6 +102,7 @@ async function soundOf(track: InputAudioTrack, packets: AsyncIterable<Uint8Array
   const rate = Math.max(1, await track.getSampleRate());
   requireUsualRate(rate);
   const channels = Math.max(1, await track.getNumberOfChannels());
+  if (channels > MOST_CHANNELS) throw new MediaFault(`has a sound with more than ${MOST_CHANNELS} channels`);
   const config = await track.getDecoderConfig();
   const samplesOf = sampleCounter(config?.codec, config?.description as Uint8Array | undefined);
   let samples = 0;

@@ -38,6 +38,8 @@ function* lengthPrefixed(packet: Uint8Array) {
   let at = 0;
   for (let units = 1; at < packet.length; units += 1) {
     requireFew(units);
+    // ffmpeg takes a packet that begins with another byte for a configuration.
+    if (byteAt(packet, at) !== 0) throw new Error('it has a unit of 16 MiB or more');
     const length = uint16(packet, at) * 65_536 + uint16(packet, at + 2);
     at += 4 + length;
     if (at > packet.length) throw new Error('it has a unit that is longer than its packet');

@@ -10,7 +10,7 @@ import type {
 } from 'mediabunny';
 import { refuseHiddenMedia } from './hidden-media.js';
 import { loadMediabunny, type StoredMedia } from './media-facts.js';
-import { openWhole, packetsOf } from './packets.js';
+import { openWhole, packetsOf, usedTracks } from './packets.js';
 
 /**
  * The container of a copy, which is also its extension: Matroska for what came in it, since ComfyUI may copy the packets into an
@@ -23,7 +23,7 @@ const PROBED_BYTES = 2048;
 
 /**
  * Writes the packets of a measured video or sound into a new file, so that ffmpeg finds nothing in it but what was measured.
- * Leaves out subtitles, covers and other metadata. Throws for packets that cannot be written so, and MediaFault if ffmpeg
+ * Leaves out further videos and sounds, subtitles, covers and other metadata. Throws for packets that cannot be written so, and MediaFault if ffmpeg
  * would take the result for another medium.
  */
 export async function* rewriteMedia(media: StoredMedia, container: Container): AsyncGenerator<Buffer> {
@@ -81,10 +81,13 @@ async function copyTo(
   try {
     const format = container === 'mkv' ? new MkvOutputFormat() : new MovOutputFormat({ fastStart: false });
     const output = new Output({ format, target: new StreamTarget(target) });
-    const videos = await Promise.all((await input.getVideoTracks()).map((track) => copyVideo(track, output)));
-    const sounds = await Promise.all((await input.getAudioTracks()).map((track) => copySound(track, output)));
+    const { videos, sounds } = await usedTracks(input);
+    const copies = await Promise.all([
+      ...videos.map((track) => copyVideo(track, output)),
+      ...sounds.map((track) => copySound(track, output)),
+    ]);
     await output.start();
-    await addInOrder([...videos, ...sounds]);
+    await addInOrder(copies);
     await output.finalize();
   } finally {
     input.dispose();

@@ -6,7 +6,6 @@ import {
   MkvOutputFormat,
   type OutputFormat,
   type VideoCodec,
-  type VideoTrackMetadata,
 } from 'mediabunny';
 import { describe, expect, it } from 'vitest';
 import { measureMedia } from '../src/measure-media.js';
@@ -147,6 +146,14 @@ describe('a video', () => {
       AVC_SMALL,
     ],
     ['with redundant frame headers', 'av1', 'av01.0.00M.08', [`${AV1_SMALL}3a0180`], 'redundant frame header'],
+    [
+      'with a packet that ffmpeg takes for a configuration',
+      'avc',
+      'avc1.64000a',
+      [`0164000aff${'00'.repeat(20)}`],
+      'a unit of 16 MiB or more',
+      AVC_SMALL,
+    ],
     ['with too many units', 'avc', 'avc1.64000a', ['00000000'.repeat(501)], 'packet with too many units', AVC_SMALL],
     [
       'with short lengths',
@@ -166,33 +173,6 @@ describe('a video', () => {
   ])('cannot measure a video %s', async (_what, codec, name, packets, reason, description) => {
     const file = await videoOf(codec, name, packets, description);
     await expect(measured(file)).rejects.toThrow(reason);
-  });
-
-  /** A file with two videos. */
-  async function twoVideos(packets: readonly string[], second: VideoTrackMetadata = {}) {
-    const [source, other] = [new EncodedVideoPacketSource('vp8'), new EncodedVideoPacketSource('vp8')];
-    const decoderConfig = { codec: 'vp8', codedWidth: 16, codedHeight: 16 };
-    const both = {
-      add: async (packet: EncodedPacket) => {
-        for (const one of [source, other]) await one.add(packet, { decoderConfig });
-      },
-    };
-    return fileOf(both, packets, decoderConfig, (output) => {
-      output.addVideoTrack(source);
-      output.addVideoTrack(other, second);
-    });
-  }
-
-  it('refuses an MP4 whose packets overlap, since a copy of them would be larger than the file', async () => {
-    const packet = VP8_LARGE + '00'.repeat(5000);
-    const file = await twoVideos([packet]);
-    expect(await measured(file)).toMatchObject({ picture: { frames: 1 } });
-    // Each video has the packets of both.
-    for (const find of ['indexOf', 'lastIndexOf'] as const) {
-      file.writeUInt32BE(packet.length, file[find]('stsz') + 8);
-      file.writeUInt32BE(file.indexOf(packet, 'hex'), file[find]('stco') + 12);
-    }
-    await expect(measured(file)).rejects.toThrow('has packets that overlap');
   });
 
   it('has ProRes of Matroska copied into QuickTime, since ffmpeg changes its packets in Matroska', async () => {
@@ -215,6 +195,9 @@ describe('a video', () => {
     await expect(measured(content, 23)).rejects.toThrow('too many frames');
   });
 });
+
+/** The header of an Opus in two channels. */
+const OPUS = '4f707573486561640102000080bb0000000000';
 
 describe('a sound', () => {
   function wave(dataBytes: number) {
@@ -271,10 +254,39 @@ describe('a sound', () => {
     expect(honest).toBeGreaterThanOrEqual(44);
   });
 
+  it('refuses a file whose packets overlap, since a copy of them would be larger than the file', async () => {
+    const sources = [new EncodedAudioPacketSource('opus'), new EncodedAudioPacketSource('opus')];
+    const decoderConfig = { codec: 'opus', sampleRate: 48_000, numberOfChannels: 1, description: hex(OPUS) };
+    const both = {
+      add: async (packet: EncodedPacket) => {
+        for (const source of sources) await source.add(packet, { decoderConfig });
+      },
+    };
+    const packet = `1a${'00'.repeat(5000)}`;
+    const file = await fileOf(both, [packet], decoderConfig, (output) => {
+      for (const source of sources) output.addAudioTrack(source);
+    });
+    expect(await measured(file)).toHaveProperty('sound');
+    // Each sound has the packets of both.
+    for (const find of ['indexOf', 'lastIndexOf'] as const) {
+      file.writeUInt32BE(packet.length, file[find]('stsz') + 8);
+      file.writeUInt32BE(file.indexOf(packet, 'hex'), file[find]('stco') + 12);
+    }
+    await expect(measured(file)).rejects.toThrow('has packets that overlap');
+  });
+
+  it('refuses a sound with more channels than PyAV can read', async () => {
+    const seven = wave(192_000);
+    seven.writeUInt16LE(7, 22);
+    expect(await measured(seven)).toMatchObject({ sound: { channels: 7 } });
+    seven.writeUInt16LE(8, 22);
+    await expect(measured(seven)).rejects.toThrow('more than 7 channels');
+  });
+
   it('counts the packets of an Opus even if their timestamps are wrong', async () => {
     // Each packet has two frames of 60 ms.
     const packets = Array.from({ length: 100 }, () => '1a0000');
-    const file = await soundOf('opus', 'opus', packets, '4f707573486561640102000080bb0000000000');
+    const file = await soundOf('opus', 'opus', packets, OPUS);
     expect(await thousandSamples(file)).toBe((100 * 120 * 48 * 2) / 1000);
   });
 
@@ -298,7 +310,7 @@ describe('a sound', () => {
     // The object type of MPEG-4 ALS.
     aac.write('f8880000', aac.indexOf('11880000', 0, 'hex'), 'hex');
     await expect(measured(aac)).rejects.toThrow('mp4a.40.36 cannot be measured');
-    const opus = await soundOf('opus', 'opus', ['1a0000'], '4f707573486561640102000080bb0000000000');
+    const opus = await soundOf('opus', 'opus', ['1a0000'], OPUS);
     opus.write('ac-3', opus.indexOf('Opus', opus.indexOf('stsd')), 'latin1');
     await expect(measured(opus)).rejects.toThrow('cannot be measured');
   });

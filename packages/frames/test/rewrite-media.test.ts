@@ -88,6 +88,24 @@ it('leaves out all but the packets', async () => {
   expect(await tracksOf(await rewritten(Buffer.concat([opus, Buffer.alloc(9), opus])))).toHaveLength(1);
 });
 
+it('copies of several tracks only those that ComfyUI reads: the first video, and the first and the last sound', async () => {
+  const output = new Output({ format: new MkvOutputFormat(), target: new BufferTarget() });
+  const videos = [1, 2].map(() => new EncodedVideoPacketSource('vp9'));
+  const sounds = [1, 2, 3].map(() => new EncodedAudioPacketSource('pcm-u8'));
+  for (const source of videos) output.addVideoTrack(source);
+  for (const source of sounds) output.addAudioTrack(source);
+  await output.start();
+  const video = { codec: 'vp09.00.10.08', codedWidth: 64, codedHeight: 64 };
+  for (const source of videos) await source.add(new EncodedPacket(FRAME, 'key', 0, 0.04), { decoderConfig: video });
+  const sound = { codec: 'pcm-u8', sampleRate: 48_000, numberOfChannels: 1 };
+  for (const [n, source] of sounds.entries())
+    await source.add(new EncodedPacket(Buffer.from([n]), 'key', 0, 1 / 48_000), { decoderConfig: sound });
+  await output.finalize();
+  const tracks = await tracksOf(await rewritten(Buffer.from(output.target.buffer as ArrayBuffer)));
+  const base64 = [FRAME, Buffer.from([0]), Buffer.from([2])].map((packet) => packet.toString('base64'));
+  expect(tracks.map(({ packets }) => packets)).toEqual(base64.map((packet) => [[0, packet]]));
+});
+
 it('does not fill a gap in PCM with silence, which would take gigabytes', async () => {
   const output = new Output({ format: new MkvOutputFormat(), target: new BufferTarget() });
   const source = new EncodedAudioPacketSource('pcm-s16');
