@@ -1,5 +1,8 @@
-import { type FrameStores, inputDigest, isInputName, jobOfPicture } from '@comfy-fleet/frames';
+import { type FrameStores, inputDigest, isInputName, jobOfPicture, type StoredFrame } from '@comfy-fleet/frames';
 import { type Housekeeper, LEAST_FILE_BYTES } from '@comfy-fleet/jobs';
+
+/** Files whose senders are looked up in one round trip. */
+const PAGE = 500;
 
 /** The stores of all files. */
 export type Stores = Pick<FrameStores, 'frames' | 'inputs' | 'derived'>;
@@ -9,7 +12,8 @@ export interface JobPictures {
   readonly kind: 'job';
   readonly id: string;
   /** The API key of the job; empty if its record is gone. */
-  readonly keys: readonly string[];
+  keys: readonly string[];
+  /** What the names of its pictures have after its id. */
   readonly frames: string[];
   readonly derived: string[];
   bytes: number;
@@ -52,8 +56,8 @@ export async function takeInventory(
   { frames, inputs, derived }: Stores,
   { keysOfJobs, sendersOf }: Pick<Housekeeper, 'keysOfJobs' | 'sendersOf'>,
 ): Promise<Inventory> {
-  const jobs = new Map<string, Omit<JobPictures, 'keys'>>();
-  const files: Listed[] = [];
+  const jobs = new Map<string, JobPictures>();
+  const files: InputFile[] = [];
   const orphans: { name: string; bytes: number; modifiedAt: number }[] = [];
   const kinds = { frame: { files: 0, bytes: 0 }, derived: { files: 0, bytes: 0 }, input: { files: 0, bytes: 0 } };
   let all = 0;
@@ -64,12 +68,13 @@ export async function takeInventory(
     all += bytes;
     return bytes;
   };
+  const shared = createShared();
   for await (const { name, bytes, modifiedAt } of frames.list()) {
     const id = jobOfPicture(name);
     if (id === undefined) continue;
-    const job = jobs.get(id) ?? { kind: 'job', id, frames: [], derived: [], bytes: 0, modifiedAt: 0 };
+    const job = jobs.get(id) ?? { kind: 'job', id, keys: [], frames: [], derived: [], bytes: 0, modifiedAt: 0 };
     jobs.set(id, job);
-    job.frames.push(name);
+    job.frames.push(shared.text(name.slice(id.length)));
     job.bytes += count('frame', bytes);
     job.modifiedAt = Math.max(job.modifiedAt, modifiedAt.getTime());
   }
@@ -78,31 +83,54 @@ export async function takeInventory(
     const id = jobOfPicture(name);
     if (id === undefined) continue;
     const job = jobs.get(id);
-    job?.derived.push(name);
+    job?.derived.push(shared.text(name.slice(id.length)));
     const counted = count('derived', bytes);
     if (job === undefined) orphans.push({ name, bytes: counted, modifiedAt: modifiedAt.getTime() });
     else job.bytes += counted;
   }
-  for await (const { name, bytes, modifiedAt } of inputs.list()) {
-    if (!isInputName(name)) continue;
-    files.push({ kind: 'input', name, bytes: count('input', bytes), modifiedAt: modifiedAt.getTime() });
-  }
   const owners = await keysOfJobs([...jobs.keys()]);
-  const senders = await sendersOf(files.map(({ name }) => inputDigest(name)));
-  const holdings = [
-    ...[...jobs.values()].map((job, n) => ({ ...job, keys: [owners[n] ?? []].flat() })),
-    ...files.map((file, n) => sentBy(file, senders[n])),
-  ].sort((a, b) => a.modifiedAt - b.modifiedAt);
+  for (const [n, job] of [...jobs.values()].entries()) job.keys = shared.keys([owners[n] ?? []].flat());
+  const add = async (page: readonly StoredFrame[]) => {
+    const senders = await sendersOf(page.map(({ name }) => inputDigest(name)));
+    for (const [n, { name, bytes: size, modifiedAt }] of page.entries()) {
+      const all = senders[n];
+      const at = modifiedAt.getTime();
+      const sentAt = all === undefined || all.length === 0 ? at : Math.max(...all.map(({ since }) => since));
+      files.push({
+        kind: 'input',
+        name,
+        keys: shared.keys(all?.map(({ key }) => key) ?? []),
+        isUnowned: all === undefined,
+        sentAt: Math.min(sentAt, at),
+        bytes: count('input', size),
+        modifiedAt: at,
+      });
+    }
+  };
+  let page: StoredFrame[] = [];
+  for await (const file of inputs.list()) {
+    if (isInputName(file.name)) page.push(file);
+    if (page.length < PAGE) continue;
+    await add(page);
+    page = [];
+  }
+  await add(page);
+  const holdings = [...jobs.values(), ...files].sort((a, b) => a.modifiedAt - b.modifiedAt);
   const size = kinds.frame.bytes + kinds.derived.bytes + kinds.input.bytes;
   return { holdings, orphans, kinds, size, bytes: all };
 }
 
-/** A file before its keys are known. */
-type Listed = Omit<InputFile, 'keys' | 'isUnowned' | 'sentAt'>;
-
-function sentBy(file: Listed, senders: Awaited<ReturnType<Housekeeper['sendersOf']>>[number]): InputFile {
-  const all = senders ?? [];
-  const since = all.length === 0 ? file.modifiedAt : Math.max(...all.map((sender) => sender.since));
-  const sentAt = Math.min(since, file.modifiedAt);
-  return { ...file, keys: all.map(({ key }) => key), isUnowned: senders === undefined, sentAt };
+/** There may be millions of files: equal parts of what is known of them are kept once. */
+function createShared() {
+  const texts = new Map<string, string>();
+  const lists = new Map<string, readonly string[]>();
+  const kept = <T>(known: Map<string, T>, name: string, value: T): T => {
+    const first = known.get(name) ?? value;
+    known.set(name, first);
+    return first;
+  };
+  return {
+    text: (text: string) => kept(texts, text, text),
+    keys: (keys: readonly string[]) => kept(lists, JSON.stringify(keys), keys),
+  };
 }

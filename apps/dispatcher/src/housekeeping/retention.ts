@@ -193,8 +193,8 @@ async function deleteJob(
 }
 
 async function deletePictures({ frames, derived }: Retention, job: JobPictures, done: Deleted): Promise<void> {
-  for (const name of job.derived) await derived.delete(name);
-  for (const name of job.frames) await frames.delete(name);
+  for (const rest of job.derived) await derived.delete(job.id + rest);
+  for (const rest of job.frames) await frames.delete(job.id + rest);
   done.derived += job.derived.length;
   done.pictures += job.frames.length;
   done.bytes += job.bytes;

@@ -70,7 +70,7 @@ interface KeyInventory {
   readonly files: number;
 }
 
-/** Files read in one round trip. */
+/** Jobs read in one round trip. */
 const PAGE = 500;
 const STORED = 'stored ';
 const EVICTABLE = 'evictable ';
@@ -126,16 +126,14 @@ interface Sender {
 const UNOWNED = ':unowned';
 
 /**
- * The API keys that sent each of the input files with these digests; undefined if the last one has deleted it. Files that
- * were not used for long have none.
+ * The API keys that sent each of the input files with these digests, read in one round trip; undefined if the last one has
+ * deleted it. Files that were not used for long have none.
  */
 export async function sendersOf(redis: Redis, keys: Keys, digests: readonly string[]) {
-  const found: (Sender[] | undefined)[] = [];
-  for (const page of inPages(digests, PAGE)) {
-    for (const entries of await Promise.all(page.map((digest) => redis.hgetall(keys.senders(digest))))) {
-      const senders = Object.entries(entries).map(([key, entry]) => ({ key, since: Number.parseInt(entry, 10) }));
-      found.push(entries[UNOWNED] === undefined ? senders : undefined);
-    }
-  }
-  return found;
+  const found = await Promise.all(digests.map((digest) => redis.hgetall(keys.senders(digest))));
+  return found.map((entries): Sender[] | undefined =>
+    entries[UNOWNED] === undefined
+      ? Object.entries(entries).map(([key, entry]) => ({ key, since: Number.parseInt(entry, 10) }))
+      : undefined,
+  );
 }
