@@ -208,6 +208,13 @@ const fileOf = async (id: string): Promise<InputFile> => {
   return file;
 };
 
+it('refuses a graph that names more files than a job may start from, before it looks for them', async () => {
+  const loaders = Array.from({ length: 101 }, (_, n) => [`${n}`, loads('LoadImage', { image: `asset:${n}` })]);
+  const graph = { ...Object.fromEntries(loaders), x: saves('SaveImage', { images: ['0', 0] }) };
+  const [, error] = await refusal(await api.post('/graphs', { graph }, as('anna')));
+  expect(error?.detail).toBe('names 101 files; at most 100 are allowed');
+});
+
 it('gives ComfyUI a copy of a video that counts as a file of the key, and makes it once', async () => {
   const { id, hash } = await upload(`${MP4}copied`, 'x.mp4');
   const before = await api.ledger.storage.use('anna');

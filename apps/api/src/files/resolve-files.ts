@@ -14,6 +14,8 @@ export interface FileRequest extends Pick<ApiRequest, 'caller' | 'files' | 'hold
   readonly assets: Map<unknown, Promise<InputFile>>;
 }
 
+/** How many files a job may start from. A key's own graph may have 32 nodes that load one. */
+const MOST_FILES = 100;
 /** How many files of one request are stored at a time. */
 const AT_ONCE = 4;
 /** How long fetching a file by its URL may take. */
@@ -38,6 +40,8 @@ export async function resolveFiles(
     if (Object.hasOwn(values, field)) throw fault(pointer(field), 'is given twice: as a file and as text');
     found.push([field, inputFile(file)]);
   }
+  const given = new Set(Object.values(values)).size;
+  if (given > MOST_FILES) throw fault('', `names ${given} files; at most ${MOST_FILES} are allowed`);
   const named = Object.entries(values).map(([input, value]) => ({ input, value, pointer: pointer(input) }));
   const assets = named.filter(({ value }) => typeof value === 'string' && value.startsWith('asset:'));
   // Assets come last, so that they do not expire while other files are fetched.
@@ -56,7 +60,9 @@ export async function resolveFiles(
     request.assets.set(one.value, file);
     found.push([one.input, await file]);
   }
-  for (const [input, { name }] of found) {
+  // Touching a file of a bucket copies it, so each is touched once.
+  const inputs = new Map(found.map(([input, { name }]) => [name, input]));
+  for (const [name, input] of inputs) {
     if (!(await deps.inputs.touch(name))) throw fault(pointer(input), 'is a file that no longer exists');
   }
   return Object.fromEntries(found);
