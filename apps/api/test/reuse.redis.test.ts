@@ -22,7 +22,7 @@ it('answers an equal request at once with copies of the outputs, which can be re
     (await api.job(first.id)).outputs.map(({ sha256 }) => sha256),
   );
   expect((await api.get(`/jobs/${first.id}`, { method: 'DELETE' })).status).toBe(204);
-  expect((await api.get(`/images/${job.id}_1.png`)).status).toBe(200);
+  expect((await api.get(`/images/${job.id}_5001.png`)).status).toBe(200);
 });
 
 it.each([

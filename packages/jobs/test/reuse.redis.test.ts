@@ -43,9 +43,9 @@ it('gives an equal job copies of the outputs of the first at no charge, with its
   const published = await publishedEvents(fleet, id);
   expect(await ledger.reuse.give(first, id, files, within())).toBe(true);
   const { record } = await fleet.get(id);
-  const outputs = [{ ...aFrame(first.id), file: `${id}_1.png` }];
+  const outputs = [{ ...aFrame(first.id), file: `${id}_5001.png` }];
   expect(record).toMatchObject({ status: 'succeeded', reusedFrom: first.id, outputs, attempts: 0, phase: 'ended' });
-  expect(files.files.get(`${id}_1.png`)?.toString()).toBe('a fox');
+  expect(files.files.get(`${id}_5001.png`)?.toString()).toBe('a fox');
   expect(await published()).toEqual([{ type: 'status', status: 'succeeded' }]);
   expect((await redis.xrange(keys.outbox, '-', '+'))[0]?.[1]).toContain(id);
   expect(await redis.hget(keys.schedule(POOL), 'time anonymous')).toBe(time);
@@ -162,6 +162,21 @@ it('stops copying, and leaves no copies, when the job is deleted meanwhile', asy
   const twice = { ...first, outputs: [...first.outputs, ...first.outputs] };
   expect(await ledger.reuse.give(twice, id, { ...files, put }, within())).toBe(false);
   expect([copies, [...files.files.keys()]]).toEqual([1, [`${first.id}_1.png`]]);
+});
+
+it('leaves no copies, but what a worker stored, when a worker claims the job meanwhile', async () => {
+  const fleet = await openFleet();
+  const { files, ledger } = fleet;
+  const first = await rendered(fleet);
+  const { id } = (await order(fleet)).record;
+  const source = await inAMinute(fleet);
+  const put: typeof files.put = async (name, content) => {
+    await files.put(name, content);
+    await nextClaim(source);
+    await files.put(aFrame(id, 2).file, [Buffer.from('another fox')]);
+  };
+  expect(await ledger.reuse.give(first, id, { ...files, put }, within())).toBe(false);
+  expect([...files.files.keys()]).toEqual([`${first.id}_1.png`, `${id}_2.png`]);
 });
 
 it('copies no outputs for a job that has ended', async () => {

@@ -18,16 +18,26 @@ export type Reuse = ReturnType<typeof createReuse>;
 /** The job whose outputs are given. */
 type First = Pick<JobRecord, 'id' | 'key' | 'outputs'>;
 
+/** Above the numbers of rendered outputs, so that the copies can be deleted while a worker stores outputs of the job. */
+const FIRST_COPY = 5001;
+
+/** The outputs of the first job as outputs of the other one. */
+function copiesOf({ outputs }: First, id: string): OutputRecord[] {
+  return outputs.map((output, n) => ({
+    ...output,
+    file: `${id}_${FIRST_COPY + n}${output.file.slice(output.file.lastIndexOf('.'))}`,
+  }));
+}
+
 export function createReuse(redis: Redis, keys: Keys, { jobTtlSeconds }: { readonly jobTtlSeconds: number }) {
   const isWaitingFor = async (first: string, id: string) => {
     const fields = ['status', 'phase', 'reused_from'] as const;
     const [status, phase, from] = await orUnavailable(() => redis.hmget(keys.job(id), ...fields));
     return status === 'queued' && phase === 'waiting' && from === first;
   };
-  /** Whether the job has outputs, or a worker may be storing them. */
-  const mayHaveOutputs = async (id: string) => {
-    const [status, claim] = await orUnavailable(() => redis.hmget(keys.job(id), 'status', 'claim'));
-    return status === 'succeeded' || claim != null;
+  const hasCopies = async (first: string, id: string) => {
+    const [status, from] = await orUnavailable(() => redis.hmget(keys.job(id), 'status', 'reused_from'));
+    return status === 'succeeded' && from === first;
   };
   const isOverStorage = async (key: string) => {
     const args = { key, verb: 'use' };
@@ -40,7 +50,7 @@ export function createReuse(redis: Redis, keys: Keys, { jobTtlSeconds }: { reado
     return (await orUnavailable(() => runScript(redis, 'reuse', keys.job(id), keys.prefix, args))) === 1;
   };
   const copyTo = async (first: First, id: string, files: OutputFiles, signal: AbortSignal) => {
-    const outputs = first.outputs.map((output) => ({ ...output, file: output.file.replace(first.id, id) }));
+    const outputs = copiesOf(first, id);
     for (const [n, { file }] of outputs.entries()) {
       if (!(await isWaitingFor(first.id, id))) return false;
       const content = await files.open(first.outputs[n]?.file ?? '');
@@ -64,8 +74,8 @@ export function createReuse(redis: Redis, keys: Keys, { jobTtlSeconds }: { reado
         isGiven = await copyTo(first, id, files, signal);
         return isGiven;
       } finally {
-        if (!isGiven && !(await mayHaveOutputs(id))) {
-          for (const { file } of first.outputs) await files.delete(file.replace(first.id, id));
+        if (!isGiven && !(await hasCopies(first.id, id))) {
+          for (const { file } of copiesOf(first, id)) await files.delete(file);
         }
       }
     },
