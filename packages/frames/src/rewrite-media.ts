@@ -82,10 +82,10 @@ async function copyTo(
     const format = container === 'mkv' ? new MkvOutputFormat() : new MovOutputFormat({ fastStart: false });
     const output = new Output({ format, target: new StreamTarget(target) });
     const { videos, sounds } = await usedTracks(input);
-    const copies = await Promise.all([
-      ...videos.map((track) => copyVideo(track, output)),
-      ...sounds.map((track) => copySound(track, output)),
-    ]);
+    // One after the other: both times the tracks must be added in the same order.
+    const copies: Copy[] = [];
+    for (const track of videos) copies.push(await copyVideo(track, output));
+    for (const track of sounds) copies.push(await copySound(track, output));
     await output.start();
     await addInOrder(copies);
     await output.finalize();

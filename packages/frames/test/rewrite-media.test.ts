@@ -101,7 +101,10 @@ it('copies of several tracks only those that ComfyUI reads: the first video, and
   for (const [n, source] of sounds.entries())
     await source.add(new EncodedPacket(Buffer.from([n]), 'key', 0, 1 / 48_000), { decoderConfig: sound });
   await output.finalize();
-  const tracks = await tracksOf(await rewritten(Buffer.from(output.target.buffer as ArrayBuffer)));
+  const copy = await rewritten(Buffer.from(output.target.buffer as ArrayBuffer));
+  const inOrder = await (await openWhole(storedMedia(copy))).getTracks();
+  expect(inOrder.map(({ type }) => type)).toEqual(['video', 'audio', 'audio']);
+  const tracks = await tracksOf(copy);
   const base64 = [FRAME, Buffer.from([0]), Buffer.from([2])].map((packet) => packet.toString('base64'));
   expect(tracks.map(({ packets }) => packets)).toEqual(base64.map((packet) => [[0, packet]]));
 });
