@@ -13,8 +13,8 @@ import { loadMediabunny, type StoredMedia } from './media-facts.js';
 import { openWhole, packetsOf, usedTracks } from './packets.js';
 
 /**
- * The container of a copy, which is also its extension: Matroska for what came in it, since ComfyUI may copy the packets into an
- * MP4 otherwise, and QuickTime for all else, since it holds all codecs that can be measured.
+ * The container of a copy, which is also its extension: Matroska stays Matroska, since ComfyUI converts it when it saves an MP4,
+ * and all else becomes QuickTime, which holds all codecs that can be measured.
  */
 export type Container = 'mkv' | 'mov';
 
@@ -23,8 +23,8 @@ const PROBED_BYTES = 2048;
 
 /**
  * Writes the packets of a measured video or sound into a new file, so that ffmpeg finds nothing in it but what was measured.
- * Leaves out further videos and sounds, subtitles, covers and other metadata. Throws for packets that cannot be written so, and MediaFault if ffmpeg
- * would take the result for another medium.
+ * Leaves out further videos and sounds, subtitles, covers and other metadata. Throws for packets that the container cannot
+ * hold, and MediaFault if ffmpeg would take the result for another medium.
  */
 export async function* rewriteMedia(media: StoredMedia, container: Container): AsyncGenerator<Buffer> {
   const changes = await changesOf(media, container);
@@ -32,7 +32,7 @@ export async function* rewriteMedia(media: StoredMedia, container: Container): A
   const file = new Transform({
     writableObjectMode: true,
     transform({ data, position }: StreamTargetChunk, _encoding, done) {
-      if (position < at) return done(); // a change, which was made before
+      if (position < at) return done(); // one of the changes, which are made as soon as their place is written
       try {
         const bytes = Buffer.from(data);
         at += bytes.length;
@@ -59,7 +59,10 @@ export async function* rewriteMedia(media: StoredMedia, container: Container): A
   }
 }
 
-/** What mediabunny later changes in a file, such as lengths, in the order of the file. So each file is written twice. */
+/**
+ * What mediabunny changes in a file after it has written more, such as lengths, in the order of the file. A stream cannot go
+ * back, so the file is written once for this, and once with the changes.
+ */
 async function changesOf(media: StoredMedia, container: Container): Promise<readonly StreamTargetChunk[]> {
   const changes: StreamTargetChunk[] = [];
   let end = 0;
@@ -128,7 +131,7 @@ async function configOf<Config>(track: { getDecoderConfig(): Promise<Config | nu
   return decoderConfig === null ? undefined : { decoderConfig };
 }
 
-/** Adds the packets of all tracks in the order of their timestamps, since each track is read to its end otherwise. */
+/** Adds the packets of all tracks in the order of their timestamps, so that mediabunny need not keep them. */
 async function addInOrder(copies: readonly Copy[]): Promise<void> {
   const waiting = await Promise.all(copies.map(async (copy) => ({ copy, next: await copy.packets.next() })));
   for (;;) {
