@@ -116,9 +116,10 @@ function avcSize(unit: Uint8Array): CodedFrames | undefined {
   const width = 16 * (bits.unsigned() + 1);
   const rows = 16 * (bits.unsigned() + 1);
   const height = bits.flag() ? rows : 2 * rows;
-  // ffmpeg reads a set twice if it has to, with and without emulation prevention bytes, which real ones do not have so early.
-  const read = Buffer.from(unit.subarray(1, 1 + bits.bytesRead));
-  if (read.includes('\0\0')) throw new Error('it has a parameter set that can be read in two ways');
+  // ffmpeg reads a set with and without emulation prevention bytes if it has to. Real ones have none before the size.
+  const read = Buffer.from(unit.subarray(1, 1 + bits.bytesRead)).toString('latin1');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are bytes
+  if (/\0\0[\0-\x03]/.test(read)) throw new Error('it has a parameter set that can be read in two ways');
   return { width, height, frames: 0 };
 }
 

@@ -138,10 +138,10 @@ describe('a video', () => {
   it.each<[string, VideoCodec, string, string[], string, string?]>([
     ['with a broken unit', 'avc', 'avc1.64000a', [`${unit('65aa')}0000ffff65`], 'longer than its packet', AVC_SMALL],
     [
-      'whose parameter set could have an emulation prevention byte before the size',
+      'whose parameter set has an emulation prevention byte before the size',
       'avc',
       'avc1.64000a',
-      [unit(AVC_LARGE.replace('6764001e', '67640000'))],
+      [unit('67000003fb80')],
       'can be read in two ways',
       AVC_SMALL,
     ],
