@@ -17,8 +17,8 @@ local DAY_MS = 86400000
 local ASSET_BYTES = 6144
 -- Paths under which a key may have the same content. All of them are read when the content is sent.
 local MOST_PATHS = 100
--- After this many taken paths, the asset's id goes into the path.
-local MOST_TRIES = 1000
+-- After this many taken paths, the digest goes into the path.
+local MOST_TRIES = 100
 local SAMPLED = 100
 
 -- The ids of the key's assets with this content, and since when the key has it.
@@ -39,7 +39,7 @@ local function free_path(key, digest, stem, extension)
     local content = holder and redis.call('HGET', asset_key(holder), 'digest')
     if not content or content == digest then return path end
   end
-  return stem .. ' (' .. id .. ')' .. extension
+  return stem .. ' (' .. string.sub(digest, 1, 16) .. ')' .. extension
 end
 -- Renews the lifetime of an asset. Never shortens it.
 local function live(asset_id, key, digest)
