@@ -70,15 +70,24 @@ export function refuseImpossible(
   // Reports what the most suitable instance lacks, and offers the choices of all instances.
   const [nearest] = lacks;
   if (nearest === undefined) return;
-  const errors = nearest.map((lack): FieldError => {
+  const choicesAt = new Map<string, Set<string>>();
+  const placeOf = ({ className, input }: (typeof nearest)[number]) => JSON.stringify([className, input]);
+  for (const ofOne of lacks) {
+    // The lacks of an instance at one place have the same choices.
+    for (const lack of new Map(ofOne.map((one) => [placeOf(one), one])).values()) {
+      const known = choicesAt.get(placeOf(lack)) ?? new Set();
+      if (lack.input !== undefined) for (const choice of lack.choices) known.add(choice);
+      choicesAt.set(placeOf(lack), known);
+    }
+  }
+  const errors = nearest.slice(0, MOST_FAULTS).map((lack): FieldError => {
     const { node, className, input } = lack;
     const pointer = pointers.node(node, input);
     if (lack.input === undefined) {
       const detail = `the workflow ${workflow.name} needs the node ${className}, which no instance of the pool ${pool} has`;
       return { pointer, detail };
     }
-    const alike = lacks.flat().filter((other) => other.className === className && other.input === input);
-    const choices = [...new Set(alike.flatMap((other) => (other.input === undefined ? [] : other.choices)))];
+    const choices = [...(choicesAt.get(placeOf(lack)) ?? [])];
     const more = choices.length > MOST_LISTED ? ` and ${choices.length - MOST_LISTED} more` : '';
     const there = choices.length === 0 ? 'none' : `${choices.slice(0, MOST_LISTED).join(', ')}${more}`;
     const detail = `"${lack.value}" is on no instance of the pool ${pool}; there is ${there}`;
