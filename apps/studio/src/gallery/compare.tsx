@@ -17,7 +17,9 @@ export function Compare({ before, after, index, onEnd }: CompareProps) {
   const id = useId();
   const [share, setShare] = useState(50);
   const place = useRef<HTMLDivElement>(null);
-  useEffect(() => place.current?.scrollIntoView({ block: 'nearest' }), []);
+  useEffect(() => {
+    place.current?.scrollIntoView({ block: 'nearest' });
+  }, []);
   const left = pictureOf(fleet.jobs.from(before).outputs, 0);
   const right = pictureOf(fleet.jobs.from(after).outputs, index);
   if (left === undefined || right === undefined) return null;

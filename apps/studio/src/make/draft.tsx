@@ -22,7 +22,9 @@ const DraftContext = createContext<DraftStore | undefined>(undefined);
 
 export function DraftProvider({ children }: { readonly children: ReactNode }) {
   const [draft, setDraft] = useState(read);
-  useEffect(() => sessionStorage.setItem(DRAFT_NAME, JSON.stringify(draft, withoutLocalFiles)), [draft]);
+  useEffect(() => {
+    sessionStorage.setItem(DRAFT_NAME, JSON.stringify(draft, withoutLocalFiles));
+  }, [draft]);
   const change = useCallback((part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part })), []);
   const startFrom = useCallback((job: Job, output: Output, index: number) => {
     const image = fileOfJob(job, output, index);

@@ -156,6 +156,9 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     await page.getByText('Time of each node').click();
     await expectAccessible(page);
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(340);
+    await page.getByRole('button', { name: 'Stop comparing' }).first().click();
+    await page.getByRole('slider').waitFor({ state: 'detached' });
+    await page.getByText('This one').waitFor();
     expect(complaints).toEqual([]);
     await context.close();
   });
