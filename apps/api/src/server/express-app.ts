@@ -201,7 +201,8 @@ function requestOf(request: Request, response: Response): ApiRequest {
 
 function rangeOf(request: Request, size: number): ReturnType<ApiRequest['range']> {
   const ranges = request.range(size, { combine: true });
-  if (ranges === -1) return 'unsatisfiable';
+  // More last bytes than there are mean the whole file (RFC 9110, 14.1.2).
+  if (ranges === -1) return /^bytes=-0*[1-9]/.test(request.get('range') ?? '') ? undefined : 'unsatisfiable';
   // The whole file is a valid response to anything other than a single byte range (RFC 9110, 14.2).
   return Array.isArray(ranges) && ranges.type === 'bytes' && ranges.length === 1 ? ranges[0] : undefined;
 }
