@@ -5,7 +5,7 @@ import { loadMediabunny, type StoredMedia } from './media-facts.js';
 import { packetReader } from './packet-reader.js';
 import { openWhole, packetsOf, usedTracks } from './packets.js';
 import type { Container } from './rewrite-media.js';
-import { requireUsualRate, sampleCounter } from './sound-samples.js';
+import { requireFewChannels, requireUsualRate, sampleCounter } from './sound-samples.js';
 
 type Picture = Readonly<Record<'width' | 'height' | 'frames', number>>;
 type Sound = Readonly<Record<'seconds' | 'rate' | 'channels', number>>;
@@ -18,8 +18,6 @@ export interface MediaSize {
   readonly container: Container;
 }
 
-/** With more, PyAV ends ComfyUI by a segmentation fault. */
-const MOST_CHANNELS = 7;
 /** Limit for all tracks; an hour of Opus has 180,000 packets, which take three seconds. */
 const MOST_PACKETS = 200_000;
 
@@ -102,7 +100,7 @@ async function soundOf(track: InputAudioTrack, packets: AsyncIterable<Uint8Array
   const rate = Math.max(1, await track.getSampleRate());
   requireUsualRate(rate);
   const channels = Math.max(1, await track.getNumberOfChannels());
-  if (channels > MOST_CHANNELS) throw new MediaFault(`has a sound with more than ${MOST_CHANNELS} channels`);
+  requireFewChannels(channels);
   const config = await track.getDecoderConfig();
   const samplesOf = sampleCounter(config?.codec, config?.description as Uint8Array | undefined);
   let samples = 0;

@@ -17,6 +17,7 @@ export function sampleCounter(codec: string | undefined, configuration: Uint8Arr
   switch (codec) {
     case 'opus': {
       const channels = configuration?.[9] ?? 255;
+      requireFewChannels(channels);
       return (packet) => opusPacket(packet) * channels;
     }
     case 'vorbis':
@@ -26,6 +27,7 @@ export function sampleCounter(codec: string | undefined, configuration: Uint8Arr
     case 'mp4a.40.29':
       // The rate can be a number of its own instead of a usual one.
       if ((((configuration?.[0] ?? 0) & 7) << 1) + ((configuration?.[1] ?? 0) >> 7) === 15) throw unusual('of its own');
+      requireFewChannels(aacChannels(configuration));
       return ({ length }) => length * AAC_BYTE;
     case 'flac': {
       const count = frameCounter(flacFrame);
@@ -43,6 +45,12 @@ export function sampleCounter(codec: string | undefined, configuration: Uint8Arr
   throw new Error(`the codec ${codec} cannot be measured`);
 }
 
+/** Configurations from 1 to 6 have so many channels, 0 leaves them to the packets, and others mostly have eight or more. */
+function aacChannels(configuration: Uint8Array | undefined): number {
+  const number = ((configuration?.[1] ?? 0) >> 3) & 15;
+  return number >= 1 && number <= 6 ? number : 255;
+}
+
 /** RFC 6716, 3.1. */
 function opusPacket([toc = 0, count = 0]: Uint8Array): number {
   const mode = toc >> 3;
@@ -53,6 +61,7 @@ function opusPacket([toc = 0, count = 0]: Uint8Array): number {
 function vorbisCounter(configuration: Uint8Array): CountSamples {
   const header = Buffer.from(configuration).indexOf('\x01vorbis', 0, 'latin1');
   const channels = configuration[header + 11] ?? 255;
+  requireFewChannels(channels);
   const view = Buffer.from(configuration);
   if (header >= 0 && view.length >= header + 16) requireUsualRate(view.readUInt32LE(header + 12));
   return ([first = 0]) => {
@@ -116,6 +125,13 @@ function requireFlacRate(part: Uint8Array): void {
   const { rate, rateAt = 0 } = flacHeader(part, 0) ?? {};
   const value = (part[rateAt] ?? 0) * 256 + (part[rateAt + 1] ?? 0);
   if (rate === 13 || rate === 14) requireUsualRate(rate === 13 ? value : 10 * value);
+}
+
+/** With more, PyAV ends ComfyUI by a segmentation fault. */
+const MOST_CHANNELS = 7;
+
+export function requireFewChannels(channels: number): void {
+  if (channels > MOST_CHANNELS) throw new MediaFault(`has a sound with more than ${MOST_CHANNELS} channels`);
 }
 
 /** Throws for a sample rate from which to resample would take gigabytes. */

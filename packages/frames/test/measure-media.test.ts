@@ -281,6 +281,13 @@ describe('a sound', () => {
     expect(await measured(seven)).toMatchObject({ sound: { channels: 7 } });
     seven.writeUInt16LE(8, 22);
     await expect(measured(seven)).rejects.toThrow('more than 7 channels');
+    // The container states one channel in each.
+    const opus = OPUS.replace('48656164010200', '48656164010800');
+    await expect(measured(await soundOf('opus', 'opus', ['1a0000'], opus))).rejects.toThrow('more than 7 channels');
+    for (const configuration of ['1180', '11b8', '11e0'])
+      expect(() => sampleCounter('mp4a.40.2', hex(configuration))).toThrow('more than 7 channels');
+    const vorbis = hex(`01${Buffer.from('vorbis').toString('hex')}0000000008`);
+    expect(() => sampleCounter('vorbis', vorbis)).toThrow('more than 7 channels');
   });
 
   it('counts the packets of an Opus even if their timestamps are wrong', async () => {
