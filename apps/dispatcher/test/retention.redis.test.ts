@@ -1,7 +1,7 @@
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newId } from '@comfy-fleet/contracts';
-import { createFileFrames, frameName, inputName } from '@comfy-fleet/frames';
+import { copyName, createFileFrames, frameName, inputDigest, inputName } from '@comfy-fleet/frames';
 import { LEAST_FILE_BYTES } from '@comfy-fleet/jobs';
 import { describe, expect, it } from 'vitest';
 import { retain } from '../src/housekeeping/retention.js';
@@ -188,6 +188,18 @@ describe('retention of assets', () => {
     await retain(home.retention({}));
     expect(await home.files()).toEqual([]);
     expect(await home.keeper.sendersOf([digest])).toEqual([[]]);
+  });
+
+  it('deletes the copies of a video with it, however young, but not those of another one', async () => {
+    const home = await openHousehold();
+    const { assets } = home.ledger;
+    await home.put('inputs', file.name, 120, file.bytes, 'a');
+    await assets.delete('a', (await assets.keep('a', { ...file, filename: null })).asset.id);
+    const [copy, other] = [copyName(file.name, 'mov'), copyName(inputName(sha('e'), 'mp4'), 'mov')];
+    for (const name of [copy, other]) await home.put('inputs', name, 0, 100, 'a');
+    await retain(home.retention({}));
+    expect(await home.files()).toEqual([`inputs/${other}`]);
+    expect(await home.keeper.sendersOf([inputDigest(copy)])).toEqual([[]]);
   });
 
   it('keeps such a file for a minute, since an order may be about to use it', async () => {

@@ -18,6 +18,7 @@ export { measurePicture } from './measure-picture.js';
 export { measureTiff } from './measure-tiff.js';
 export { type MediaFacts, mediaFacts, type StoredMedia } from './media-facts.js';
 export {
+  copyName,
   frameName,
   inputDigest,
   inputName,
@@ -28,5 +29,5 @@ export {
   plainName,
 } from './names.js';
 export { openFrameStores } from './open-stores.js';
-export { type Container, rewriteMedia } from './rewrite-media.js';
+export { CONTAINERS, type Container, rewriteMedia } from './rewrite-media.js';
 export { signDownload } from './s3/sign-download.js';

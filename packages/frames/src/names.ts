@@ -1,5 +1,7 @@
+import { hash } from 'node:crypto';
 import { FleetError, isId } from '@comfy-fleet/contracts';
 import { FRAME_TYPES } from './frame-types.js';
+import type { Container } from './rewrite-media.js';
 
 const OUTPUT_NAME = /^(.{36})_[1-9]\d{0,3}\.[a-z0-9]{1,10}$/;
 const FRAME_NAME = new RegExp(`^(.{36})_[1-9]\\d{0,3}\\.(?:${Object.keys(FRAME_TYPES).join('|')})$`);
@@ -30,6 +32,11 @@ export function inputName(digest: string, extension = 'png'): string {
 export function jobOfPicture(name: string): string | undefined {
   const id = /^(.{36})_[1-9]\d{0,3}(_[a-z0-9]+)?\.[a-z0-9]+$/.exec(name)?.[1];
   return id !== undefined && isId(id) ? id : undefined;
+}
+
+/** The file name of the copy of a video or a sound that ComfyUI gets in this container. */
+export function copyName(name: string, container: Container): string {
+  return inputName(hash('sha256', `${container} ${inputDigest(name)}`), container);
 }
 
 export function isInputName(text: string): boolean {

@@ -16,7 +16,9 @@ import { openWhole, packetsOf, usedTracks } from './packets.js';
  * The container of a copy, which is also its extension: Matroska stays Matroska, since ComfyUI converts it when it saves an MP4,
  * and all else becomes QuickTime, which holds all codecs that can be measured.
  */
-export type Container = 'mkv' | 'mov';
+export type Container = (typeof CONTAINERS)[number];
+
+export const CONTAINERS = ['mkv', 'mov'] as const;
 
 /** ffmpeg chooses a format by the first 2048 bytes if these are clear. */
 const PROBED_BYTES = 2048;

@@ -1,6 +1,5 @@
-import { hash } from 'node:crypto';
 import type { InputFile } from '@comfy-fleet/contracts';
-import { type FrameStore, inputDigest, inputName } from '@comfy-fleet/frames';
+import { copyName, type FrameStore, inputDigest } from '@comfy-fleet/frames';
 import type { Ledger } from '@comfy-fleet/jobs';
 import { LRUCache } from 'lru-cache';
 import type { Rewrite, Rewriting } from '../decoding/rewriter.js';
@@ -41,11 +40,10 @@ export function createFileRewrites({ rewrite, decoding, inputs, ledger, requireS
     await requireSpace();
     await requireStorageShare({ ledger }, { id: key });
     const { file, container } = rewriting;
-    const digest = hash('sha256', `${container} ${inputDigest(file.name)}`);
-    const name = inputName(digest, container);
+    const name = copyName(file.name, container);
     const inTurn = async () => (await kept(name)) ?? (await write(name, rewriting, signal));
     const bytes = (await kept(name)) ?? (await decoding(key, inTurn, { signal }));
-    await ledger.storage.add(key, { digest, bytes });
+    await ledger.storage.add(key, { digest: inputDigest(name), bytes });
     return { ...file, name, bytes, copyOf: file.name };
   };
 }

@@ -1,6 +1,6 @@
 import type { Config } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
-import { inputDigest } from '@comfy-fleet/frames';
+import { CONTAINERS, contentTypeOf, copyName, inputDigest } from '@comfy-fleet/frames';
 import { BYTES_PER_FILE, type Housekeeper } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import {
@@ -203,6 +203,7 @@ async function deletePictures({ frames, derived }: Retention, job: JobPictures, 
 /**
  * Deletes the assets of the file first, so that a caller who sends or uses it from then on touches the file, and it stays.
  * When deleting for space, recent use does not protect a file, since a key could keep more than its share by using it again.
+ * The copies of a video or a sound go with it.
  */
 async function deleteInput(
   { inputs, keeper }: Retention,
@@ -215,6 +216,9 @@ async function deleteInput(
   if (!(await inputs.deleteUnchanged(name, new Date(modifiedAt)))) return;
   done.inputs += 1;
   done.bytes += bytes;
+  if (!/^(?:video|audio)\//.test(contentTypeOf(name))) return;
+  for (const copy of CONTAINERS.map((container) => copyName(name, container)))
+    if (await keeper.retireInput(inputDigest(copy))) await inputs.delete(copy);
 }
 
 /** Continues after a file that cannot be deleted. */
