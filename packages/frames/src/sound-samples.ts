@@ -32,7 +32,7 @@ export function sampleCounter(codec: string | undefined, configuration: Uint8Arr
     case 'flac': {
       const count = frameCounter(flacFrame);
       return (packet) => {
-        requireFlacRate(packet);
+        requireUsualFlac(packet);
         return count(packet);
       };
     }
@@ -102,8 +102,7 @@ function mpegFrame(part: Uint8Array, at: number): number {
 function flacFrame(part: Uint8Array, at: number): number {
   const header = flacHeader(part, at);
   if (header === undefined) return 0;
-  const channels = (part[at + 3] ?? 0) >> 4;
-  return flacBlock(header.block, part, header.blockAt) * (channels < 8 ? channels + 1 : 2);
+  return flacBlock(header.block, part, header.blockAt) * header.channels;
 }
 
 /** RFC 9639, 9.1. */
@@ -117,12 +116,15 @@ function flacHeader(part: Uint8Array, at: number) {
   const rateAt = blockAt + (block === 6 ? 1 : block === 7 ? 2 : 0);
   const end = rateAt + (rate === 12 ? 1 : rate === 13 || rate === 14 ? 2 : 0);
   if (block === 0 || end >= part.length || crc8(part.subarray(at, end)) !== part[end]) return undefined;
-  return { block, blockAt, rate, rateAt };
+  // From 8 on, it tells how the two channels differ.
+  const layout = (part[at + 3] ?? 0) >> 4;
+  return { block, blockAt, rate, rateAt, channels: layout < 8 ? layout + 1 : 2 };
 }
 
-/** Throws for a FLAC frame with an unusual sample rate of its own, which ffmpeg takes for that of the sound. */
-function requireFlacRate(part: Uint8Array): void {
-  const { rate, rateAt = 0 } = flacHeader(part, 0) ?? {};
+/** Throws for a FLAC frame with an unusual sample rate or too many channels of its own, which ffmpeg takes for the sound's. */
+function requireUsualFlac(part: Uint8Array): void {
+  const { rate, rateAt = 0, channels = 0 } = flacHeader(part, 0) ?? {};
+  requireFewChannels(channels);
   const value = (part[rateAt] ?? 0) * 256 + (part[rateAt + 1] ?? 0);
   if (rate === 13 || rate === 14) requireUsualRate(rate === 13 ? value : 10 * value);
 }

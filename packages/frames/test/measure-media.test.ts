@@ -286,6 +286,7 @@ describe('a sound', () => {
     await expect(measured(await soundOf('opus', 'opus', ['1a0000'], opus))).rejects.toThrow('more than 7 channels');
     for (const configuration of ['1180', '11b8', '11e0'])
       expect(() => sampleCounter('mp4a.40.2', hex(configuration))).toThrow('more than 7 channels');
+    expect(() => sampleCounter('flac', undefined)(hex('fff81a7800a50000'))).toThrow('more than 7 channels');
     const vorbis = hex(`01${Buffer.from('vorbis').toString('hex')}0000000008`);
     expect(() => sampleCounter('vorbis', vorbis)).toThrow('more than 7 channels');
   });
