@@ -183,8 +183,8 @@ export async function refuseFiles(
 }
 
 /**
- * Replaces the videos and sounds of a request by copies that this service writes, since ffmpeg may find more in the original than
- * was measured. What could not be measured stays as it is. Throws validation_failed, and what RewriteFile throws.
+ * Replaces the videos and sounds of a request by copies that this service writes, since ffmpeg may find more in the original
+ * than was measured. What could not be measured stays as it is. Throws validation_failed, and what RewriteFile throws.
  */
 export async function withRewrittenFiles(
   { rewriteFile }: Deps,
