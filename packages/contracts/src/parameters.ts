@@ -97,7 +97,7 @@ export interface InputFile {
   readonly height?: number;
   /** The job output that it came from, if the caller named one. */
   readonly source?: string;
-  /** The caller's video or sound, of which the service wrote this copy. */
+  /** If the service wrote this file: the name of the caller's video or sound, which it copied. */
   readonly copyOf?: string;
 }
 

@@ -45,7 +45,7 @@ export function sampleCounter(codec: string | undefined, configuration: Uint8Arr
   throw new Error(`the codec ${codec} cannot be measured`);
 }
 
-/** Configurations from 1 to 6 have so many channels, 0 leaves them to the packets, and others mostly have eight or more. */
+/** Configurations 1 to 6 are numbers of channels. 0 leaves the channels to the packets; most others have eight or more. */
 function aacChannels(configuration: Uint8Array | undefined): number {
   const number = ((configuration?.[1] ?? 0) >> 3) & 15;
   return number >= 1 && number <= 6 ? number : 255;

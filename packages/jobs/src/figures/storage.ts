@@ -8,7 +8,7 @@ const DAY_MS = 86_400_000;
 /** The least that a stored file counts for, in bytes. */
 export const { LEAST_FILE_BYTES } = LUA_CONSTANTS;
 
-/** A key may have sent one file for each so many of the bytes that its jobs may hold: each has an entry in Redis. */
+/** A key may have sent one file for each 2,000 bytes that its jobs may hold, since each file has an entry in Redis. */
 export const BYTES_PER_FILE = 2000;
 
 /** What a key has stored. */
