@@ -59,10 +59,10 @@ function opusPacket([toc = 0, count = 0]: Uint8Array): number {
 }
 
 function vorbisCounter(configuration: Uint8Array): CountSamples {
-  const header = Buffer.from(configuration).indexOf('\x01vorbis', 0, 'latin1');
-  const channels = configuration[header + 11] ?? 255;
-  requireFewChannels(channels);
   const view = Buffer.from(configuration);
+  const header = view.indexOf('\x01vorbis', 0, 'latin1');
+  const channels = view[header + 11] ?? 255;
+  requireFewChannels(channels);
   if (header >= 0 && view.length >= header + 16) requireUsualRate(view.readUInt32LE(header + 12));
   return ([first = 0]) => {
     // Another header can change the number of channels.
@@ -132,6 +132,7 @@ function requireUsualFlac(part: Uint8Array): void {
 /** With more, PyAV ends ComfyUI by a segmentation fault. */
 const MOST_CHANNELS = 7;
 
+/** Throws MediaFault for more channels than ComfyUI can read. */
 export function requireFewChannels(channels: number): void {
   if (channels > MOST_CHANNELS) throw new MediaFault(`has a sound with more than ${MOST_CHANNELS} channels`);
 }
