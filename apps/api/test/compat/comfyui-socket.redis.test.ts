@@ -469,6 +469,32 @@ it('sends a lower queue length only after the end of the prompt that lowered it'
   }
 });
 
+it('answers GET /queue without an ended prompt only after its end was sent, because the Saintno SDK hangs otherwise', async () => {
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  const { id, promptId } = await prompt('tab');
+  const claim = await running();
+  let readPictures = (_: undefined) => {};
+  vi.spyOn(api.frames, 'open').mockReturnValue(
+    new Promise<undefined>((resolve) => {
+      readPictures = resolve;
+    }),
+  );
+  const listed = { key: 'images', type: 'temp', isSent: true } as const;
+  await claim.finish({ status: 'succeeded', outputs: [picture(id, 'save_it', { listed })] });
+  const get = async (path: string) => (await fetch(`${api.url}/comfyui/k/anna/${path}`)).json();
+  let queue: unknown;
+  const asked = get('queue').then((answer) => {
+    queue = answer;
+  });
+  // Another list takes longer to read.
+  expect(await get('history')).toHaveProperty([promptId]);
+  expect(queue).toBeUndefined();
+  readPictures(undefined);
+  await asked;
+  expect(queue).toEqual({ queue_running: [], queue_pending: [] });
+  await tab.until('executing', { node: null, prompt_id: promptId });
+});
+
 it('closes a socket that reads too slowly, and still serves the other sockets of its client', async () => {
   const slow = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const quick = await listenAt(api, { key: 'anna', clientId: 'tab' });

@@ -19,17 +19,26 @@ import {
   promptIdOf,
   promptTuple,
 } from './prompts.js';
+import type { SocketHub } from './socket/hub.js';
 
 /** A longer history omits its oldest entries; a longer queue omits the graphs of its last entries. */
 const MAX_ANSWER_CHARS = 8 * 1024 * 1024;
 
 const historyQuery = Type.Object({ max_items: Type.Optional(Type.Integer()), offset: Type.Optional(Type.Integer()) });
 
-/** The two lists that clients poll. */
-export function createPolledLists(deps: ComfyuiDeps) {
+/**
+ * The two lists that clients poll. A job that is no longer in the queue has been told to the key's sockets, because
+ * @saintno/comfyui-sdk waits forever if it finds a prompt in the history before its socket has heard of it.
+ */
+export function createPolledLists(deps: ComfyuiDeps, endsSent: SocketHub['endsSent']) {
   const share = createShare(deps.heavyReads);
   const most = deps.config.compat.comfyuiMaxHistory;
-  const getQueue: Handler = (request) => share(request, 'queue', (key) => queueOf(deps, key));
+  const getQueue: Handler = (request) =>
+    share(request, 'queue', async (key) => {
+      const queue = await queueOf(deps, key);
+      await endsSent(key);
+      return queue;
+    });
   const getHistory = queried(historyQuery, (request, { max_items = most, offset }) => {
     const page = { limit: Math.min(Math.max(max_items, 0), most), offset };
     return share(request, `history ${page.limit} ${page.offset}`, (key) => historyOf(deps, key, page));

@@ -20,7 +20,8 @@ const POLLED = { access: 'jobs', polled: true } as const;
 /** ComfyUI's own API. Every path also works under `/comfyui/api`; see target.ts. */
 export function comfyuiFacade(deps: Deps) {
   const own = { ...deps, partsOf: createPartsOf(deps) };
-  const { getQueue, getHistory } = createPolledLists(own);
+  const { connect, endsSent } = socketHub(deps);
+  const { getQueue, getHistory } = createPolledLists(own, endsSent);
   const by =
     (answer: (deps: ComfyuiDeps, request: ApiRequest) => ReturnType<Handler>): Handler =>
     (request) =>
@@ -63,7 +64,7 @@ export function comfyuiFacade(deps: Deps) {
   return {
     dialect: comfyuiDialect,
     routes: routesOf(routes, { basic: true } as const, COMFYUI_PREFIX),
-    sockets: [{ path: `${COMFYUI_PREFIX}/ws`, access: 'jobs', basic: true, connect: socketHub(deps) } as const],
+    sockets: [{ path: `${COMFYUI_PREFIX}/ws`, access: 'jobs', basic: true, connect } as const],
     arriving: arrivingAtComfyui,
   };
 }

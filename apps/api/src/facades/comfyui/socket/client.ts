@@ -38,7 +38,7 @@ export class Client {
   readonly #closed = new AbortController();
   /** Ids of jobs that have not begun. */
   readonly #waiting = new Set<string>();
-  readonly #followed = new Set<string>();
+  readonly #followed = new Map<string, Promise<void>>();
   /** Followed jobs that have ended, but whose end was not sent yet. */
   readonly #ending = new Set<string>();
   readonly #ended = new Set<string>();
@@ -64,6 +64,11 @@ export class Client {
     return this.#ending.size > 0;
   }
 
+  /** Resolves when the ends of all jobs known to have ended by now were sent. */
+  async endsSent(): Promise<void> {
+    await Promise.all([...this.#ending].map((id) => this.#followed.get(id)));
+  }
+
   get isWaiting(): boolean {
     return this.#waiting.size + this.#followed.size > 0;
   }
@@ -83,20 +88,23 @@ export class Client {
     if (this.#followed.has(id)) {
       if (isTerminal(status)) this.#ending.add(id);
     } else if (status === 'queued') this.#waiting.add(id);
-    else void this.#follow(id, status);
+    else this.#follow(id, status);
   }
 
   /** Takes all jobs that ended since the client connected, and all open ones, in order. Other waiting jobs have ended. */
   updateAll(ended: readonly KeyChange[], open: readonly KeyChange[]): void {
     const known = new Set([...ended, ...open].map(({ id }) => id));
-    for (const id of this.#waiting) if (!known.has(id)) void this.#follow(id, 'running');
+    for (const id of this.#waiting) if (!known.has(id)) this.#follow(id, 'running');
     for (const change of [...ended, ...open]) this.update(change);
   }
 
-  async #follow(id: string, status: JobStatus): Promise<void> {
+  #follow(id: string, status: JobStatus): void {
     this.#waiting.delete(id);
-    this.#followed.add(id);
     if (isTerminal(status)) this.#ending.add(id);
+    this.#followed.set(id, this.#untilEnd(id));
+  }
+
+  async #untilEnd(id: string): Promise<void> {
     const job = { id };
     await untilDone(
       () => this.#sendJob(job),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay, setImmediate as yieldToEventLoop } from 'node:timers/promises';
+import { orAborted } from '@comfy-fleet/contracts';
 import { firstIdAt, type KeyChange } from '@comfy-fleet/jobs';
 import type { Deps } from '../../../deps.js';
 import type { SocketRoute } from '../../../server/sockets.js';
@@ -16,6 +17,9 @@ const MAX_ENDED = 100;
 /** Messages per heartbeat: some clients ignore pings, and close a socket that was silent for 10 s. */
 const STATUS_PER_HEARTBEAT = 3;
 
+/** How long the queue waits for ends to be sent, in ms. */
+const ENDS_MS = 5000;
+
 /** How many sockets with one client id get messages, which are sent in one go. ComfyUI sends them only to the newest one. */
 const MAX_SOCKETS = 4;
 
@@ -23,14 +27,20 @@ const MAX_SOCKETS = 4;
 const MAX_PICTURES = 16;
 const MAX_PICTURES_OF_KEY = 2;
 
+export interface SocketHub {
+  readonly connect: SocketRoute['connect'];
+  /** Resolves when the ends of the key's ended jobs were sent to its sockets at this process, or when that takes too long. */
+  endsSent(key: string): Promise<void>;
+}
+
 /**
  * Serves the sockets on which callers follow their jobs as prompts of a ComfyUI. A client id identifies a client only
  * within its key; its newest sockets get the same messages. A client without an id gets a random one.
  */
-export function socketHub(deps: Deps): SocketRoute['connect'] {
+export function socketHub(deps: Deps): SocketHub {
   const keys = new Map<string, KeyHub>();
   const sending = createTurns(MAX_PICTURES, { ofKey: MAX_PICTURES_OF_KEY });
-  return (socket, { caller: { id: key }, query }) => {
+  const connect: SocketRoute['connect'] = (socket, { caller: { id: key }, query }) => {
     const client = clientOf(query.get('clientId')) ?? randomUUID().replaceAll('-', '');
     const hub = keys.get(key) ?? new KeyHub(key, deps, sending);
     keys.set(key, hub);
@@ -41,6 +51,7 @@ export function socketHub(deps: Deps): SocketRoute['connect'] {
     });
     hub.join(client, outlet);
   };
+  return { connect, endsSent: async (key) => keys.get(key)?.endsSent() };
 }
 
 /** The sockets of one key. While there are any, they share one subscription to the changes of the key's jobs. */
@@ -88,6 +99,13 @@ class KeyHub {
     client.close();
     this.#clients.delete(clientId);
     if (this.isEmpty) this.#closed.abort();
+  }
+
+  async endsSent(): Promise<void> {
+    // Lets the changes arrive that were published before.
+    await yieldToEventLoop();
+    const sent = Promise.all([...this.#clients.values()].map((client) => client.endsSent()));
+    await orAborted(sent, AbortSignal.timeout(ENDS_MS)).catch(() => undefined);
   }
 
   #newClient(clientId: string): Client {
