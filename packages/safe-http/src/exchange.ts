@@ -1,5 +1,5 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import http, { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
+import https, { Agent as HttpsAgent } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import { areTooSmall, FleetError } from '@comfy-fleet/contracts';
@@ -67,6 +67,7 @@ export async function exchange(question: Question): Promise<Answer> {
     httpAgent: agent,
     httpsAgent: agent,
     signal,
+    transport: transportOf(url.protocol === 'https:' ? https : http),
     responseType: 'stream',
     // A proxy of the environment would dial in our place.
     proxy: false,
@@ -87,6 +88,23 @@ export async function exchange(question: Question): Promise<Answer> {
   } catch (error) {
     throw failureOf(error);
   }
+}
+
+/** As many informational responses (1xx) before the real one are too many. Servers send one or two. */
+const MOST_INFORMATIONAL = 10;
+
+/** Requests as axios makes them, but each ends at too many informational responses, which nothing else limits. */
+function transportOf({ request }: Pick<typeof http, 'request'>) {
+  return {
+    request: (options: http.RequestOptions, respond: (response: IncomingMessage) => void): ClientRequest => {
+      const asked = request(options, respond);
+      let count = 0;
+      return asked.on('information', () => {
+        count += 1;
+        if (count === MOST_INFORMATIONAL) asked.destroy(unreachable('The host of the URL sends too many responses.'));
+      });
+    },
+  };
 }
 
 /** Destroys a body that arrives in very small chunks. Its reader may see several as one. */

@@ -233,7 +233,7 @@ export const HOSTILE_TARGETS: readonly HostileTarget[] = [
   slow('slow body', outer('slow-body')),
   slow('slow headers', outer('slow-headers')),
   slow('silence', outer('silent')),
-  slow('endless interim answers', outer('endless-interim')),
+  answer('endless interim answers', outer('endless-interim'), 'The host of the URL sends too many responses.'),
   answer('huge header', outer('huge-header'), 'The host of the URL sends too many headers.'),
   answer('endless headers', outer('endless-headers'), 'The host of the URL sends too many headers.'),
   answer('compressed bomb (gzip)', outer('packed?gzip'), PACKED),

@@ -87,7 +87,7 @@ describe('post', () => {
     },
   );
 
-  it.each(['silent', 'slow-headers', 'endless-interim'])('gives up a receiver without a status: %s', async (path) => {
+  it.each(['silent', 'slow-headers'])('gives up a receiver without a status: %s', async (path) => {
     const server = await hostile();
     const posting = http.post(`http://127.0.0.1:${server.port}/${path}`, { ...post, timeoutMs: 300, body: '' });
     await expect(posting).rejects.toMatchObject({
@@ -95,6 +95,22 @@ describe('post', () => {
       detail: 'The URL did not give its whole answer within 300 ms.',
     });
     await until('the connection is closed', () => server.open === 0);
+  });
+
+  it('gives up a receiver that sends informational responses without end, long before its time is over', async () => {
+    const server = await hostile();
+    const posting = http.post(`http://127.0.0.1:${server.port}/endless-interim`, { ...post, body: '' });
+    const detail = 'The host of the URL sends too many responses.';
+    await expect(posting).rejects.toMatchObject({ code: 'url_unreachable', detail });
+    await until('the connection is closed', () => server.open === 0);
+  });
+
+  it('waits for the answer after a few informational responses', async () => {
+    const { url } = await receive((response) => {
+      for (let n = 0; n < 3; n += 1) response.writeEarlyHints({ link: '</style.css>; rel=preload' });
+      response.end('picture');
+    });
+    expect((await http.get(url, get)).data.toString()).toBe('picture');
   });
 
   it('does not reveal the address of a name that refuses connections', async () => {
