@@ -30,7 +30,13 @@ import { COMFYUI_PREFIX } from './facades/comfyui/dialect.js';
 import { createDerived } from './files/derived.js';
 import { createFileMeasures } from './files/measure-file.js';
 import { createFileRewrites } from './files/rewrite-file.js';
-import { createDerivedRoom, createQueueSpace, createSpaceCheck, createStorageWatch } from './files/storage.js';
+import {
+  createDerivedRoom,
+  createQueueSpace,
+  createSpaceCheck,
+  createStorageWatch,
+  storeWithinSpace,
+} from './files/storage.js';
 import { createOffers } from './models/offers.js';
 import { createInputsCheck } from './orders/inputs-check.js';
 import { createLongJobs } from './orders/long-jobs.js';
@@ -73,7 +79,6 @@ async function main(): Promise<void> {
   // The port tells apart several processes on one machine.
   const owner = `api-${hostname()}-${config.http.port}`;
   const stores = await openFrameStores(config.frames, { owner });
-  const { frames, inputs } = stores;
   const storage = createStorageWatch(stores, log);
   const stopping = new AbortController();
 
@@ -81,7 +86,7 @@ async function main(): Promise<void> {
   const { maxOpenJobs, keyJobBytes, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
   const ledger = createLedger({
     redis: config.redis,
-    files: inputs,
+    files: stores.inputs,
     maxOpenJobs,
     keyJobBytes,
     jobTtlSeconds,
@@ -117,7 +122,9 @@ async function main(): Promise<void> {
   const { decodeSeconds: seconds, maxPixels } = config.images;
   const child = { frames: config.frames, seconds, maxPixels };
   const decoder = createDecoder({ ...child, log, stopping: signal });
-  const requireDiskSpace = createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log });
+  const requireDiskSpace = createSpaceCheck(stores.frames, { minFreeBytes: config.retention.minFreeBytes, log });
+  const frames = storeWithinSpace(stores.frames, requireDiskSpace);
+  const inputs = storeWithinSpace(stores.inputs, requireDiskSpace);
   const requireQueueSpace = createQueueSpace(ledger);
   const instruments = createInstruments(metrics);
   const fleet = createFleetView(ledger, log);
@@ -137,7 +144,6 @@ async function main(): Promise<void> {
       decoding,
       inputs,
       ledger,
-      requireSpace: requireDiskSpace,
       rewrite: createRewriter(child),
     }),
     derived: createDerived({

@@ -25,7 +25,7 @@ import type { Deps } from '../src/deps.js';
 import { createDerived } from '../src/files/derived.js';
 import { createFileMeasures } from '../src/files/measure-file.js';
 import { createFileRewrites } from '../src/files/rewrite-file.js';
-import { createDerivedRoom, createSpaceCheck, createStorageWatch } from '../src/files/storage.js';
+import { createDerivedRoom, createSpaceCheck, createStorageWatch, storeWithinSpace } from '../src/files/storage.js';
 import { createOffers } from '../src/models/offers.js';
 import { createInputsCheck } from '../src/orders/inputs-check.js';
 import { createLongJobs } from '../src/orders/long-jobs.js';
@@ -134,10 +134,9 @@ export async function startApi(
   const { maxOpenJobs, keyJobBytes, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
   const { signedUrlSeconds } = config.access;
   const stores = await openFrameStores(config.frames, { owner: 'test' });
-  const { frames, inputs } = stores;
   const ledger = createLedger({
     redis: config.redis,
-    files: inputs,
+    files: stores.inputs,
     maxOpenJobs,
     keyJobBytes,
     jobTtlSeconds,
@@ -149,7 +148,7 @@ export async function startApi(
   });
   const worker = createWorkerLedger({
     redis: config.redis,
-    files: inputs,
+    files: stores.inputs,
     worker: 'gpu-1',
     jobTtlSeconds,
     maxWorkerDeaths: 10,
@@ -181,7 +180,9 @@ export async function startApi(
   const instruments = createInstruments(metrics);
   const fleet = createFleetView(ledger, log);
   const requireDiskSpace =
-    requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log });
+    requireSpace ?? createSpaceCheck(stores.frames, { minFreeBytes: config.retention.minFreeBytes, log });
+  const frames = storeWithinSpace(stores.frames, requireDiskSpace);
+  const inputs = storeWithinSpace(stores.inputs, requireDiskSpace);
   const deps = {
     config,
     keys,
@@ -198,7 +199,6 @@ export async function startApi(
       decoding,
       inputs,
       ledger,
-      requireSpace: requireDiskSpace,
       rewrite: ({ file, container }) => rewriteMedia(mediaIn(inputs, file), container),
     }),
     derived: createDerived({

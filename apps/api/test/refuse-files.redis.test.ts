@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { type AssetView, filesOf, type InputFile, type Job } from '@comfy-fleet/contracts';
+import { type AssetView, FleetError, filesOf, type InputFile, type Job } from '@comfy-fleet/contracts';
 import sharp from 'sharp';
-import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
 import { aKey, as, startApi, type TestApi } from './api.js';
 import { plain } from './pictures.js';
 import { publish, publishRealCatalogue, refusal } from './runnable.js';
@@ -230,6 +230,25 @@ it('gives ComfyUI a copy of a video that counts as a file of the key, and makes 
   await api.inputs.delete(file.name);
   expect(await fileOf((await accepted(await use('LoadVideo', id))).id)).toEqual(file);
   expect(await api.inputs.stat(file.name)).toBeDefined();
+});
+
+it('makes no copy of a video that takes the disk space that must stay free', async () => {
+  let checks = Infinity;
+  const requireSpace = async () => {
+    checks -= 1;
+    if (checks < 0) throw new FleetError('storage_full', 'full');
+  };
+  const env = { KEY_PREFIX: api.config.redis.prefix, FRAMES_DIR: api.framesDir };
+  const own = await startApi(inject('redisUrl'), {
+    keys: [aKey('anna', { scopes: ['jobs', 'graphs'] })],
+    env,
+    requireSpace,
+  });
+  onTestFinished(() => own.close());
+  const { id } = await upload(`${MP4}full`, 'x.mp4');
+  checks = 1; // of the order itself
+  const answer = await own.post('/graphs', { graph: graphOf('LoadVideo', `asset:${id}`) }, as('anna'));
+  expect((await refusal(answer))[0]).toBe('storage_full');
 });
 
 it('checks the file of a job that is retried', async () => {

@@ -1,5 +1,5 @@
-import type { Job } from '@comfy-fleet/contracts';
-import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { FleetError, type Job } from '@comfy-fleet/contracts';
+import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
 import { startApi, type TestApi } from './api.js';
 import { finishJob } from './finished-image.js';
 
@@ -32,4 +32,17 @@ it.each([
 ])('renders a job that %s', async (_what, one, other) => {
   await finishJob(api, (await api.accepted(one)).id);
   expect((await api.accepted(other)).reused_from).toBeNull();
+});
+
+it('renders a job if copies would take the disk space that must stay free', async () => {
+  let checks = Infinity;
+  const requireSpace = async () => {
+    checks -= 1;
+    if (checks < 0) throw new FleetError('storage_full', 'full');
+  };
+  const own = await startApi(inject('redisUrl'), { requireSpace });
+  onTestFinished(() => own.close());
+  await finishJob(own, (await own.accepted(FOX)).id);
+  checks = 1; // of the order itself
+  expect(await own.accepted(FOX)).toMatchObject({ status: 'queued' });
 });

@@ -1,8 +1,12 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { FleetError } from '@comfy-fleet/contracts';
+import { createFileFrames } from '@comfy-fleet/frames';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { until } from '@comfy-fleet/testing';
-import { expect, it } from 'vitest';
-import { createSpaceCheck } from '../src/files/storage.js';
+import { expect, it, onTestFinished } from 'vitest';
+import { createSpaceCheck, storeWithinSpace } from '../src/files/storage.js';
 
 const log = createLogger({ service: 'test', level: 'error', format: 'json' });
 const MIB = 1024 * 1024;
@@ -35,4 +39,20 @@ it('refuses orders, without a long wait, while a volume hangs whose last report 
   hanging.asked[1]?.(MIB);
   await requireSpace();
   expect(hanging.asked).toHaveLength(2);
+});
+
+it('stores nothing of a file when too little space is left in the middle of it', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'space-'));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  let chunks = 0;
+  const requireSpace = async () => {
+    chunks += 1;
+    if (chunks > 2) throw new FleetError('storage_full', 'full');
+  };
+  const store = storeWithinSpace(createFileFrames({ dir, owner: 'test' }), requireSpace);
+  const { signal } = new AbortController();
+  const put = (name: string, count: number) => store.put(name, Array(count).fill(Buffer.from('x')), { signal });
+  expect(await put('small.bin', 2)).toMatchObject({ bytes: 2 });
+  await expect(put('large.bin', 2)).rejects.toMatchObject({ code: 'storage_full' });
+  expect(await readdir(dir)).toEqual(['small.bin']);
 });

@@ -20,7 +20,7 @@ const BOOKED_BYTES = 8 * 1024 * 1024;
  * Streams a file into the input store, named by the BLAKE3 hash of its content, so that the same content is stored once for all
  * callers. Only pictures are held in memory as a whole. Stores nothing if it throws: body_too_large, invalid_image,
  * upload_limit_reached, storage_share_exceeded, validation_failed for an empty file, storage_failed, storage_full, and what
- * `source` throws. Asks for space before each chunk: a slow upload must not hold what others need.
+ * `source` throws.
  */
 export async function keepFile(
   deps: Deps,
@@ -28,6 +28,7 @@ export async function keepFile(
   options: KeepFileOptions,
 ): Promise<AssetFile> {
   const { caller, filename = '', pointer, isSent, signal } = options;
+  await deps.requireSpace();
   await requireStorageShare(deps, caller);
   const hash = await createBLAKE3();
   hash.init();
@@ -40,7 +41,6 @@ export async function keepFile(
   };
   async function* read(): AsyncGenerator<Uint8Array> {
     for await (const chunk of source) {
-      await deps.requireSpace();
       bytes += chunk.byteLength;
       unbooked += chunk.byteLength;
       if (bytes > deps.config.assets.maxBytes) throw tooLarge(pointer, 'file', deps.config.assets.maxBytes);

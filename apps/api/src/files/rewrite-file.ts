@@ -20,10 +20,9 @@ interface RewriteOptions {
   readonly decoding: Turns;
   readonly inputs: Pick<FrameStore, 'put' | 'touch'>;
   readonly ledger: Pick<Ledger, 'accounts' | 'storage'>;
-  readonly requireSpace: () => Promise<void>;
 }
 
-export function createFileRewrites({ rewrite, decoding, inputs, ledger, requireSpace }: RewriteOptions): RewriteFile {
+export function createFileRewrites({ rewrite, decoding, inputs, ledger }: RewriteOptions): RewriteFile {
   /** How many bytes the copies have, by name. */
   const known = new LRUCache<string, number>({ max: MOST_KEPT });
   const kept = async (name: string): Promise<number | undefined> => {
@@ -37,7 +36,6 @@ export function createFileRewrites({ rewrite, decoding, inputs, ledger, requireS
     return bytes;
   };
   return async (key, rewriting, signal) => {
-    await requireSpace();
     await requireStorageShare({ ledger }, { id: key });
     const { file, container } = rewriting;
     const name = copyName(file.name, container);

@@ -1,5 +1,5 @@
 import { FleetError, fresh, joinSignals } from '@comfy-fleet/contracts';
-import { type FrameStores, jobOfPicture } from '@comfy-fleet/frames';
+import { type FrameStore, type FrameStores, jobOfPicture } from '@comfy-fleet/frames';
 import type { Ledger, StorageUse } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Caller } from '../server/gate.js';
@@ -42,6 +42,17 @@ export function createSpaceCheck(
     const detail = 'There is no disk space for more pictures at the moment. Jobs that were accepted still run.';
     throw new FleetError('storage_full', detail, { retryAfterSeconds: SPACE_RETRY_SECONDS });
   };
+}
+
+/** A store whose `put` gives up as soon as there is too little space, since a single file may be larger than what must stay free. */
+export function storeWithinSpace(store: FrameStore, requireSpace: () => Promise<void>): FrameStore {
+  async function* whileSpace(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of source) {
+      await requireSpace();
+      yield chunk;
+    }
+  }
+  return { ...store, put: (name, source, options) => store.put(name, whileSpace(source), options) };
 }
 
 /** The part of Redis' memory that new jobs may fill. Workers need the rest to finish accepted jobs. */
