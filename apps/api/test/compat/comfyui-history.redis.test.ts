@@ -187,6 +187,35 @@ describe('POST /queue and /interrupt', () => {
 });
 
 describe('GET /api/jobs', () => {
+  it('leaves out a workflow id that is longer than those of the editor, which every list would repeat', async () => {
+    const { anna } = await openComfyui();
+    const of = (id: string) => ({ extra_data: { extra_pnginfo: { workflow: { id } } } });
+    await anna.prompt(drawing(), of('w'.repeat(129)));
+    const short = await anna.prompt(drawing(), of('w'.repeat(128)));
+    const { jobs } = await anna.get('/api/jobs?sort_order=asc');
+    expect(jobs).toMatchObject([{ status: 'pending' }, { id: short.prompt_id, workflow_id: 'w'.repeat(128) }]);
+    expect((jobs as unknown as object[])[0]).not.toHaveProperty('workflow_id');
+  });
+
+  it('ends a page early when it is long enough, and says that there is more', async () => {
+    const { api, anna } = await openComfyui();
+    // Only one of them fits.
+    const traceback = ['x'.repeat(5 * 1024 ** 2)];
+    for (let at = 0; at < 2; at++) {
+      await anna.prompt(drawing());
+      const claim = await begun(api);
+      const exception = { type: 'ValueError', message: 'too dark', nodeClass: 'KSampler', traceback };
+      await claim.finish({
+        status: 'failed',
+        error: { code: 'node_execution_error', detail: 'It failed.', nodeId: '5', exception },
+      });
+    }
+    const first = await anna.get('/api/jobs');
+    expect([first.jobs, first.pagination]).toMatchObject([{ length: 1 }, { total: 2, has_more: true }]);
+    const rest = await anna.get('/api/jobs?offset=1');
+    expect([rest.jobs, rest.pagination]).toMatchObject([{ length: 1 }, { total: 2, has_more: false }]);
+  });
+
   it('lists open and ended jobs together, filtered, sorted and in pages', async () => {
     const { api, anna } = await openComfyui();
     const workflow = { extra_data: { extra_pnginfo: { workflow: { id: 'w1' } } } };

@@ -8,6 +8,7 @@ import type { ApiRequest, Reply } from '../../server/messages.js';
 import {
   type ComfyuiDeps,
   ending,
+  MAX_ANSWER_CHARS,
   MAX_IDS,
   ownPrompt,
   PROMPTS_AT_ONCE,
@@ -33,10 +34,23 @@ export async function listPromptJobs(deps: ComfyuiDeps, { caller, query }: ApiRe
     .filter(({ workflow_id }) => workflowId === undefined || workflow_id === workflowId)
     .sort((a, b) => rank(a) - rank(b) || (a.id < b.id ? -1 : 1));
   if (!ascending) chosen.reverse();
-  const jobs = chosen.slice(offset, limit === undefined ? undefined : offset + limit);
+  const jobs = fitting(chosen.slice(offset, limit === undefined ? undefined : offset + limit));
   const has_more = offset + jobs.length < chosen.length;
-  const pagination = { offset, limit: limit ?? null, total: chosen.length, has_more };
-  return { status: 200, body: { jobs, pagination } };
+  const pagination = JSON.stringify({ offset, limit: limit ?? null, total: chosen.length, has_more });
+  return { status: 200, body: `{"jobs":[${jobs.join(',')}],"pagination":${pagination}}` };
+}
+
+/** The first jobs that fit into a response, as JSON. */
+function fitting(views: readonly JobView[]): string[] {
+  const texts: string[] = [];
+  let chars = 0;
+  for (const view of views) {
+    const text = JSON.stringify(view);
+    chars += text.length;
+    if (texts.length > 0 && chars > MAX_ANSWER_CHARS) break;
+    texts.push(text);
+  }
+  return texts;
 }
 
 /** Reads open jobs before ended ones, so that a job that ends in between is not missed. */

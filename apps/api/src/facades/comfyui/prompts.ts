@@ -12,6 +12,13 @@ import { refused } from './dialect.js';
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** How many ids one request may list; each one is looked up. */
 export const MAX_IDS = 1000;
+/**
+ * A longer history omits its oldest entries, a longer queue the graphs of its last entries, and a longer page of jobs ends
+ * early.
+ */
+export const MAX_ANSWER_CHARS = 8 * 1024 * 1024;
+/** Longer ids of workflows are ignored, since each list repeats them. The editor's are UUIDs. */
+const MAX_WORKFLOW_ID_CHARS = 128;
 /** How many prompts of one request are looked up or canceled at a time. */
 export const PROMPTS_AT_ONCE = 50;
 
@@ -91,7 +98,8 @@ async function readParts({ ledger }: Deps, record: JobRecord) {
     /** Ids of the output nodes. */
     outputs: JSON.stringify(wanted.map(([, node]) => node)),
     /** The id of the editor's workflow, if the client sent it in `extra_pnginfo`. */
-    workflowId: typeof workflow.id === 'string' ? workflow.id : undefined,
+    workflowId:
+      typeof workflow.id === 'string' && workflow.id.length <= MAX_WORKFLOW_ID_CHARS ? workflow.id : undefined,
   };
 }
 

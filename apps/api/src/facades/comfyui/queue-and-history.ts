@@ -14,15 +14,13 @@ import {
   type ComfyuiDeps,
   historyEntry,
   idsIn,
+  MAX_ANSWER_CHARS,
   ownPrompt,
   PROMPTS_AT_ONCE,
   promptIdOf,
   promptTuple,
 } from './prompts.js';
 import type { SocketHub } from './socket/hub.js';
-
-/** A longer history omits its oldest entries; a longer queue omits the graphs of its last entries. */
-const MAX_ANSWER_CHARS = 8 * 1024 * 1024;
 
 const historyQuery = Type.Object({ max_items: Type.Optional(Type.Integer()), offset: Type.Optional(Type.Integer()) });
 
