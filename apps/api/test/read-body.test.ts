@@ -71,6 +71,7 @@ describe('a body', () => {
     ['too large', words(1_000_000), {}, 'body_too_large', /1000000 bytes/],
     ['compressed', gzipSync('{}'), { 'Content-Encoding': 'gzip' }, 'unsupported_media_type', /compressed/],
     ['of another type', '{}', { 'Content-Type': 'text/plain' }, 'unsupported_media_type', /application\/json/],
+    ['a text', '"text"', {}, 'validation_failed', /JSON object/],
   ])('is refused when it is %s', async (_, body, headers, code, detail) => {
     const { post } = await serve();
     expect(await post(body, headers)).toMatchObject({ code, detail: expect.stringMatching(detail) });

@@ -124,7 +124,12 @@ export function bodyReader(
     const { caller, signal, holds = () => {} } = localsOf(response);
     const inTurn = <T>(work: () => T) => computing(caller?.id ?? '', work, { signal });
     const options = { limits: limits.json, holds, ...(body.length > STEP_BYTES ? { inTurn } : {}) };
-    if (isJson) request.body = body.length === 0 ? {} : await parseJsonBody(body, options);
+    if (isJson) {
+      const value = body.length === 0 ? {} : await parseJsonBody(body, options);
+      // Handlers list the fields of a body. Those of a text would be its characters.
+      if (typeof value !== 'object') throw new FleetError('validation_failed', 'The body must be a JSON object.');
+      request.body = value;
+    }
     next();
   };
   return [
