@@ -208,11 +208,11 @@ const fileOf = async (id: string): Promise<InputFile> => {
   return file;
 };
 
-it('refuses a graph that names more files than a job may start from, before it looks for them', async () => {
-  const loaders = Array.from({ length: 101 }, (_, n) => [`${n}`, loads('LoadImage', { image: `asset:${n}` })]);
+it('refuses a graph of which more inputs name a file than may, even if all name the same, before it looks for it', async () => {
+  const loaders = Array.from({ length: 101 }, (_, n) => [`${n}`, loads('LoadImage', { image: 'asset:1' })]);
   const graph = { ...Object.fromEntries(loaders), x: saves('SaveImage', { images: ['0', 0] }) };
   const [, error] = await refusal(await api.post('/graphs', { graph }, as('anna')));
-  expect(error?.detail).toBe('names 101 files; at most 100 are allowed');
+  expect(error?.detail).toBe('names files in 101 inputs; at most 100 may name one');
 });
 
 it('gives ComfyUI a copy of a video that counts as a file of the key, and makes it once', async () => {

@@ -14,7 +14,7 @@ export interface FileRequest extends Pick<ApiRequest, 'caller' | 'files' | 'hold
   readonly assets: Map<unknown, Promise<InputFile>>;
 }
 
-/** How many files a job may start from. A key's own graph may have 32 nodes that load one. */
+/** How many inputs of a job may name a file. A key's own graph may have 32 nodes that load one. */
 const MOST_FILES = 100;
 /** How many files of one request are stored at a time. */
 const AT_ONCE = 4;
@@ -40,8 +40,8 @@ export async function resolveFiles(
     if (Object.hasOwn(values, field)) throw fault(pointer(field), 'is given twice: as a file and as text');
     found.push([field, inputFile(file)]);
   }
-  const given = new Set(Object.values(values)).size;
-  if (given > MOST_FILES) throw fault('', `names ${given} files; at most ${MOST_FILES} are allowed`);
+  const given = Object.keys(values).length;
+  if (given > MOST_FILES) throw fault('', `names files in ${given} inputs; at most ${MOST_FILES} may name one`);
   const named = Object.entries(values).map(([input, value]) => ({ input, value, pointer: pointer(input) }));
   const assets = named.filter(({ value }) => typeof value === 'string' && value.startsWith('asset:'));
   // Assets come last, so that they do not expire while other files are fetched.

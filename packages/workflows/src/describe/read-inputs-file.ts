@@ -4,7 +4,7 @@ import type { Static } from 'typebox';
 import Type from 'typebox';
 import { findNode } from '../choices.js';
 import { type Fault, FileFault, gatherFaults } from '../file-fault.js';
-import { describeNode, type Graph, nodeAt, sameSlot } from '../graph.js';
+import { describeNode, type Graph, nodeAt, type Slot } from '../graph.js';
 import { ownProfilesSchema } from '../lod-profiles.js';
 import type { FoundInput } from './found-input.js';
 import { meantWidgets, widgetOf } from './widget.js';
@@ -80,6 +80,8 @@ export function readInputsFile(json: unknown): InputsFile {
 
 export function byInputsFile(graph: Graph, { inputs = {} }: InputsFile): { inputs: FoundInput[]; faults: Fault[] } {
   const found: FoundInput[] = [];
+  const owners = new Map<string, string>();
+  const placeId = ({ node, input }: Slot) => JSON.stringify([node, input]);
   const faults = gatherFaults(
     Object.entries(inputs).map(([name, { node: nodes, widget, ...told }]) => () => {
       const slots = [nodes].flat().flatMap((place) => {
@@ -90,11 +92,13 @@ export function byInputsFile(graph: Graph, { inputs = {} }: InputsFile): { input
         const problem = `${name}: ${describeNode(graph, node)} has no widget "${input}" that can be set`;
         throw new FileFault({ problem, at: { node } });
       });
-      const rival = found.find((other) => other.slots.some((slot) => slots.some((mine) => sameSlot(slot, mine))));
+      const places = slots.map(placeId);
+      const rival = places.map((place) => owners.get(place)).find((owner) => owner !== undefined);
       if (rival !== undefined) {
-        const problem = `${rival.name} and ${name} are both in one place: only one can be obeyed`;
+        const problem = `${rival} and ${name} are both in one place: only one can be obeyed`;
         throw new FileFault({ problem, between: slots.map(({ node }) => node) });
       }
+      for (const place of places) owners.set(place, name);
       found.push({ name, slots, rule: 'inputsFile', ...told });
     }),
   );
