@@ -179,12 +179,15 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
     const described = await offers.catalogue(pool, workflow.classes);
     const judging = { caller, described, pointers };
     const files = await refuseFiles(deps, workflow, asked, { ...judging, signal });
-    const found = await deps.computing(caller.id, () => {
+    await deps.computing(caller.id, () => {
       refuseImpossible(workflow, asked, pool, known, pointers);
       refuseNodes(deps, workflow, judging);
       refuseLinkedModels(workflow, offers, { ...judging, known });
-      return refuseBeyondLimits(deps, workflow, asked, { ...judging, limits, files, beside: origin });
     });
+    // In a turn of its own, since both parts read the formulas of a graph, which may take 50 ms.
+    const found = await deps.computing(caller.id, () =>
+      refuseBeyondLimits(deps, workflow, asked, { ...judging, limits, files, beside: origin }),
+    );
     const request = await withRewrittenFiles(deps, asked, files, { ...judging, signal });
     const { kind, version, text } = workflow;
     const models = modelPlaces(workflow, request);
