@@ -41,6 +41,7 @@ it('answers a repeat with one Idempotency-Key with the first job, and refuses th
 it('refuses a body that is not a graph, a graph without outputs, and a link to a missing node', async () => {
   const api = await open();
   expect((await refusal(await run(api, {})))[0]).toBe('validation_failed');
+  expect((await problemOf(await run(api, 'text'))).detail).toBe('The graph is not an object of nodes.');
   expect((await refusal(await run(api, { nodes: [], links: [] })))[1]?.detail).toContain('Export (API)');
   const { 3: _saved, ...unsaved } = inverting('https://example.com/a.png');
   expect((await run(api, { 1: unsaved[1] })).status).toBe(422);

@@ -112,6 +112,7 @@ export const HOSTILE_REQUESTS: readonly (() => HostileRequest)[] = [
     const graph = { ...Object.fromEntries(joins), e, save };
     return plain('a graph of as many links as there may be', '/graphs', JSON.stringify({ graph }), 422);
   },
+  () => plain('a prompt that is a text, 1.4 MiB', '/comfyui/prompt', `{"prompt":"${filled('x', 1.4 * MIB)}"}`, 400),
   () => plain('base64 with spaces', '/img2img', withPicture(filled('A ', LARGEST)), 422),
   () => plain('base64 of nothing but escapes', '/img2img', withPicture(filled('\\u0041', LARGEST)), 422),
   () =>

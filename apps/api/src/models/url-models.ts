@@ -15,11 +15,11 @@ type PointerAt = (node: string, input: string) => string;
  */
 export async function withUrlModels(
   deps: Deps,
-  graph: unknown,
+  graph: Readonly<Record<string, unknown>>,
   { caller, pool, pointer }: { readonly caller: Caller; readonly pool: string; readonly pointer: PointerAt },
-): Promise<unknown> {
-  // The graph has not been validated yet.
-  const found = Object.entries(Object(graph)).flatMap(([node, described]) => {
+): Promise<Readonly<Record<string, unknown>>> {
+  // The nodes have not been validated yet.
+  const found = Object.entries(graph).flatMap(([node, described]) => {
     const { class_type: className, inputs } = isRecord(described) ? described : {};
     if (typeof className !== 'string' || !isRecord(inputs)) return [];
     return Object.entries(inputs).flatMap(([input, url]) => (isUrl(url) ? [{ node, className, input, url }] : []));

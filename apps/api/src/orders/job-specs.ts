@@ -77,14 +77,16 @@ export function graphPool({ workflows }: Deps): string {
 
 /**
  * The graph with names in place of URLs of models, and its node classes as the instances that may run it describe them;
- * undefined while no instance has described them. Throws validation_failed for too many nodes or inputs, and what
- * withUrlModels throws.
+ * undefined while no instance has described them. Throws validation_failed if it is not an object, or has too many nodes or
+ * inputs, and what withUrlModels throws.
  */
 export async function describedGraph(
   deps: Deps,
   sent: unknown,
   caller: Caller,
 ): Promise<{ readonly graph: unknown; readonly catalogue: Catalogue | undefined }> {
+  // The nodes of a text would be its characters.
+  if (!isRecord(sent)) throw new FleetError('validation_failed', 'The graph is not an object of nodes.');
   refuseLargeGraph(deps, sent);
   const pool = graphPool(deps);
   const pointer = (node: string, input: string) => atPlace({ node, input });
@@ -97,14 +99,14 @@ export async function describedGraph(
 /** Limit for the inputs of all nodes together. Validating 25,000 blocks the process for up to 200 ms. */
 const MAX_INPUTS = 6000;
 
-function refuseLargeGraph({ config }: Deps, graph: unknown): void {
-  const partsOf = (value: unknown): unknown[] => (isRecord(value) ? Object.values(value) : []);
-  const nodes = partsOf(graph);
+function refuseLargeGraph({ config }: Deps, graph: Readonly<Record<string, unknown>>): void {
+  const nodes = Object.values(graph);
   const { maxNodes } = config.workflows;
   const tooMany = (count: number, what: string, most: number) =>
     new FleetError('validation_failed', `The graph has ${count} ${what}; at most ${most} are allowed.`);
   if (nodes.length > maxNodes) throw tooMany(nodes.length, 'nodes', maxNodes);
-  const inputs = nodes.reduce<number>((all, node) => all + (isRecord(node) ? partsOf(node.inputs).length : 0), 0);
+  const inputsOf = (node: unknown) => (isRecord(node) && isRecord(node.inputs) ? Object.keys(node.inputs).length : 0);
+  const inputs = nodes.reduce<number>((all, node) => all + inputsOf(node), 0);
   if (inputs > MAX_INPUTS) throw tooMany(inputs, 'inputs', MAX_INPUTS);
 }
 
@@ -121,8 +123,8 @@ export function openedGraph(graph: unknown, options: GraphOptions): OpenedGraph 
 }
 
 /** The node classes of a value that may be a graph. They are sorted like those of workflows, because the list is a cache key. */
-function classesOf(graph: unknown): string[] {
-  const names = Object.values(Object(graph)).map((node) => Object(node).class_type as unknown);
+function classesOf(graph: Readonly<Record<string, unknown>>): string[] {
+  const names = Object.values(graph).map((node) => Object(node).class_type as unknown);
   return [...new Set(names.filter((name) => typeof name === 'string'))].sort();
 }
 

@@ -51,6 +51,7 @@ describe('POST /prompt', () => {
   it.each([
     ['nothing', {}, 'no_prompt'],
     ['a list', [1], 'no_prompt'],
+    ['a graph that is a text', { prompt: 'x' }, 'validation_failed'],
     ['a graph without nodes', { prompt: {} }, 'prompt_no_outputs'],
     ['an unknown class', { prompt: { 5: { class_type: 'NoSuch', inputs: {} } } }, 'missing_node_type'],
     ['an invalid id', { prompt: drawing(), prompt_id: 'X' }, 'invalid_prompt_id'],
