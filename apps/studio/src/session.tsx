@@ -1,6 +1,16 @@
 import { Fleet, FleetError, type Me } from '@comfy-fleet/client';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { createContext, type FormEvent, type ReactNode, useContext, useEffect, useId, useMemo, useState } from 'react';
+import {
+  createContext,
+  type FormEvent,
+  type ReactNode,
+  useCallback,
+  useContext,
+  useEffect,
+  useId,
+  useMemo,
+  useState,
+} from 'react';
 
 interface Session {
   readonly fleet: Fleet;
@@ -28,24 +38,39 @@ export function SessionProvider({ children }: { readonly children: ReactNode }) 
       }),
     [queries],
   );
+  const change = useCallback(
+    (to: string | undefined) => {
+      setKey(to);
+      setAsked(to === undefined);
+      queries.clear();
+    },
+    [queries],
+  );
+  // Another tab may have forgotten or replaced the remembered key.
+  useEffect(() => {
+    const follow = () => {
+      const now = keyStore.get();
+      if (now === key) return;
+      keyStore.forgetDraft();
+      change(now);
+    };
+    addEventListener('storage', follow);
+    return () => removeEventListener('storage', follow);
+  }, [key, change]);
   const session = useMemo<Session>(
     () => ({
       fleet,
       hasKey: key !== undefined,
       leave: () => {
         keyStore.forget();
-        setKey(undefined);
-        queries.clear();
-        setAsked(true);
+        change(undefined);
       },
     }),
-    [fleet, key, queries],
+    [fleet, key, change],
   );
   const enter = (given: string, isRemembered: boolean) => {
     keyStore.set(given, isRemembered);
-    setKey(given);
-    setAsked(false);
-    queries.clear();
+    change(given);
   };
   return (
     <SessionContext value={session}>
@@ -134,8 +159,9 @@ const keyStore = {
   forget: (): void => {
     sessionStorage.removeItem(NAME);
     localStorage.removeItem(NAME);
-    sessionStorage.removeItem(DRAFT_NAME);
+    keyStore.forgetDraft();
   },
+  forgetDraft: (): void => sessionStorage.removeItem(DRAFT_NAME),
 };
 
 function read(store: Storage): string | undefined {

@@ -44,6 +44,21 @@ describe.skipIf(!hasChromium)('the studio of a fleet with keys', () => {
     await context.close();
   });
 
+  it('forgets a remembered key in all tabs of the browser', async () => {
+    const { page, context } = await visit(browser, `${stack.url}/studio/make`);
+    const field = page.getByLabel('API key');
+    await field.fill(KEY);
+    await page.getByLabel('Remember it on this browser').check();
+    await page.getByRole('button', { name: 'Continue' }).click();
+    const other = await context.newPage();
+    await other.goto(`${stack.url}/studio/make`);
+    await other.getByLabel('Prompt', { exact: true }).fill('a secret');
+    await page.getByRole('button', { name: 'Forget key' }).click();
+    await other.getByLabel('API key').waitFor();
+    expect(await other.evaluate('sessionStorage.length')).toBe(0);
+    await context.close();
+  });
+
   it("shows the key's workflows in the documentation once the key is entered there", async () => {
     const { page, context, complaints } = await visit(browser, `${stack.url}/docs`);
     const workflow = page.getByText('Run text2img');
