@@ -27,12 +27,20 @@ interface Served extends Partial<Pick<Route, 'method' | 'reads' | 'held'>> {
   readonly dialects?: readonly Dialect[];
   /** Most downloads at a time. */
   readonly downloads?: number;
+  readonly corsOrigins?: readonly string[];
 }
 
 /** Serves one handler at /x; returns its address and the log. */
 async function serve(
   handler: Handler,
-  { admit = async () => undefined, maxUploadingBytes, dialects = [], downloads = 10, ...more }: Served = {},
+  {
+    admit = async () => undefined,
+    maxUploadingBytes,
+    dialects = [],
+    downloads = 10,
+    corsOrigins = [],
+    ...more
+  }: Served = {},
 ) {
   const logged: string[] = [];
   const stream = new Writable({
@@ -64,7 +72,7 @@ async function serve(
       hosts: () => undefined,
       gate,
       meter,
-      corsOrigins: [],
+      corsOrigins,
       dialects,
       pages: [{ path: '/docs', access: 'public', load: () => docsPages(undefined) }],
       sockets: [],
@@ -140,6 +148,16 @@ describe('a response that has been sent', () => {
     await until('the response to be over', () => over?.aborted);
     expect(client.closed).toBe(false);
   });
+});
+
+it('adds what a response depends on to what CORS makes it depend on', async () => {
+  const handler: Handler = () => ({ status: 200, headers: { Vary: 'Authorization' } });
+  const { url } = await serve(handler, { corsOrigins: ['https://a.example', 'https://b.example'] });
+  const { headers } = await fetch(url, { headers: { origin: 'https://a.example' } });
+  expect([headers.get('access-control-allow-origin'), headers.get('vary')]).toEqual([
+    'https://a.example',
+    'Origin, Authorization',
+  ]);
 });
 
 describe('a handler that fails', () => {

@@ -171,7 +171,11 @@ export async function send({ status, headers = {}, body, refused }: Reply, respo
     }
   }
   response.status(status);
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  for (const [name, value] of Object.entries(headers)) {
+    // CORS has set Vary already.
+    if (name === 'Vary') response.vary(value);
+    else response.setHeader(name, value);
+  }
   if (content instanceof Readable) {
     response.flushHeaders();
     if (response.req.method !== 'HEAD') return pipeline(content, response);
