@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import { loadConfig } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
@@ -124,10 +124,9 @@ describe('a response that has been sent', () => {
     client.end();
   });
 
-  it.each(['/x', '/docs/swagger-ui-bundle.js'])('counts as a download until then (%s)', async (path) => {
+  it('counts as a download until then', async () => {
     const about = { admit: async () => anonymousCaller, downloads: 1 };
-    const served = await serve(() => ({ status: 200, body: LARGE }), about);
-    const url = new URL(path, served.url).href;
+    const { url } = await serve(() => ({ status: 200, body: LARGE }), about);
     const { client, received } = openAt(url);
     await until('the response', () => received.text.length > LARGE.length);
     const refused = await fetch(url);
@@ -135,6 +134,26 @@ describe('a response that has been sent', () => {
     client.end();
     await until('the next one', async () => (await fetch(url)).ok);
   });
+
+  it.each(['/x', '/docs/swagger-ui-bundle.js'])(
+    'is cut off if 100 newer ones need no key either (%s)',
+    async (path) => {
+      const served = await serve(() => ({ status: 200, body: LARGE }), { downloads: 1 });
+      const url = new URL(path, served.url).href;
+      const unread: Socket[] = [];
+      for (let at = 0; at < 100; at += 1) {
+        const { client } = openAt(url);
+        onTestFinished(() => void client.destroy());
+        await once(client, 'data');
+        unread.push(client.pause());
+      }
+      expect((await fetch(url)).status).toBe(200);
+      for (const client of unread) client.resume();
+      const isOver = ({ readableEnded, closed }: Socket) => readableEnded || closed;
+      await until('the oldest one to be cut off', () => unread.some(isOver));
+      expect(unread.map(isOver).lastIndexOf(true)).toBe(0);
+    },
+  );
 
   it('is over although the connection stays open if it is small', async () => {
     let over: AbortSignal | undefined;

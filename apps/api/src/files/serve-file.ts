@@ -3,7 +3,7 @@ import { type ByteRange, contentTypeOf, type FrameInfo, type FrameStore } from '
 import { create } from 'content-disposition';
 import type { Deps } from '../deps.js';
 import { openUntil } from '../server/key-limits.js';
-import { isKnown, PUBLIC } from '../server/locals.js';
+import { isKnown } from '../server/locals.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
 import { keyOfVisit } from './ownership.js';
 
@@ -60,6 +60,8 @@ export async function serveFile(deps: Deps, request: ApiRequest, file: ServedFil
     : { status: 206, headers: { ...headers, ...partOf(info, range) }, body };
 }
 
+/** The key of files whose key is unknown. */
+const PUBLIC = '';
 const LINK_SECONDS = 300;
 const ELSEWHERE = { seconds: LINK_SECONDS, cacheControl: `private, max-age=${LINK_SECONDS}, immutable` };
 

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { HTTP_BUCKETS, inThisTrace, type Logger, type Metrics, nameSpanByRoute } from '@comfy-fleet/telemetry';
 import type { Request, RequestHandler, Response } from 'express';
+import { LRUCache } from 'lru-cache';
 import type { Caller } from './gate.js';
 import { type OpenStreams, openUntil } from './key-limits.js';
 import { isClosedByClient } from './listen.js';
@@ -52,6 +53,7 @@ export interface Locals {
   readonly log: Logger;
   readonly instruments: ApiInstruments;
   readonly downloads: OpenStreams;
+  readonly publicResponses: PublicResponses;
   /** Aborts when the response is sent (a large one: read) or the caller has disconnected. */
   readonly signal: AbortSignal;
   /** The template of the path. */
@@ -78,12 +80,15 @@ export function localsOf(response: Response): Locals {
 
 /** Larger responses that are sent but not read fill the kernel's memory. */
 export const LARGE_BYTES = 64 * 1024;
-/** The key of responses to requests without a key. */
-export const PUBLIC = '';
+/** Limit for large responses to requests without a key. */
+const MOST_PUBLIC = 100;
 /** The status that nginx logs when the caller disconnected before the response. */
 const GONE_STATUS = 499;
 /** Shared by all requests: without a reason, each abort would create an error, which costs more than the rest of the abort. */
 const GONE = new Error('the request is over');
+
+/** Large public responses, such as pages, that are not known to have been read. Beyond the limit the oldest is cut off. */
+type PublicResponses = LRUCache<Response, true>;
 
 export interface BeginOptions {
   readonly dialects: readonly Dialect[];
@@ -96,6 +101,13 @@ export interface BeginOptions {
 /** Prepares every request and logs it when it ends, successful polls at debug level. */
 export function beginRequest({ dialects, instruments, downloads, log }: BeginOptions): RequestHandler {
   const { underWay } = instruments;
+  // To refuse new ones would let anybody who reads nothing keep all others from the pages.
+  const publicResponses: PublicResponses = new LRUCache({
+    max: MOST_PUBLIC,
+    dispose: (_sent, { req }, reason) => {
+      if (reason === 'evict') req.socket.resetAndDestroy();
+    },
+  });
   return (request, response, next) => {
     const start = performance.now();
     const { method } = request;
@@ -111,6 +123,7 @@ export function beginRequest({ dialects, instruments, downloads, log }: BeginOpt
       },
       instruments,
       downloads,
+      publicResponses,
       signal: gone.signal,
       route: 'none',
     } satisfies Locals;
@@ -197,10 +210,17 @@ function isLarge(content: string | Readable | undefined, headers: NonNullable<Re
 
 /** Makes a large response last until the client has closed the connection, and count as a download. Throws too_many_streams. */
 export function countUntilRead(response: Response, content?: unknown): void {
-  const { signal, downloads, caller } = localsOf(response);
-  // A file without a caller was counted for its key. What other methods have done would be done again if they were refused.
-  const isCounted = response.req.method === 'GET' && (caller !== undefined || !(content instanceof Readable));
-  if (isCounted) openUntil(signal, downloads, caller?.id ?? PUBLIC);
+  const { signal, downloads, publicResponses, caller } = localsOf(response);
+  // What other methods have done would be done again if they were refused.
+  if (response.req.method === 'GET') {
+    if (caller !== undefined) openUntil(signal, downloads, caller.id);
+    // A file without a caller was counted for its key.
+    else if (!(content instanceof Readable)) {
+      signal.throwIfAborted();
+      publicResponses.set(response, true);
+      signal.addEventListener('abort', () => publicResponses.delete(response), { once: true });
+    }
+  }
   response.setHeader('Connection', 'close');
 }
 
