@@ -22,6 +22,8 @@ const MOST_READS = 4;
 /** A read lasts until its response is sent, since the response of a slow client stays in memory. */
 const MOST_READS_OF_KEY = 2;
 const MOST_READS_WAITING = 50;
+/** How many graphs of a key are in memory as text until they are parsed. Each may have megabytes. */
+const MOST_GRAPHS_OF_KEY = 4;
 /** How many pictures are decoded, and how many URLs fetched, at a time. Either may last for many seconds. */
 const MOST_DECODINGS = 2;
 const MOST_DECODINGS_OF_KEY = 1;
@@ -165,6 +167,8 @@ export function createAllTurns() {
     computing: createComputing(),
     /** Reading lists and histories, so that a key with large jobs neither fills the memory nor delays the others. */
     heavyReads: createReadTurns(),
+    /** Reading the graphs of jobs. */
+    graphReads: createTurns(Infinity, { ofKey: MOST_GRAPHS_OF_KEY, waiting }),
     /** Decoding pictures. */
     decoding,
     /**

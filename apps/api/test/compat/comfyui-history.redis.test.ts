@@ -283,6 +283,30 @@ it.each([
   },
 );
 
+it.each(['comfyui/history/', 'comfyui/api/jobs/', 'api/v2/jobs/$/workflow'])(
+  'GET /%s reads the graph in the turn of its key, and answers 429 when too much work of the key waits',
+  async (path) => {
+    const { api, anna, bert } = await openComfyui();
+    const read = async (key: string, id: string) => {
+      const target = path.includes('$') ? path.replace('$', id) : path + id;
+      return (await fetch(`${api.url}/${target}`, { headers: { authorization: `Bearer ${key}` } })).status;
+    };
+    const [first, other] = [await anna.prompt(drawing()), await bert.prompt(drawing())];
+    await finishJob(api, first.prompt_id);
+    await finishJob(api, other.prompt_id);
+    let end = () => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    // One that runs, and as many as may wait.
+    const work = Array.from({ length: 501 }, () => api.deps.computing('anna', () => ended));
+    expect([await read('anna', first.prompt_id), await read('bert', other.prompt_id)]).toEqual([429, 200]);
+    end();
+    await Promise.all(work);
+    expect(await read('anna', first.prompt_id)).toBe(200);
+  },
+);
+
 it('keeps two keys apart even if they use the same prompt id and client id', async () => {
   const { api, anna, bert } = await openComfyui();
   const ids = { prompt_id: PROMPT, client_id: 'same' };

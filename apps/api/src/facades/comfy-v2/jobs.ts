@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { FleetError, filesOf, knownName, MAX_COMFY_KEY_CHARS } from '@comfy-fleet/contracts';
+import type { JobRecord } from '@comfy-fleet/jobs';
 import { bindGraph, GRAPH, showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { jobNotFound, ownJob } from '../../files/ownership.js';
@@ -69,16 +70,25 @@ export async function cancelJob(deps: Deps, request: ApiRequest): Promise<Reply>
   return { status: 200, body: presentJob(deps, snapshot, await linksFor(deps, request)) };
 }
 
-/** The graph as it was sent, or the graph that runs if the request named a workflow instead. */
+/** The graph as it was sent, or the graph that runs if the request named a workflow instead. In turns of the key. */
 export async function getJobWorkflow(deps: Deps, { params, caller }: ApiRequest): Promise<Reply> {
   const { record } = await ownJob(deps, params.id, caller);
+  return deps.graphReads(caller.id, async () => {
+    const read = await graphReader(deps, record);
+    const answer = () => showJson({ workflow: read(), format: 'api' });
+    return { status: 200, body: await deps.computing(caller.id, answer) };
+  });
+}
+
+/** Reads what is needed for the graph of a job. Resolves to a function that makes the graph. */
+async function graphReader(deps: Deps, record: JobRecord): Promise<() => object> {
   const { id, request, hasOrigin } = record;
   const { jobs } = deps.ledger;
   const wasSent = request.workflow === GRAPH && hasOrigin;
   const origin = wasSent ? await jobs.origin(id) : undefined;
   const source = origin && (await jobs.source(record));
-  const answer = (workflow: object) => ({ status: 200, body: showJson({ workflow, format: 'api' }) });
-  if (source) return answer(readGraphSource(source, readOrigin(origin)).graph);
+  if (source) return () => readGraphSource(source, readOrigin(origin)).graph;
   const files = new Map(filesOf(request).map(([input, file]) => [input, knownName(file)]));
-  return answer(bindGraph(await workflowOf(deps, record), { ...request, bounds: {} }, { files }));
+  const workflow = await workflowOf(deps, record);
+  return () => bindGraph(workflow, { ...request, bounds: {} }, { files });
 }

@@ -80,11 +80,18 @@ export function createPartsOf(deps: Deps): ComfyuiDeps['partsOf'] {
   };
 }
 
+/** Reads the parts of a prompt, in turns of its key: large ones take tens of milliseconds to parse and write. */
+function readParts({ ledger: { jobs }, graphReads, computing }: Deps, record: JobRecord) {
+  const { id, key } = record;
+  return graphReads(key, async () => {
+    const [origin, source] = await Promise.all([jobs.origin(id), jobs.source(record)]);
+    return computing(key, () => partsFrom(record, readOrigin(origin), source));
+  });
+}
+
 /** The parts of the request that queue and history repeat, mostly as JSON. They never change. */
-async function readParts({ ledger }: Deps, record: JobRecord) {
-  const { request, createdAt, client, id } = record;
-  const [text, source] = await Promise.all([ledger.jobs.origin(id), ledger.jobs.source(record)]);
-  const origin = readOrigin(text);
+function partsFrom(record: JobRecord, origin: Origin, source: string | undefined) {
+  const { request, createdAt, client } = record;
   const { graph, outputs } = source === undefined ? { graph: {}, outputs: {} } : readGraphSource(source, origin);
   const wanted = Object.entries(outputs).filter(([name]) => request.outputs?.includes(name) ?? true);
   const { extra_pnginfo: info } = origin.extraData;
