@@ -2,6 +2,7 @@ import type { JobRecord } from '@comfy-fleet/jobs';
 import { beforeEach, expect, it } from 'vitest';
 import type { Deps } from '../../src/deps.js';
 import { createPartsOf, historyEntry } from '../../src/facades/comfyui/prompts.js';
+import { createAllTurns } from '../../src/server/turns.js';
 
 const record = (id: string) =>
   ({
@@ -33,7 +34,8 @@ function entryOf(bytes: number, stored: { readonly origin?: string; readonly sou
       source: async () => stored.source,
     },
   };
-  const partsOf = createPartsOf({ ledger, config: { compat: { comfyuiCacheBytes: bytes } } } as unknown as Deps);
+  const config = { compat: { comfyuiCacheBytes: bytes } };
+  const partsOf = createPartsOf({ ledger, config, ...createAllTurns() } as unknown as Deps);
   return async (id: string) => historyEntry(record(id), await partsOf(record(id)));
 }
 
