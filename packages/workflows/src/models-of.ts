@@ -2,6 +2,7 @@ import { type Abilities, type InputValue, type ModelKind, modelId, type Resolved
 import { type Graph, isModelFile, linkedInputs, nodeAt, type Slot, upstreamOf } from './graph.js';
 import { namedInputs } from './input-names.js';
 import { modelKindAt } from './model-kinds.js';
+import { NODE_TABLE, reviewedKind } from './nodes/node-table.js';
 import type { Workflow } from './workflow.js';
 
 /** A node that loads model files. */
@@ -47,11 +48,23 @@ export function modelPlaces(workflow: Workflow, request: ResolvedRequest) {
   for (const [node, { class_type: className, inputs }] of Object.entries(graph)) {
     if (needed !== undefined && !needed.has(node)) continue;
     for (const input of Object.keys(inputs)) {
+      if (!mayNameModel(className, input)) continue;
       const file = givenAt(workflow, request, { node, input }) ?? inputs[input];
       if (isModelFile(file)) places.push({ node, className, input, file });
     }
   }
   return places;
+}
+
+/** In kinds of inputs that take an option. */
+const OPTION = /^(model|choice|fixed|not:.*|refused|unreviewed)$/;
+
+/**
+ * A text that only looks like the name of a model must not count: workers learn from its node how long the model takes to
+ * load and where it is in memory, for the jobs of all keys.
+ */
+function mayNameModel(className: string, input: string): boolean {
+  return !NODE_TABLE.has(className) || OPTION.test(reviewedKind(className, input) ?? '');
 }
 
 /** The request's value for this place, if it has one. */

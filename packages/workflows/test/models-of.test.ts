@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { loadersOf, mainModelsOf, modelsNeeded, modelsOf, type Workflows } from '../src/index.js';
+import { loadersOf, mainModelsOf, modelsNeeded, modelsOf, openGraph, type Workflows } from '../src/index.js';
 import { loadAs, resolve, workflowCalled } from './requests.js';
 
 const asked = (workflows: Workflows) =>
@@ -26,6 +26,21 @@ it('distinguishes nodes that load models by themselves from those that depend on
   const linked = new Map([...loaders.values()].flatMap(({ files, isLinked }) => files.map((file) => [file, isLinked])));
   expect(linked.get('asked.safetensors')).toBe(false);
   expect(linked.get('film_grain.safetensors')).toBe(true);
+});
+
+it('counts no text of a class of ComfyUI that only looks like the name of a model, but any of a custom class', async () => {
+  const { workflow } = openGraph(
+    {
+      1: { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'base.safetensors', odd: 'odd.safetensors' } },
+      2: { class_type: 'VAELoader', inputs: { vae_name: 'vae.safetensors' } },
+      3: { class_type: 'PrimitiveString', inputs: { value: 'text.safetensors' } },
+      4: { class_type: 'SaveImage', inputs: { images: ['5', 0], filename_prefix: 'prefix.safetensors' } },
+      5: { class_type: 'CustomLoader', inputs: { any: 'custom.safetensors' } },
+    },
+    { catalogue: undefined },
+  );
+  const request = { ...asked(await loadAs('text2img', 'sdxl-lora')), inputs: {} };
+  expect(modelsOf(workflow, request)).toEqual(['base.safetensors', 'vae.safetensors', 'custom.safetensors']);
 });
 
 it('tells the kind of each file by the input that names it', async () => {
