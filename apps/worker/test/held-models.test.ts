@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
-import { createHeldModels, type HeldModels } from '../src/instance/held-models.js';
-import { knownLoadTimes } from './held.js';
+import { createHeldModels, createLoadTimes, type HeldModels } from '../src/instance/held-models.js';
+import { knownLoadTimes, quietLog } from './held.js';
 
 const isMain = (file: string) => /^[A-Z]/.test(file);
 const modelsOf = (ms: Readonly<Record<string, number>> = {}) => createHeldModels({ times: knownLoadTimes(ms), isMain });
@@ -161,4 +161,14 @@ describe('the load time', () => {
     expect(callsAfter(() => run(models, ['B']))).toBe(1);
     expect(callsAfter(() => models.forget())).toBe(1);
   });
+});
+
+it('tells listeners once of the load times of all files of a prompt', async () => {
+  const shared = { read: async () => new Map(), learn: async (_file: string, ms: number) => ms };
+  const times = createLoadTimes(shared, quietLog());
+  const heard = vi.fn(() => times.of('C'));
+  times.onChange(heard);
+  for (const file of ['A', 'B', 'C']) times.learn(file, 100);
+  await vi.waitFor(() => expect(heard).toHaveBeenCalled());
+  expect(heard.mock.results).toEqual([{ type: 'return', value: 100 }]);
 });

@@ -143,7 +143,7 @@ export function createHeldModels({ times, isMain }: Options): HeldModels {
 }
 
 function moveToFront(models: readonly string[], order: readonly string[]): readonly string[] {
-  return [...models, ...order.filter((file) => !models.includes(file))].slice(0, MOST_REMEMBERED);
+  return [...new Set([...models, ...order])].slice(0, MOST_REMEMBERED);
 }
 
 function isSame(one: readonly string[], other: readonly string[]): boolean {
@@ -164,24 +164,37 @@ export interface LoadTimes {
 
 export function createLoadTimes(shared: SharedLoadTimes, log: Logger): LoadTimes {
   const listeners: (() => void)[] = [];
-  let known: ReadonlyMap<string, number> = new Map();
-  const know = (times: ReadonlyMap<string, number>) => {
-    const isNew = times.size !== known.size || [...times].some(([file, ms]) => known.get(file) !== ms);
-    known = times;
-    if (!isNew) return;
-    for (const listener of listeners) listener();
+  let known = new Map<string, number>();
+  let isNotifying = false;
+  /** Once for all files that are learned at the end of a prompt, since listeners look through everything they know. */
+  const notify = () => {
+    if (isNotifying) return;
+    isNotifying = true;
+    setImmediate(() => {
+      isNotifying = false;
+      for (const listener of listeners) listener();
+    });
   };
   return {
     of: (file) => known.get(file),
     learn: (file, ms) => {
       shared.learn(file, ms).then(
-        (average) => know(new Map([...known, [file, average]])),
+        (average) => {
+          if (known.get(file) === average) return;
+          known.set(file, average);
+          notify();
+        },
         (error: unknown) => log.warn('could not record how long a model took to load', { file, error }),
       );
     },
     onChange: (listener) => {
       listeners.push(listener);
     },
-    read: async () => know(await shared.read()),
+    read: async () => {
+      const times = new Map(await shared.read());
+      const isNew = times.size !== known.size || [...times].some(([file, ms]) => known.get(file) !== ms);
+      known = times;
+      if (isNew) notify();
+    },
   };
 }
