@@ -108,6 +108,12 @@ describe("another key's job", () => {
   });
 });
 
+it('lets browsers store a picture for the key of the request alone', async () => {
+  const { image_url } = await finishedJob('anna');
+  const [path = ''] = (image_url ?? '').split('?');
+  expect((await api.get(path, as('anna'))).headers.get('vary')).toBe('Authorization, X-API-Key');
+});
+
 describe('a signed URL', () => {
   it('shows the picture without a key, to browsers of any origin', async () => {
     const { image_url } = await finishedJob('anna');

@@ -30,9 +30,12 @@ export async function serveFile(deps: Deps, request: ApiRequest, file: ServedFil
   const info = file.info ?? (await file.store.stat(file.name));
   if (info === undefined) return undefined;
   const etag = `"${info.sha256}"`;
+  const cached = file.isPrivate === true ? PRIVATE : cachedFor(deps, request);
   const headers = {
     ETag: etag,
-    'Cache-Control': `${file.isPrivate === true ? PRIVATE : cachedFor(deps, request)}, immutable`,
+    'Cache-Control': `${cached}, immutable`,
+    // A browser must not show it to the user of another key, or after the key was revoked.
+    ...(cached === PRIVATE ? { Vary: 'Authorization, X-API-Key' } : {}),
     'Accept-Ranges': 'bytes',
     'Content-Type': file.contentType,
     // Pages of other origins may show the files; helmet's default forbids it.
