@@ -69,6 +69,7 @@ export const HOSTILE_REQUESTS: readonly (() => HostileRequest)[] = [
   () => plain('objects in objects, 27 MiB', '/img2img', filled('{"":', LARGEST), 413),
   () => plain('one name of 27 MiB', '/img2img', `{"${filled('x', LARGEST)}":1}`, 413),
   () => plain('one text of 27 MiB', '/img2img', `"${filled('x', LARGEST)}"`, 422),
+  () => plain('a prompt of 27 MiB', '/img2img', `{"prompt":"${filled('x', LARGEST)}"}`, 413),
   () => plain('very many small values, 27 MiB', '/img2img', `{"prompt":"x","image":[${filled('0,', LARGEST)}0]}`, 413),
   () => plain('a number of half a MiB', '/img2img', `{"prompt":"x","seed":${DIGITS}}`, 400),
   () => ({ ...plain('a compressed body', '/img2img', gzipSync(filled('[', LARGEST)), 415), headers: GZIP }),
