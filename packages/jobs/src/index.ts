@@ -40,6 +40,7 @@ export type {
   JobError,
   JobRecord,
   JobSnapshot,
+  Listing,
   NodeTiming,
   Preview,
   Progress,

@@ -65,6 +65,7 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     alias: null,
     client: null,
     hasOrigin: false,
+    listing: {},
   };
   return { id: `msg_${id}`, webhook, failedTries, again: false, snapshot: { record, ...NO_PLACE, lastEventId: '0-0' } };
 }

@@ -55,6 +55,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       alias: null,
       client: null,
       hasOrigin: false,
+      listing: {},
       ...record,
     },
   };

@@ -76,8 +76,6 @@ export async function judgeGraph(
 
 /** Parts of a request that only the facade's responses repeat. They are stored as JSON beside the job record. */
 export interface Origin {
-  readonly number?: number | undefined;
-  readonly front?: boolean | undefined;
   /** The worker passes these fields on to ComfyUI. */
   readonly extraData: Readonly<Record<string, unknown>>;
   /** The original value of each file input of the graph, by job input. */

@@ -51,7 +51,7 @@ import { hasAllSeeds, withReusedOutputs } from './reuse-outputs.js';
 const AT_ONCE = 4;
 
 /** The job that an endpoint wants to create. Fields that come from the request body keep their names. */
-export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'origin'> {
+export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'origin' | 'listing'> {
   readonly workflow: Workflow;
   /** By name. A file is an asset, an output of a job, a URL, or a file in the input store. */
   readonly inputs?: Readonly<Record<string, unknown>>;
@@ -166,7 +166,7 @@ interface RequestContext extends Pick<ApiRequest, 'holds' | 'signal'>, Pick<File
  */
 async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promise<Omit<NewJob, 'id'>> {
   try {
-    const { workflow, pointers, parent, alias, client, origin } = spec;
+    const { workflow, pointers, parent, alias, client, origin, listing } = spec;
     const { caller, signal } = context;
     const maxGpuSeconds = caller.limits?.max_gpu_seconds;
     requireMayRun(caller, workflow);
@@ -213,6 +213,7 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
       alias,
       client,
       origin,
+      listing,
       reuse: spec.reuse && hasAllSeeds(workflow, spec.inputs) ? reuseOf({ ...request, version }) : undefined,
     };
   } catch (error) {

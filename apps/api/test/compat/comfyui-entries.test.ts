@@ -16,6 +16,7 @@ const record = (id: string) =>
     request: { version: 'v' },
     outputs: [],
     timings: null,
+    listing: {},
   }) as unknown as JobRecord;
 
 let reads: string[];

@@ -197,6 +197,20 @@ describe('GET /api/jobs', () => {
     expect((jobs as unknown as object[])[0]).not.toHaveProperty('workflow_id');
   });
 
+  it('reads nothing of what was sent with each prompt, which may have megabytes', async () => {
+    const { api, anna } = await openComfyui();
+    await anna.prompt(drawing(), { number: 7, extra_data: { extra_pnginfo: { workflow: { id: 'w1' } } } });
+    let end = () => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    // All turns of the key for that are taken.
+    const reads = Array.from({ length: 4 }, () => api.deps.graphReads('anna', () => ended));
+    expect((await anna.get('/api/jobs')).jobs).toMatchObject([{ priority: 7, workflow_id: 'w1' }]);
+    end();
+    await Promise.all(reads);
+  });
+
   it('ends a page early when it is long enough, and says that there is more', async () => {
     const { api, anna } = await openComfyui();
     // Only one of them fits.

@@ -33,15 +33,14 @@ const RECORD = {
       { nodeId: '5', title: 'b', className: 'B', ms: 9, steps: 4, cached: false },
     ],
   },
+  listing: { number: 3 },
 } as Partial<JobRecord> as JobRecord;
 
 const SENT = { number: 3, graph: { '7': {} }, extraData: { client_id: 'c' }, outputs: ['7'] };
 const PARTS = {
-  number: SENT.number,
   graph: JSON.stringify(SENT.graph),
   extraData: JSON.stringify(SENT.extraData),
   outputs: JSON.stringify(SENT.outputs),
-  workflowId: undefined,
 };
 
 interface Entry {

@@ -2,6 +2,7 @@ import type { JobKind, ParentJob, ResolvedRequest, Webhook } from '@comfy-fleet/
 import { GRAPH } from '@comfy-fleet/workflows';
 import { wellFormed } from '../connection.js';
 import { inlineOrReference, payloadFile, type TextKind } from '../record/payloads.js';
+import type { Listing } from '../record/record.js';
 import { affinityKeyOf, digestsOf, signatureOf } from '../record/request-keys.js';
 import type { StoredSource } from '../record/workflows.js';
 import { levelOf } from '../scheduling/choose.js';
@@ -37,6 +38,8 @@ export interface NewJob {
    * as `extra_data`, so it must not contain secrets. Jobs with an origin are listed by KeyJobs.
    */
   readonly origin?: string | undefined;
+  /** What lists of that API show of the origin. */
+  readonly listing?: Listing | undefined;
 }
 
 /** Jobs of one caller that are created together or not at all. */
@@ -171,5 +174,6 @@ function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder) {
     alias: job.alias,
     client: job.client,
     origin: job.origin === undefined ? undefined : 1,
+    listing: job.listing && JSON.stringify(job.listing, wellFormed),
   };
 }

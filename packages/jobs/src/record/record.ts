@@ -83,6 +83,16 @@ export interface Preview {
   readonly expandedFrom?: ExpandedFrom | undefined;
 }
 
+/** What lists show of an origin. It is in the record, because an origin may have megabytes. */
+export interface Listing {
+  /** The job's place in a queue, as its client numbers it; undefined if it does not. */
+  readonly number?: number | undefined;
+  /** The job goes to the front of that queue. */
+  readonly front?: boolean | undefined;
+  /** The id of a workflow in the client's editor. */
+  readonly workflowId?: string | undefined;
+}
+
 /** The record of a job in the ledger, which is authoritative. Times are ms since 1970, by Redis' clock. */
 export type JobRecord = Readonly<NonNullable<ReturnType<typeof recordOf>>>;
 
@@ -213,6 +223,8 @@ export function recordOf(fields: Readonly<Record<string, string>>) {
     client: text('client'),
     /** The order had an origin, see NewJob. */
     hasOrigin: text('origin') !== null,
+    /** What lists show of its origin. */
+    listing: json<Listing>('listing', {}),
   };
 }
 

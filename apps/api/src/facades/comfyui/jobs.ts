@@ -10,9 +10,9 @@ import {
   ending,
   MAX_ANSWER_CHARS,
   MAX_IDS,
+  numberOf,
   ownPrompt,
   PROMPTS_AT_ONCE,
-  type PromptParts,
   presentEnd,
   presentFile,
   promptIdOf,
@@ -20,7 +20,7 @@ import {
 } from './prompts.js';
 
 /** Lists the caller's open jobs together with those of its history. */
-export async function listPromptJobs(deps: ComfyuiDeps, { caller, query }: ApiRequest): Promise<Reply> {
+export async function listPromptJobs(deps: Deps, { caller, query }: ApiRequest): Promise<Reply> {
   const asked = readJobQuery(query);
   if (typeof asked === 'string') return wrong(asked);
   const { id: key } = caller;
@@ -54,14 +54,14 @@ function fitting(views: readonly JobView[]): string[] {
 }
 
 /** Reads open jobs before ended ones, so that a job that ends in between is not missed. */
-async function viewsOf({ config, ledger: { jobs }, partsOf }: ComfyuiDeps, key: string): Promise<JobView[]> {
+async function viewsOf({ config, ledger: { jobs } }: Deps, key: string): Promise<JobView[]> {
   const views = new Map<string, JobView>();
-  const add = async (records: readonly JobRecord[]) => {
-    for (const record of records) views.set(record.id, jobView(record, await partsOf(record)));
+  const add = (records: readonly JobRecord[]) => {
+    for (const record of records) views.set(record.id, jobView(record));
   };
-  for await (const page of jobs.open(key)) await add(page);
+  for await (const page of jobs.open(key)) add(page);
   const { ids } = await jobs.ended(key, { limit: config.compat.comfyuiMaxHistory, offset: 0 });
-  for await (const page of jobs.records(key, ids)) await add(page);
+  for await (const page of jobs.records(key, ids)) add(page);
   return [...views.values()];
 }
 
@@ -109,7 +109,8 @@ const STATUS_NAMES = {
 const PREVIEWABLE: readonly string[] = ['image', 'animation', 'video', 'audio', 'model'];
 
 /** A job in the form of ComfyUI's list. Times are in ms since 1970. */
-function jobView(record: JobRecord, { number, workflowId }: PromptParts) {
+function jobView(record: JobRecord) {
+  const { workflowId } = record.listing;
   const { status, createdAt, startedAt, finishedAt, outputs } = record;
   const previewable = outputs.filter(({ kind }) => PREVIEWABLE.includes(kind));
   const shown = previewable.find((output) => listedOf(output).type === 'output') ?? previewable[0];
@@ -118,7 +119,7 @@ function jobView(record: JobRecord, { number, workflowId }: PromptParts) {
   return {
     id: promptIdOf(record),
     status: STATUS_NAMES[status],
-    priority: number,
+    priority: numberOf(record),
     create_time: createdAt,
     outputs_count: outputs.length,
     previewable_outputs_count: previewable.length,
@@ -137,7 +138,7 @@ export async function getPromptJob(deps: ComfyuiDeps, { caller, params: { id = '
   if (record === undefined || (await deps.ledger.jobs.isHidden(record)))
     return { status: 404, body: { error: 'Job not found' } };
   const parts = await deps.partsOf(record);
-  const view = JSON.stringify(jobView(record, parts));
+  const view = JSON.stringify(jobView(record));
   if (!isTerminal(record.status)) return { status: 200, body: view };
   const { outputs, status } = presentEnd(record);
   const more = JSON.stringify({ outputs, execution_status: status });

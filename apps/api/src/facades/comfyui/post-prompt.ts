@@ -1,4 +1,5 @@
 import { FleetError, MAX_COMFY_KEY_CHARS } from '@comfy-fleet/contracts';
+import type { Listing } from '@comfy-fleet/jobs';
 import { boundedNodeErrors, type Graph, limitErrors, type NodeErrors, showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { openedSpec } from '../../orders/job-specs.js';
@@ -13,6 +14,8 @@ import { numberOf, promptIdOf, UUID } from './prompts.js';
 
 /** The priority of a prompt that goes to the front: no job of the key can have a higher one. */
 const FRONT_PRIORITY = 2;
+/** Longer ids of workflows are not listed. The editor's are UUIDs. */
+const MAX_WORKFLOW_ID_CHARS = 128;
 /** Longer client ids are cut off. */
 const MAX_CLIENT_CHARS = 128;
 const SECRETS = ['api_key_comfy_org', 'auth_token_comfy_org'];
@@ -34,13 +37,14 @@ export async function postPrompt(deps: Deps, request: ApiRequest): Promise<Reply
       alias: prompt.id,
       client: prompt.client,
       origin: originOf(prompt, judged.files),
+      listing: listingOf(prompt),
       explain: (error: unknown) => asComfyuiError(error, judged.opened.workflow.graph),
     };
     return [spec];
   });
   if (only === undefined) throw new Error('the job of an accepted prompt does not exist');
   const { record } = only;
-  const [prompt_id, number] = [promptIdOf(record), numberOf(record, prompt)];
+  const [prompt_id, number] = [promptIdOf(record), numberOf(record)];
   const body = showJson({ prompt_id, number, node_errors: boundedNodeErrors(nodeErrors) });
   return { status: 200, body, job: record.id };
 }
@@ -101,9 +105,15 @@ async function judgePrompt(deps: Deps, { graph, targets }: SentPrompt, caller: C
   });
 }
 
-function originOf({ number, front, extraData }: SentPrompt, files: JudgedGraph['files']): string {
-  const own = { ...(number === undefined ? {} : { number }), ...(front ? { front } : {}) };
-  return showJson({ ...own, extraData, files } satisfies Origin);
+function originOf({ extraData }: SentPrompt, files: JudgedGraph['files']): string {
+  return showJson({ extraData, files } satisfies Origin);
+}
+
+function listingOf({ number, front, extraData: { extra_pnginfo: info } }: SentPrompt): Listing {
+  const workflow = isRecord(info) && isRecord(info.workflow) ? info.workflow : {};
+  const { id } = workflow;
+  const isListed = typeof id === 'string' && id.length <= MAX_WORKFLOW_ID_CHARS;
+  return { number, front: front || undefined, workflowId: isListed ? id : undefined };
 }
 
 /** Turns an error into ComfyUI's form. Errors of a node are listed by node, because clients show them there. */

@@ -17,8 +17,6 @@ export const MAX_IDS = 1000;
  * early.
  */
 export const MAX_ANSWER_CHARS = 8 * 1024 * 1024;
-/** Longer ids of workflows are ignored, since each list repeats them. The editor's are UUIDs. */
-const MAX_WORKFLOW_ID_CHARS = 128;
 /** How many prompts of one request are looked up or canceled at a time. */
 export const PROMPTS_AT_ONCE = 50;
 
@@ -31,7 +29,7 @@ export function promptIdOf({ alias, id }: Pick<JobRecord, 'alias' | 'id'>): stri
  * ComfyUI's number of a prompt, by which clients sort the queue: the number that the caller sent, or else the creation
  * time, negated for a prompt that goes to the front. The time is in seconds, because some clients read 32-bit integers.
  */
-export function numberOf({ createdAt }: JobRecord, { number, front }: Partial<Origin> = {}): number {
+export function numberOf({ createdAt, listing: { number, front } }: JobRecord): number {
   const seconds = Math.floor(createdAt / 1000);
   return number ?? (front === true ? -seconds : seconds);
 }
@@ -94,26 +92,20 @@ function partsFrom(record: JobRecord, origin: Origin, source: string | undefined
   const { request, createdAt, client } = record;
   const { graph, outputs } = source === undefined ? { graph: {}, outputs: {} } : readGraphSource(source, origin);
   const wanted = Object.entries(outputs).filter(([name]) => request.outputs?.includes(name) ?? true);
-  const { extra_pnginfo: info } = origin.extraData;
-  const workflow = isRecord(info) && isRecord(info.workflow) ? info.workflow : {};
   const extraData = { ...origin.extraData, ...(client === null ? {} : { client_id: client }), create_time: createdAt };
   return {
-    number: numberOf(record, origin),
     /** With file names as the caller sent them; `{}` if the source of the graph was deleted. */
     graph: showJson(graph),
     extraData: showJson(extraData),
     /** Ids of the output nodes. */
     outputs: JSON.stringify(wanted.map(([, node]) => node)),
-    /** The id of the editor's workflow, if the client sent it in `extra_pnginfo`. */
-    workflowId:
-      typeof workflow.id === 'string' && workflow.id.length <= MAX_WORKFLOW_ID_CHARS ? workflow.id : undefined,
   };
 }
 
 /** A prompt in queue or history: `[number, id, graph, extra_data, outputs]`. Without parts, the last three are empty. */
 export function promptTuple(record: JobRecord, parts?: PromptParts): string {
-  const { number = numberOf(record), graph = '{}', extraData = '{}', outputs = '[]' } = parts ?? {};
-  return `[${number},${JSON.stringify(promptIdOf(record))},${graph},${extraData},${outputs}]`;
+  const { graph = '{}', extraData = '{}', outputs = '[]' } = parts ?? {};
+  return `[${numberOf(record)},${JSON.stringify(promptIdOf(record))},${graph},${extraData},${outputs}]`;
 }
 
 /** A message of the socket; the history repeats some of them. */
