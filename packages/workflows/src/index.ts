@@ -51,9 +51,11 @@ export {
   exactNumber,
   MAX_NUMBER_CHARS,
   parseJson,
+  parseMarked,
   parsePlainJson,
   parseStoredJson,
   showJson,
+  showMarked,
 } from './json-text.js';
 export {
   checkpointsOf,

@@ -83,8 +83,8 @@ const MARKED = new RegExp(`"${MARK}(-?\\d+)"`, 'g');
 
 /** JSON.stringify refuses bigints, and other libraries are ten times slower for everything else. */
 function withBigints(value: unknown): string {
-  const marked = (_key: string, part: unknown) => (typeof part === 'bigint' ? `${MARK}${part}` : part);
-  return JSON.stringify(value, marked).replace(MARKED, '$1');
+  const withMark = (_key: string, part: unknown) => (typeof part === 'bigint' ? `${MARK}${part}` : part);
+  return JSON.stringify(value, withMark).replace(MARKED, '$1');
 }
 
 /**
@@ -92,9 +92,25 @@ function withBigints(value: unknown): string {
  * valid.
  */
 function parseExactly(text: string): unknown {
-  const marked = replaceLongNumbers(text, (number) => (isRounded(number) ? `"${MARK}${number}"` : number));
   const isMarked = (part: unknown) => typeof part === 'string' && part.startsWith(MARK);
-  return JSON.parse(marked, (_key, part) => (isMarked(part) ? BigInt(part.slice(MARK.length)) : part));
+  return JSON.parse(marked(text), (_key, part) => (isMarked(part) ? BigInt(part.slice(MARK.length)) : part));
+}
+
+function marked(text: string): string {
+  return replaceLongNumbers(text, (number) => (isRounded(number) ? `"${MARK}${number}"` : number));
+}
+
+/**
+ * Parses valid JSON whose values are only written again, by showMarked. Integers that a number would round become marked
+ * texts: where there are many, this takes a fifth of the time that bigints take.
+ */
+export function parseMarked(text: string): unknown {
+  return JSON.parse(MAY_BE_ROUNDED.test(text) ? marked(text) : text);
+}
+
+/** Writes a value of parseMarked as it was. */
+export function showMarked(value: object): string {
+  return JSON.stringify(value).replace(MARKED, '$1');
 }
 
 /** Parses a number exactly. Throws a FileFault for one longer than MAX_NUMBER_CHARS. */

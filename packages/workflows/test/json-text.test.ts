@@ -1,12 +1,21 @@
 import fc from 'fast-check';
 import { isInteger, parse } from 'lossless-json';
 import { describe, expect, it } from 'vitest';
-import { MAX_NUMBER_CHARS, parseJson, parsePlainJson, parseStoredJson, showJson } from '../src/index.js';
+import {
+  MAX_NUMBER_CHARS,
+  parseJson,
+  parseMarked,
+  parsePlainJson,
+  parseStoredJson,
+  showJson,
+  showMarked,
+} from '../src/index.js';
 
 it('writes parsed JSON unchanged, however large an integer is', () => {
   const text =
     '{"seed":18446744073709551615,"low":-9223372036854775808,"odd":"\\"1\\"","list":[1,2.5,null,true],"é":"\\n"}';
   expect(showJson(parseJson(text))).toBe(text);
+  expect(showMarked(parseMarked(text) as object)).toBe(text);
 });
 
 it('writes JSON without such numbers like JSON.stringify', () => {

@@ -4,7 +4,7 @@ import {
   type GraphOptions,
   neededOf,
   type OpenedGraph,
-  parseStoredJson,
+  parseMarked,
   type Verdict,
   verdictOf,
 } from '@comfy-fleet/workflows';
@@ -82,9 +82,9 @@ export interface Origin {
   readonly files: Readonly<Record<string, unknown>>;
 }
 
-/** Returns an empty origin for a job that was created through another API. */
+/** Returns an empty origin for a job that was created through another API. Its values are to be written by showMarked. */
 export function readOrigin(text: string | undefined): Origin {
-  const origin = text === undefined ? undefined : parseStoredJson(text);
+  const origin = text === undefined ? undefined : parseMarked(text);
   if (!isRecord(origin) || !isRecord(origin.extraData)) return { extraData: {}, files: {} };
   return { files: {}, ...origin } as Origin;
 }
@@ -98,9 +98,12 @@ interface GraphSource {
   };
 }
 
-/** The graph as it was sent. Opening it would take a hundred times as long as parsing, and a queue has thousands. */
+/**
+ * The graph as it was sent, to be written by showMarked. Opening it would take a hundred times as long as parsing, and a
+ * queue has thousands.
+ */
 export function readGraphSource(text: string, { files }: Pick<Origin, 'files'>) {
-  const { graph, inputs: { inputs = {}, outputs = {} } = {} } = parseStoredJson(text) as GraphSource;
+  const { graph, inputs: { inputs = {}, outputs = {} } = {} } = parseMarked(text) as GraphSource;
   for (const [input, { node, widget }] of Object.entries(inputs)) {
     const place = Object.hasOwn(graph, node) ? graph[node]?.inputs : undefined;
     if (place !== undefined && Object.hasOwn(files, input)) place[widget] = files[input];

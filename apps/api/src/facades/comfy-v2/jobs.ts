@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { FleetError, filesOf, knownName, MAX_COMFY_KEY_CHARS } from '@comfy-fleet/contracts';
 import type { JobRecord } from '@comfy-fleet/jobs';
-import { bindGraph, GRAPH, showJson } from '@comfy-fleet/workflows';
+import { bindGraph, GRAPH, showJson, showMarked } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { jobNotFound, ownJob } from '../../files/ownership.js';
 import { workflowOf } from '../../orders/job-specs.js';
@@ -74,21 +74,21 @@ export async function cancelJob(deps: Deps, request: ApiRequest): Promise<Reply>
 export async function getJobWorkflow(deps: Deps, { params, caller }: ApiRequest): Promise<Reply> {
   const { record } = await ownJob(deps, params.id, caller);
   return deps.graphReads(caller.id, async () => {
-    const read = await graphReader(deps, record);
-    const answer = () => showJson({ workflow: read(), format: 'api' });
-    return { status: 200, body: await deps.computing(caller.id, answer) };
+    const write = await graphWriter(deps, record);
+    const workflow = await deps.computing(caller.id, write);
+    return { status: 200, body: `{"workflow":${workflow},"format":"api"}` };
   });
 }
 
-/** Reads what is needed for the graph of a job. Resolves to a function that makes the graph. */
-async function graphReader(deps: Deps, record: JobRecord): Promise<() => object> {
+/** Reads what is needed for the graph of a job. Resolves to a function that writes it as JSON. */
+async function graphWriter(deps: Deps, record: JobRecord): Promise<() => string> {
   const { id, request, hasOrigin } = record;
   const { jobs } = deps.ledger;
   const wasSent = request.workflow === GRAPH && hasOrigin;
   const origin = wasSent ? await jobs.origin(id) : undefined;
   const source = origin && (await jobs.source(record));
-  if (source) return () => readGraphSource(source, readOrigin(origin)).graph;
+  if (source) return () => showMarked(readGraphSource(source, readOrigin(origin)).graph);
   const files = new Map(filesOf(request).map(([input, file]) => [input, knownName(file)]));
   const workflow = await workflowOf(deps, record);
-  return () => bindGraph(workflow, { ...request, bounds: {} }, { files });
+  return () => showJson(bindGraph(workflow, { ...request, bounds: {} }, { files }));
 }

@@ -1,6 +1,6 @@
 import { ERROR_CATALOGUE, type ExpandedFrom } from '@comfy-fleet/contracts';
 import { type JobRecord, listedOf, type OutputRecord } from '@comfy-fleet/jobs';
-import { showJson } from '@comfy-fleet/workflows';
+import { showMarked } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import type { Deps } from '../../deps.js';
 import type { Caller } from '../../server/gate.js';
@@ -95,8 +95,8 @@ function partsFrom(record: JobRecord, origin: Origin, source: string | undefined
   const extraData = { ...origin.extraData, ...(client === null ? {} : { client_id: client }), create_time: createdAt };
   return {
     /** With file names as the caller sent them; `{}` if the source of the graph was deleted. */
-    graph: showJson(graph),
-    extraData: showJson(extraData),
+    graph: showMarked(graph),
+    extraData: showMarked(extraData),
     /** Ids of the output nodes. */
     outputs: JSON.stringify(wanted.map(([, node]) => node)),
   };
