@@ -1,11 +1,12 @@
 import sliceAnsi from 'slice-ansi';
 import stringWidth from 'string-width';
 
-/** Makes foreign text safe for a terminal: one line, with control characters escaped visibly. */
+/** Makes foreign text safe for a terminal: one line, with characters that control it or the direction of text escaped. */
 export function plain(text: string): string {
   return text
     .replace(/[\t\n\v\f\r\p{Zl}\p{Zp}]+/gu, ' ')
-    .replace(/\p{Cc}/gu, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`);
+    .replace(/\p{Cc}/gu, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`)
+    .replace(/[\u202a-\u202e\u2066-\u2069]/g, (control) => `\\u${control.charCodeAt(0).toString(16)}`);
 }
 
 /** Like `plain`, but keeps line breaks. */

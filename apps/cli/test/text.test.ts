@@ -45,6 +45,7 @@ function fleetHolding(name: string): FleetStatus {
 it('escapes control characters, and keeps text in any script', () => {
   expect(plain(EVIL)).toBe(SHOWN);
   expect(plain('嵐の中の灯台, é 🦊')).toBe('嵐の中の灯台, é 🦊');
+  expect(plain('safe\u202egpj.exe\u2069')).toBe('safe\\u202egpj.exe\\u2069');
   expect(plainLines('one\ntwo\u001b[2J')).toBe('one\ntwo\\x1b[2J');
 });
 
