@@ -26,9 +26,13 @@ export function frameTypeOf(start: Buffer): FrameType | undefined {
   return undefined;
 }
 
+/** A page may load only scripts of its own origin, and must not take a caller's file for one. */
+const SCRIPT = /(?:java|ecma)script$/;
+
 /** The content type of a stored file, by the extension of its name. */
 export function contentTypeOf(name: string): string {
   const type = mime.getType(name) ?? 'application/octet-stream';
+  if (SCRIPT.test(type)) return 'text/plain';
   // RFC 9639 registered the type without the prefix.
   return type === 'audio/x-flac' ? 'audio/flac' : type;
 }

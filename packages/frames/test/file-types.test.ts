@@ -32,6 +32,7 @@ it.each([
   ['a_1.jpeg', 'image/jpeg', 'jpeg'],
   ['a_1_w64.webp', 'image/webp', 'webp'],
   ['a_1.gif', 'image/gif', 'gif'],
+  ['a.js', 'text/plain', undefined],
   ['a_1.toString', 'application/octet-stream', undefined],
   ['a', 'application/octet-stream', undefined],
 ])('the name %s has the type %s', (name, contentType, type) => {
