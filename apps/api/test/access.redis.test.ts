@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import { rename, writeFile } from 'node:fs/promises';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { requireKeys } from '@comfy-fleet/config';
 import type { Job } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 import { readEvents } from './event-stream.js';
 import { finishJob } from './finished-image.js';
@@ -194,6 +196,22 @@ describe('a key that is revoked', () => {
     for (const stream of bert.streams) expect(await stream.next()).toMatchObject({ event: 'status' });
     expect((await own.get(bert.link)).status).toBe(200);
     await own.close();
+  });
+
+  it('creates no jobs by a request that was under way', async () => {
+    const own = await startApi(inject('redisUrl'), { keys: [aKey('anna')] });
+    onTestFinished(() => own.close());
+    const headers = { ...as('anna').headers, 'Content-Type': 'application/json', Expect: '100-continue' };
+    const sending = request(`${own.url}/generate`, { method: 'POST', headers });
+    sending.flushHeaders();
+    await once(sending, 'continue'); // the key was accepted
+    await writeFile(own.keysFile, JSON.stringify({ keys: [] }));
+    await until('the key to be revoked', async () => (await own.get('/jobs', as('anna'))).status === 401);
+    sending.end(JSON.stringify({ prompt: 'x' }));
+    const [answer] = (await once(sending, 'response')) as [IncomingMessage];
+    answer.resume();
+    expect(answer.statusCode).toBe(401);
+    expect(await own.keeper.cancelOpen('anna')).toEqual([]);
   });
 });
 

@@ -94,8 +94,8 @@ const ACCEPTING = {
 /**
  * Creates the jobs of one request, all or none. `content` is what the request asks for: the same content under the same
  * Idempotency-Key gets the first answer again, without a call of `specsOf`, which may fetch, decode and store files. Throws
- * what newJob and Ledger.orders.create throw, storage_full, overloaded, gpu_limit_reached, upload_limit_reached, and
- * body_too_large.
+ * what newJob and Ledger.orders.create throw, storage_full, overloaded, gpu_limit_reached, upload_limit_reached,
+ * body_too_large, and unauthorized if the key was revoked meanwhile.
  */
 export async function submitJobs(
   deps: Deps,
@@ -125,6 +125,8 @@ export async function submitJobs(
     refuseLargeOrigins(jobs, deps.config.workflows.maxOriginBytes);
     if (request.signal.aborted) throw new Error('the caller disconnected before jobs were created');
     await chargeUpload(deps, caller, largeBytes(jobs));
+    // Jobs would outlast a key that was revoked, with all its jobs, while their request was read or their files fetched.
+    await request.readmit();
     setSpanAttributes(spanAttributes(jobs));
     const accepted = await ledger.orders.create({
       jobs,

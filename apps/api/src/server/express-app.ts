@@ -183,6 +183,7 @@ function requestOf(request: Request, response: Response): ApiRequest {
     get caller() {
       return knownCaller(visitor);
     },
+    readmit: async () => void (await locals.admit?.()),
     visitor,
     range: (size) => rangeOf(request, size),
     refuse: (error, headers) => refusal(error, locals, headers),

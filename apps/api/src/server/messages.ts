@@ -17,6 +17,8 @@ export interface ApiRequest {
   header(name: string): string | undefined;
   /** Throws on routes that work without a key; use `visitor` there. */
   readonly caller: Caller;
+  /** Throws if the key was revoked, or may not call the route any more, since the request arrived. */
+  readmit(): Promise<void>;
   /** The caller; undefined on public routes, for signed URLs, and when an optional key is absent. */
   readonly visitor: Caller | undefined;
   /** The byte range that the caller requests of `size` bytes; undefined: the whole file. */
