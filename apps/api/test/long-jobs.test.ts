@@ -3,14 +3,17 @@ import { expect, it } from 'vitest';
 import { createLongJobs } from '../src/orders/long-jobs.js';
 import type { ApiRequest } from '../src/server/messages.js';
 
-/** A request of a key for a job, and a function that ends it. */
-function requestFor(id: string, idempotencyKey?: string) {
+/** A request of a key (null: by a signed link) for a job, and a function that ends it. */
+function requestFor(id: string, idempotencyKey?: string, key: string | null = 'anna') {
   const response = new AbortController();
   const header = () => idempotencyKey;
-  const request = { visitor: { id: 'anna' }, params: { id }, header, signal: response.signal } as unknown as ApiRequest;
+  const caller = key === null ? undefined : { id: key };
+  const { signal } = response;
+  const request = { caller, visitor: caller, params: { id }, header, signal } as unknown as ApiRequest;
   return { request, sent: () => response.abort() };
 }
-const withOutputs = (count: number) => ({ outputs: Array(count).fill({}) }) as unknown as JobRecord;
+const withOutputs = (count: number, { id = 'job', key = 'anna' } = {}) =>
+  ({ id, key, outputs: Array(count).fill({}) }) as unknown as JobRecord;
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 it('answers two requests at a time for a job with many outputs, each until it is sent, once the job was read', async () => {
@@ -63,4 +66,16 @@ it('holds no turn while a stream of events lasts', async () => {
   jobs.note('long', withOutputs(101));
   const headers = { 'Content-Type': 'text/event-stream' };
   for (let n = 0; n < 3; n++) await jobs.inTurn(requestFor('long').request, async () => ({ status: 200, headers }));
+});
+
+it("gives the links of each key turns of their own, whatever names another key's jobs have", async () => {
+  const jobs = createLongJobs();
+  jobs.note('a', withOutputs(101, { id: 'a' }));
+  jobs.note('b', withOutputs(101, { id: 'b', key: 'bert' }));
+  jobs.note('b', withOutputs(101, { id: 'c' })); // named as bert's job
+  const ask = (id: string) => jobs.inTurn(requestFor(id, undefined, null).request, async () => ({ status: 200 }));
+  const waiting = ['a', 'a', 'c'].map(ask);
+  await Promise.all(waiting.slice(0, 2));
+  expect(await ask('b')).toEqual({ status: 200 });
+  expect(await Promise.race([waiting[2], settled()])).toBeUndefined();
 });

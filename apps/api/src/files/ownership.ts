@@ -3,6 +3,7 @@ import { isOutputName, jobOfPicture } from '@comfy-fleet/frames';
 import type { JobSnapshot } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
 import type { Caller } from '../server/gate.js';
+import { linksOf } from '../server/key-limits.js';
 import type { ApiRequest } from '../server/messages.js';
 
 /** A job of the caller; any job if there is no caller (a signed URL). Throws job_not_found, also for jobs of other callers. */
@@ -58,11 +59,6 @@ export async function keyOfOutput({ ledger }: Pick<Deps, 'ledger'>, filename: st
   const job = jobOfPicture(filename);
   const snapshot = job === undefined ? undefined : await ledger.jobs.get(job).catch(() => undefined);
   return snapshot?.record.key ?? ANONYMOUS;
-}
-
-/** Counted apart, so that visitors with a link cannot keep its key from its own files and streams. */
-export function linksOf(key: string): string {
-  return `links of ${key}`;
 }
 
 /**

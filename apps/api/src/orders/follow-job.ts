@@ -1,8 +1,8 @@
 import { FleetError, isId, isTerminal, joinSignals } from '@comfy-fleet/contracts';
 import { compareEventIds, type JobSnapshot, type JobStreamItem, type Preview, type Progress } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
-import { jobNotFound, linksOf, owns } from '../files/ownership.js';
-import { openUntil } from '../server/key-limits.js';
+import { jobNotFound, owns } from '../files/ownership.js';
+import { linksOf, openUntil } from '../server/key-limits.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
 import { streamed, withHeartbeat } from '../server/server-sent-events.js';
 import { isLong } from './long-jobs.js';

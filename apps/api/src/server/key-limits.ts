@@ -71,6 +71,13 @@ export function createOpenStreams(
 }
 
 /**
+ * What requests by signed links of a key count as: visitors with a link must not keep the key from its own files and streams.
+ */
+export function linksOf(key: string): string {
+  return `links of ${key}`;
+}
+
+/**
  * Counts a stream of the key until the signal aborts. Throws `too_many_streams` when the key has too many, and `overloaded` when
  * all keys together have too many and this key has used its reserved ones.
  */
