@@ -152,7 +152,8 @@ it('refuses a job that needs a registered model if no host of its pool can fetch
   loader.inputs.lora_name = 'nowhere.safetensors';
   await put('nowhere.safetensors', { sources: SOURCES });
   await api.worker.presence.takeName(api.stopping);
-  await api.worker.presence.announce(aWorker());
+  const { presence } = api.worker;
+  await presence.announce(aWorker({ startedAt: Date.now() - 60_000 }));
   await api.ledger.models.withdraw('f1');
   const send = () => api.post('/graphs', { graph }, json('anna'));
   const refused = await until('the folder to be forgotten', async () => {
@@ -160,4 +161,7 @@ it('refuses a job that needs a registered model if no host of its pool can fetch
     return answer.status === 422 && answer;
   });
   expect((await refusal(refused))[0]).toBe('no_able_instance');
+  // A worker that has just started may not have announced its folder yet.
+  await presence.announce(aWorker());
+  await until('the job to be accepted', async () => (await send()).status === 202);
 });

@@ -66,6 +66,9 @@ interface OfferDeps {
   readonly keys: { byId(id: string): ModelUser } | undefined;
 }
 
+/** Most workers announce their folders within a second of their start. */
+const FOLDER_MS = 30_000;
+
 /** For how many keys offers are cached. */
 const MOST_KEYS = 200;
 
@@ -82,12 +85,13 @@ export function createOffers({ ledger: { fleet, models }, fleet: view, keys }: O
   };
   let last = index(new Map());
 
-  /** A worker is announced a little earlier than its folder, so a pool without workers counts as one with a folder. */
+  /** Until a worker has run for a while, its pool counts as one with a folder, which is announced later than the worker. */
   const canFetch = async (pool: string) => {
     const folders = await view.folders();
     if (folders.some(({ folder }) => folder.pools.includes(pool))) return true;
     const { workers = [] } = (await view.current()) ?? {};
-    return !workers.some(({ pools }) => pools.includes(pool));
+    const hasRun = workers.filter(({ seenAt, startedAt }) => seenAt - startedAt > FOLDER_MS);
+    return !hasRun.some(({ pools }) => pools.includes(pool));
   };
   const to = async (user: ModelUser) => {
     const records = await models.listWithDeleted();
